@@ -1,0 +1,309 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The one seam to the machine: commands, files, extended attributes.
+
+Everything above it is given a Host and can be tested with another one; everything below it is the
+operating system. Methods that look return None for what is not there; methods that change raise
+HostError with one sentence for the user.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import pwd
+import grp
+import shutil
+import stat
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from typing import Iterator, Optional, Sequence, Tuple
+
+from ansible_collections.netbind.privport.plugins.module_utils._core.errors import HostError
+
+CAPABILITY_XATTR = "security.capability"
+COMMAND_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Completed:
+    """What a command left behind."""
+
+    argv: Tuple[str, ...]
+    rc: int
+    stdout: str
+    stderr: str
+
+    def checked(self) -> "Completed":
+        """Itself when the command succeeded, else HostError with what it said."""
+        if self.rc != 0:
+            said = (self.stderr.strip() or self.stdout.strip() or "nothing").splitlines()[-1]
+            raise HostError(f"{' '.join(self.argv)} failed with status {self.rc}: {said}")
+        return self
+
+
+@dataclass(frozen=True)
+class FileStatus:
+    """The part of stat(2) that decides; a link is resolved before it is asked for."""
+
+    mode: int
+    uid: int
+    gid: int
+    size: int
+
+    @property
+    def permissions(self) -> int:
+        return stat.S_IMODE(self.mode)
+
+
+class OpenFile:
+    """A regular file held by its descriptor, so that no later link or rename can redirect a change."""
+
+    def __init__(self, *, path: str, descriptor: int) -> None:
+        self.path = path
+        self._descriptor = descriptor
+
+    def status(self) -> FileStatus:
+        return _file_status(os.fstat(self._descriptor))
+
+    def head(self, length: int) -> bytes:
+        return os.pread(self._descriptor, length, 0)
+
+    def nosuid(self) -> bool:
+        return bool(os.fstatvfs(self._descriptor).f_flag & os.ST_NOSUID)
+
+    def read_only(self) -> bool:
+        return bool(os.fstatvfs(self._descriptor).f_flag & os.ST_RDONLY)
+
+    def capability(self) -> Optional[bytes]:
+        """The raw security.capability value (b'' for an empty one); None where there is none.
+
+        OSError passes through: what an errno means depends on what the caller wants to do.
+        """
+        try:
+            return os.getxattr(self._descriptor, CAPABILITY_XATTR)
+        except OSError as failure:
+            if failure.errno in (errno.ENODATA, errno.EOPNOTSUPP):
+                return None
+            raise
+
+    def set_capability(self, value: bytes) -> None:
+        os.setxattr(self._descriptor, CAPABILITY_XATTR, value)
+
+    def remove_capability(self) -> None:
+        os.removexattr(self._descriptor, CAPABILITY_XATTR)
+
+    def flags(self) -> Optional[int]:
+        """The inode flags of ioctl_iflags(2), such as FS_IMMUTABLE_FL; None where the file system has none."""
+        import array
+        import fcntl
+
+        buffer = array.array("L", [0])
+        try:
+            fcntl.ioctl(self._descriptor, _FS_IOC_GETFLAGS, buffer, True)
+        except OSError:
+            return None
+        return int(buffer[0])
+
+
+# include/uapi/linux/fs.h: _IOR('f', 1, long)
+_FS_IOC_GETFLAGS = (2 << 30) | (8 << 16) | (ord("f") << 8) | 1
+
+
+def _file_status(result: os.stat_result) -> FileStatus:
+    return FileStatus(mode=result.st_mode, uid=result.st_uid, gid=result.st_gid, size=result.st_size)
+
+
+class Host:
+    """This machine."""
+
+    def run(self, argv: Sequence[str], *, seconds: float = COMMAND_SECONDS) -> Completed:
+        """Run a program without a shell, in the C locale; its exit status is the caller's to judge."""
+        environment = dict(os.environ, LC_ALL="C", LANGUAGE="C")
+        try:
+            done = subprocess.run(
+                list(argv),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env=environment,
+                timeout=seconds,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as late:
+            raise HostError(f"{' '.join(argv)} did not finish within {seconds:g} seconds; it was ended") from late
+        except OSError as failure:
+            raise HostError(f"{argv[0]} cannot be run: {failure.strerror}") from failure
+        return Completed(
+            argv=tuple(argv),
+            rc=done.returncode,
+            stdout=done.stdout.decode(errors="surrogateescape"),
+            stderr=done.stderr.decode(errors="surrogateescape"),
+        )
+
+    def which(self, program: str) -> Optional[str]:
+        """The path of a program, also in the folders of root's PATH that a user's may lack."""
+        search = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/local/sbin:/usr/sbin:/sbin"))
+        return shutil.which(program, path=search)
+
+    def effective_uid(self) -> int:
+        return os.geteuid()
+
+    def account(self, user: str) -> Optional[pwd.struct_passwd]:
+        """The passwd entry of a name or of a number."""
+        with contextlib.suppress(KeyError):
+            return pwd.getpwnam(user)
+        with contextlib.suppress(KeyError, ValueError, OverflowError):
+            return pwd.getpwuid(int(user))
+        return None
+
+    def group(self, group: str) -> Optional[grp.struct_group]:
+        """The group entry of a name or of a number."""
+        with contextlib.suppress(KeyError):
+            return grp.getgrnam(group)
+        with contextlib.suppress(KeyError, ValueError, OverflowError):
+            return grp.getgrgid(int(group))
+        return None
+
+    def groups_of(self, account: pwd.struct_passwd) -> Tuple[int, ...]:
+        return tuple(sorted(os.getgrouplist(account.pw_name, account.pw_gid)))
+
+    def user_name(self, uid: int) -> str:
+        with contextlib.suppress(KeyError):
+            return pwd.getpwuid(uid).pw_name
+        return str(uid)
+
+    def group_name(self, gid: int) -> str:
+        with contextlib.suppress(KeyError):
+            return grp.getgrgid(gid).gr_name
+        return str(gid)
+
+    def kernel_release(self) -> str:
+        return os.uname().release
+
+    def resolve(self, path: str) -> str:
+        return os.path.realpath(path)
+
+    def status(self, path: str) -> Optional[FileStatus]:
+        """stat(2), links followed; None where there is nothing or the way to it is closed."""
+        try:
+            return _file_status(os.stat(path))
+        except OSError:
+            return None
+
+    def nosuid(self, path: str) -> Optional[bool]:
+        """Whether the mount that holds path ignores set-user-ID bits and file capabilities."""
+        try:
+            return bool(os.statvfs(path).f_flag & os.ST_NOSUID)
+        except OSError:
+            return None
+
+    def read(self, path: str) -> Optional[str]:
+        """The text of a file, undecodable bytes kept as surrogates; None where it cannot be read."""
+        try:
+            with open(path, "rb") as file:
+                return file.read().decode(errors="surrogateescape")
+        except OSError:
+            return None
+
+    def names_in(self, folder: str) -> Tuple[str, ...]:
+        """The sorted entries of a folder; none where it cannot be read."""
+        try:
+            return tuple(sorted(os.listdir(folder)))
+        except OSError:
+            return ()
+
+    def link_target(self, path: str) -> Optional[str]:
+        try:
+            return os.readlink(path)
+        except OSError:
+            return None
+
+    @contextlib.contextmanager
+    def open_regular(self, path: str) -> Iterator[OpenFile]:
+        """Open the regular file that path (already resolved) names, without following a link or blocking.
+
+        Raises HostError where there is none.
+        """
+        descriptor = _open_regular(path)
+        try:
+            yield OpenFile(path=path, descriptor=descriptor)
+        finally:
+            os.close(descriptor)
+
+    def write(self, path: str, *, content: str, uid: int = 0, gid: int = 0, mode: int = 0o644) -> None:
+        """Put a whole file in place at once: temporary name, fsync, owner, mode, rename, fsync of the folder."""
+        folder = os.path.dirname(path)
+        try:
+            descriptor, temporary = tempfile.mkstemp(prefix=".privport-", dir=folder)
+        except OSError as failure:
+            raise HostError(f"{path} cannot be written: {failure.strerror}") from failure
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content.encode(errors="surrogateescape"))
+                os.fchown(file.fileno(), uid, gid)
+                os.fchmod(file.fileno(), mode)
+                file.flush()
+                os.fsync(file.fileno())
+            os.rename(temporary, path)
+        except OSError as failure:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+            raise HostError(f"{path} cannot be written: {failure.strerror}; what was there is untouched") from failure
+        _sync_folder(folder)
+
+    def make_folder(self, path: str) -> None:
+        try:
+            os.makedirs(path, mode=0o755, exist_ok=True)
+        except OSError as failure:
+            raise HostError(f"{path} cannot be made: {failure.strerror}") from failure
+
+    def remove(self, path: str) -> None:
+        """Remove a file; one that is gone already is no error."""
+        try:
+            os.unlink(path)
+        except FileNotFoundError:
+            return
+        except OSError as failure:
+            raise HostError(f"{path} cannot be removed: {failure.strerror}") from failure
+        _sync_folder(os.path.dirname(path))
+
+    def remove_folder_if_empty(self, path: str) -> None:
+        with contextlib.suppress(OSError):
+            os.rmdir(path)
+
+
+def _sync_folder(folder: str) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _open_regular(path: str) -> int:
+    try:
+        # A device or a FIFO is not opened at all: that alone can have effects or block.
+        if stat.S_ISREG(os.lstat(path).st_mode):
+            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+            if stat.S_ISREG(os.fstat(descriptor).st_mode):
+                return descriptor
+            os.close(descriptor)
+    except OSError as failure:
+        raise HostError(f"{path} cannot be opened: {failure.strerror}") from failure
+    raise HostError(f"{path} is {_kind(path)}, not a regular file; name the program's file itself")
+
+
+def _kind(path: str) -> str:
+    mode = os.lstat(path).st_mode
+    kinds = (
+        (stat.S_ISDIR, "a directory"),
+        (stat.S_ISFIFO, "a FIFO"),
+        (stat.S_ISSOCK, "a socket"),
+        (stat.S_ISCHR, "a character device"),
+        (stat.S_ISBLK, "a block device"),
+        (stat.S_ISLNK, "a symbolic link"),
+    )
+    return next((name for test, name in kinds if test(mode)), "something else")
