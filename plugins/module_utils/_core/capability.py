@@ -159,7 +159,9 @@ def _apply(clause: str, *, text: str, flags: _Flags) -> None:
     if match is None or not match["actions"]:
         raise InvalidInput(f"capabilities {text!r} has the clause {clause!r}, which is not NAMES=FLAGS; {_WAY_OUT}")
     if not match["names"] and not re.fullmatch(r"=[eip]*", match["actions"]):
-        raise InvalidInput(f"capabilities {text!r} has the clause {clause!r}, which needs names before + or -; {_WAY_OUT}")
+        raise InvalidInput(
+            f"capabilities {text!r} has the clause {clause!r}, which needs names before + or -; {_WAY_OUT}"
+        )
     chosen = _chosen(match["names"], text=text)
     for operator, letters in _ACTION.findall(match["actions"]):
         _act(operator, letters, chosen=chosen, flags=flags)

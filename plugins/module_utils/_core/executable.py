@@ -1,0 +1,153 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What kind of program a file is: which mechanisms can give it a port depends on that.
+
+Sources: execve(2) for scripts, elf(5), and debug/buildinfo of Go for its sections.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from dataclasses import dataclass
+from typing import Callable, Tuple
+
+SCRIPT = "script"
+ELF_DYNAMIC = "elf-dynamic"
+ELF_STATIC = "elf-static"
+GO = "go"
+OTHER = "other"
+
+ReadAt = Callable[[int, int], bytes]
+
+
+@dataclass(frozen=True)
+class Executable:
+    """form is one of the constants above; interpreter holds the words of a #! line, else nothing."""
+
+    form: str
+    interpreter: Tuple[str, ...] = ()
+
+    @property
+    def preloads(self) -> bool:
+        """Whether LD_PRELOAD reaches its calls of the C library: neither a static program nor Go's own calls."""
+        return self.form in (SCRIPT, ELF_DYNAMIC)
+
+
+# include/uapi/linux/binfmts.h: BINPRM_BUF_SIZE.
+_LINE_LIMIT = 256
+_PT_INTERP = 3
+_E_TYPES = (2, 3)  # ET_EXEC and ET_DYN; a core or an object file is no program.
+_GO_SECTIONS = (b".go.buildinfo", b".note.go.buildid")
+# More than linkers write: a corrupt header must not make the reader fetch or loop for long.
+_MOST_ENTRIES = 4096
+_MOST_BYTES = 1 << 20
+_LAST_OFFSET = 1 << 62
+
+
+def parse(read_at: ReadAt) -> Executable:
+    """What the program is that read_at(offset, length) reads from; fewer bytes than asked for mean its end.
+
+    Total: a truncated or corrupt file is of form OTHER. Only what the kernel needs counts as corrupt: without
+    readable section headers a program still runs, it is just not known to be Go.
+    """
+    head = read_at(0, _LINE_LIMIT)
+    if head.startswith(b"#!"):
+        words = _interpreter(head)
+        return Executable(form=SCRIPT, interpreter=words) if words else Executable(form=OTHER)
+    try:
+        return Executable(form=_elf_form(head, read_at))
+    except (struct.error, _Corrupt):
+        return Executable(form=OTHER)
+
+
+def _interpreter(head: bytes) -> Tuple[str, ...]:
+    line = head[2:].split(b"\n", 1)[0].split(b"\0", 1)[0]
+    return tuple(word.decode(errors="surrogateescape") for word in line.split())
+
+
+class _Corrupt(Exception):
+    """The headers do not describe a program."""
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """The file header from e_type on, a program header and a section header of elf(5), for struct."""
+
+    header: str
+    program: str
+    section: str
+
+
+_CLASSES = {
+    1: _Layout(header="HHIIIIIHHHHHH", program="I28x", section="10I"),
+    2: _Layout(header="HHIQQQIHHHHHH", program="I52x", section="IIQQQQIIQQ"),
+}
+_ORDERS = {1: "<", 2: ">"}
+# Positions of sh_name, sh_offset and sh_size in either form.
+_NAME, _OFFSET, _SIZE = 0, 4, 5
+
+
+def _elf_form(head: bytes, read_at: ReadAt) -> str:
+    layout, order = _CLASSES.get(_byte(head, 4)), _ORDERS.get(_byte(head, 5))
+    if not head.startswith(b"\x7fELF") or layout is None or order is None:
+        raise _Corrupt
+    fields = struct.unpack_from(order + layout.header, head, 16)
+    programs_at, sections_at = fields[4:6]
+    program_size, programs, section_size, sections, names_index = fields[8:13]
+    table = _table(read_at, order + layout.program, at=programs_at, size=program_size, count=programs)
+    if fields[0] not in _E_TYPES or not table:
+        raise _Corrupt
+    try:
+        headers = _table(read_at, order + layout.section, at=sections_at, size=section_size, count=sections)
+        names = _section_names(read_at, headers, names_index)
+    except (struct.error, _Corrupt):
+        names = ()
+    if any(name in _GO_SECTIONS for name in names):
+        return GO
+    return ELF_DYNAMIC if any(entry[0] == _PT_INTERP for entry in table) else ELF_STATIC
+
+
+def _byte(data: bytes, index: int) -> int:
+    return data[index] if index < len(data) else 0
+
+
+def _table(read_at: ReadAt, form: str, *, at: int, size: int, count: int) -> Tuple[Tuple[int, ...], ...]:
+    if count > _MOST_ENTRIES:
+        raise _Corrupt
+    data = _read(read_at, at, size * count)
+    return tuple(struct.unpack_from(form, data, index * size) for index in range(count))
+
+
+def _section_names(read_at: ReadAt, headers: Tuple[Tuple[int, ...], ...], index: int) -> Tuple[bytes, ...]:
+    if index >= len(headers):
+        return ()
+    names = _read(read_at, headers[index][_OFFSET], headers[index][_SIZE])
+    return tuple(names[header[_NAME] :].split(b"\0", 1)[0] for header in headers)
+
+
+def _read(read_at: ReadAt, at: int, length: int) -> bytes:
+    if at > _LAST_OFFSET or length > _MOST_BYTES:
+        raise _Corrupt
+    return read_at(at, length)
+
+
+# Programs that run whatever code their caller hands them, under the names that distributions give them:
+# python3.11, perl5.36-x86_64-linux-gnu, php8.2, ld-linux-x86-64.so.2.
+_INTERPRETERS = re.compile(
+    r"""(?:
+        python|pypy|node|nodejs|deno|bun|perl|ruby|jruby|java|php|php-cgi|phpdbg|lua|luajit|tclsh|wish|expect
+        |sh|bash|rbash|dash|ash|ksh|ksh93|mksh|zsh|fish|csh|tcsh|busybox|toybox|awk|gawk|mawk
+        |guile|racket|sbcl|clisp|ocaml|ghci|runghc|swipl|erl|beam|beam\.smp|escript|elixir|R|Rscript|julia|octave
+        |mono|dotnet|pwsh|gjs|qjs|gdb
+    )
+    (?:-?\d+(?:\.\d+)*[a-z]{0,2})?
+    (?:-dbg|-static|-[a-z0-9_]+-linux-[a-z]+)?
+    |ld(?:-[a-z0-9_-]+)?\.so(?:\.\d+)?""",
+    re.VERBOSE,
+)
+
+
+def is_interpreter(path: str) -> bool:
+    """Whether the base name is that of an interpreter or loader that a host's users share."""
+    return _INTERPRETERS.fullmatch(path.rsplit("/", 1)[-1]) is not None
