@@ -71,6 +71,10 @@ class OpenFile:
     def head(self, length: int) -> bytes:
         return os.pread(self._descriptor, length, 0)
 
+    def read_at(self, offset: int, length: int) -> bytes:
+        """Up to length bytes from offset; fewer at the end of the file."""
+        return os.pread(self._descriptor, length, offset)
+
     def nosuid(self) -> bool:
         return bool(os.fstatvfs(self._descriptor).f_flag & os.ST_NOSUID)
 
@@ -88,6 +92,14 @@ class OpenFile:
             if failure.errno in (errno.ENODATA, errno.EOPNOTSUPP):
                 return None
             raise
+
+    def keeps_capability(self) -> bool:
+        """Whether the file system has extended attributes of the security class at all."""
+        try:
+            os.getxattr(self._descriptor, CAPABILITY_XATTR)
+        except OSError as failure:
+            return failure.errno != errno.EOPNOTSUPP
+        return True
 
     def set_capability(self, value: bytes) -> None:
         os.setxattr(self._descriptor, CAPABILITY_XATTR, value)
@@ -169,6 +181,13 @@ class Host:
 
     def groups_of(self, account: pwd.struct_passwd) -> Tuple[int, ...]:
         return tuple(sorted(os.getgrouplist(account.pw_name, account.pw_gid)))
+
+    def members(self, gid: int) -> Tuple[pwd.struct_passwd, ...]:
+        """The accounts of a group, by their own entry or by the group's; those that the name services list."""
+        with contextlib.suppress(KeyError):
+            listed = set(grp.getgrgid(gid).gr_mem)
+            return tuple(entry for entry in pwd.getpwall() if entry.pw_gid == gid or entry.pw_name in listed)
+        return tuple(entry for entry in pwd.getpwall() if entry.pw_gid == gid)
 
     def user_name(self, uid: int) -> str:
         with contextlib.suppress(KeyError):
