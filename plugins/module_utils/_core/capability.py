@@ -11,14 +11,14 @@ from __future__ import annotations
 import re
 import struct
 from dataclasses import dataclass
-from typing import Dict, FrozenSet, List, Optional, Set, Tuple
+from typing import Dict, Set
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.errors import InvalidInput, UnknownFormat
 
 CAP_NET_BIND_SERVICE = 10
 CAP_SETFCAP = 31
 
-NAMES: Tuple[str, ...] = (
+NAMES: tuple[str, ...] = (
     "cap_chown",
     "cap_dac_override",
     "cap_dac_read_search",
@@ -61,11 +61,11 @@ NAMES: Tuple[str, ...] = (
     "cap_bpf",
     "cap_checkpoint_restore",
 )
-ALL: FrozenSet[int] = frozenset(range(len(NAMES)))
+ALL: frozenset[int] = frozenset(range(len(NAMES)))
 # Two 32-bit words in every structure of the kernel since 2.6.25.
 BITS = 64
 
-_NUMBERS: Dict[str, int] = {name: number for number, name in enumerate(NAMES)}
+_NUMBERS: dict[str, int] = {name: number for number, name in enumerate(NAMES)}
 _WAY_OUT = "write for example cap_net_bind_service=ep, as cap_from_text(3) describes it"
 
 
@@ -82,7 +82,7 @@ def parse_name(text: str) -> int:
     return number
 
 
-def parse_mask(hex_text: str) -> FrozenSet[int]:
+def parse_mask(hex_text: str) -> frozenset[int]:
     """The capabilities in a mask such as CapEff of /proc/PID/status (proc(5)); UnknownFormat where it is none."""
     text = hex_text.strip()
     if not re.fullmatch(r"[0-9a-fA-F]{1,16}", text):
@@ -98,10 +98,10 @@ class FileCapabilities:
     version 2, else the user id that is root of the user namespace in which a version 3 attribute counts.
     """
 
-    permitted: FrozenSet[int] = frozenset()
-    inheritable: FrozenSet[int] = frozenset()
+    permitted: frozenset[int] = frozenset()
+    inheritable: frozenset[int] = frozenset()
     effective: bool = False
-    rootid: Optional[int] = None
+    rootid: int | None = None
 
     @property
     def is_empty(self) -> bool:
@@ -119,7 +119,7 @@ class FileCapabilities:
         return self.effective and CAP_NET_BIND_SERVICE in self.permitted and not self.foreign
 
     @property
-    def named(self) -> FrozenSet[int]:
+    def named(self) -> frozenset[int]:
         """Every capability in it, whatever its flags."""
         return self.permitted | self.inheritable
 
@@ -167,24 +167,24 @@ def _apply(clause: str, *, text: str, flags: _Flags) -> None:
         _act(operator, letters, chosen=chosen, flags=flags)
 
 
-def _act(operator: str, letters: str, *, chosen: FrozenSet[int], flags: _Flags) -> None:
+def _act(operator: str, letters: str, *, chosen: frozenset[int], flags: _Flags) -> None:
     for letter, held in flags.items():
         if operator == "=" or (operator == "-" and letter in letters):
-            held -= chosen
+            held.difference_update(chosen)
         if operator != "-" and letter in letters:
-            held |= chosen
+            held.update(chosen)
 
 
-def _chosen(names: str, *, text: str) -> FrozenSet[int]:
+def _chosen(names: str, *, text: str) -> frozenset[int]:
     if not names:
         return ALL
-    chosen: Set[int] = set()
+    chosen: set[int] = set()
     for name in names.split(","):
         chosen |= _named(name, text=text)
     return frozenset(chosen)
 
 
-def _named(name: str, *, text: str) -> FrozenSet[int]:
+def _named(name: str, *, text: str) -> frozenset[int]:
     lower = _lower(name)
     if lower == "all":
         return ALL
@@ -194,7 +194,7 @@ def _named(name: str, *, text: str) -> FrozenSet[int]:
     return frozenset((number,))
 
 
-def _parse_number(text: str) -> Optional[int]:
+def _parse_number(text: str) -> int | None:
     match = _NUMBER.fullmatch(text)
     if match is None:
         return None
@@ -230,8 +230,7 @@ def _lower(text: str) -> str:
 def format_text(caps: FileCapabilities) -> str:
     """The text that getcap of libcap 2.41 and later prints after the file's name; '=' where nothing is granted.
 
-    A version 3 attribute of another user namespace is marked as getcap -n does, so that it is not mistaken
-    for one that counts here.
+    parse_text() reads it back. Like getcap it leaves out the root id: describe() is for people.
     """
     states = {number: _state(caps, number) for number in range(BITS)}
     common = _most_common([states[number] for number in sorted(ALL)])
@@ -247,7 +246,12 @@ def format_text(caps: FileCapabilities) -> str:
         numbers = [number for number in range(len(NAMES), BITS) if states[number] == state]
         if numbers:
             clauses.append(_clause(numbers, state=state, common=""))
-    return " ".join(clauses) + (f" [rootid={caps.rootid}]" if caps.foreign else "")
+    return " ".join(clauses)
+
+
+def describe(caps: FileCapabilities) -> str:
+    """format_text(), marked as getcap -n does when it counts in another user namespace only."""
+    return format_text(caps) + (f" [rootid={caps.rootid}]" if caps.foreign else "")
 
 
 # The order in which cap_to_text(3) lists the groups: the number of a state is e=1, p=2, i=4, from high to low.
@@ -261,12 +265,12 @@ def _state(caps: FileCapabilities, number: int) -> str:
     return ("e" if effective else "") + ("i" if inheritable else "") + ("p" if permitted else "")
 
 
-def _most_common(states: List[str]) -> str:
+def _most_common(states: list[str]) -> str:
     # Of several the one with the lowest number wins: _STATES in reverse, first maximum.
     return max(reversed(_STATES), key=states.count)
 
 
-def _clause(numbers: List[int], *, state: str, common: str) -> str:
+def _clause(numbers: list[int], *, state: str, common: str) -> str:
     added = "".join(letter for letter in state if letter not in common)
     taken = "".join(letter for letter in common if letter not in state)
     text = ",".join(name_of(number) for number in numbers)
@@ -291,7 +295,7 @@ def parse_xattr(value: bytes) -> FileCapabilities:
     form = _FORMS.get(magic & ~_FLAG_EFFECTIVE)
     if form is None or form.size != len(value):
         raise UnknownFormat(f"security.capability holds {value.hex()!r}, which is no version of it that Linux knows")
-    words = form.unpack(value) + (0, 0)
+    words = (*form.unpack(value), 0, 0)
     version = magic & ~_FLAG_EFFECTIVE
     high = (0, 0) if version == _VERSION_1 else words[3:5]
     return FileCapabilities(
@@ -313,14 +317,14 @@ def format_xattr(caps: FileCapabilities) -> bytes:
     return _FORMS[_VERSION_2].pack(_VERSION_2 | flag, *words)
 
 
-def same(left: Optional[FileCapabilities], right: Optional[FileCapabilities]) -> bool:
+def same(left: FileCapabilities | None, right: FileCapabilities | None) -> bool:
     """Whether both mean the same to the kernel: version 3 with root id 0 is version 2. None is no attribute."""
     if left is None or right is None:
         return left is right
     return format_xattr(left) == format_xattr(right)
 
 
-def merge(existing: Optional[FileCapabilities], wanted: FileCapabilities) -> FileCapabilities:
+def merge(existing: FileCapabilities | None, wanted: FileCapabilities) -> FileCapabilities:
     """What wanted says of its own capabilities, and what existing says of all others.
 
     The effective flag is one for the file: it is set when either has it. InvalidInput when existing counts in
@@ -330,7 +334,7 @@ def merge(existing: Optional[FileCapabilities], wanted: FileCapabilities) -> Fil
         return wanted
     if existing.rootid and existing.rootid != wanted.rootid:
         raise InvalidInput(
-            f"merge cannot keep {format_text(existing)}, which counts in another user namespace only; "
+            f"merge cannot keep {describe(existing)}, which counts in another user namespace only; "
             "use merge: false to replace it"
         )
     return FileCapabilities(
@@ -341,7 +345,7 @@ def merge(existing: Optional[FileCapabilities], wanted: FileCapabilities) -> Fil
     )
 
 
-def without(existing: FileCapabilities, named: FrozenSet[int]) -> Optional[FileCapabilities]:
+def without(existing: FileCapabilities, named: frozenset[int]) -> FileCapabilities | None:
     """What is left of existing when the named capabilities go, whatever their flags; None when nothing is."""
     left = FileCapabilities(
         permitted=existing.permitted - named,
@@ -352,9 +356,9 @@ def without(existing: FileCapabilities, named: FrozenSet[int]) -> Optional[FileC
     return None if left.is_empty else left
 
 
-def _bits(mask: int) -> FrozenSet[int]:
+def _bits(mask: int) -> frozenset[int]:
     return frozenset(number for number in range(BITS) if mask >> number & 1)
 
 
-def _mask(numbers: FrozenSet[int]) -> int:
+def _mask(numbers: frozenset[int]) -> int:
     return sum(1 << number for number in numbers)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import struct
 from dataclasses import dataclass
-from typing import Callable, Tuple
+from typing import Callable
 
 SCRIPT = "script"
 ELF_DYNAMIC = "elf-dynamic"
@@ -26,7 +26,7 @@ class Executable:
     """form is one of the constants above; interpreter holds the words of a #! line, else nothing."""
 
     form: str
-    interpreter: Tuple[str, ...] = ()
+    interpreter: tuple[str, ...] = ()
 
     @property
     def preloads(self) -> bool:
@@ -57,16 +57,16 @@ def parse(read_at: ReadAt) -> Executable:
         return Executable(form=SCRIPT, interpreter=words) if words else Executable(form=OTHER)
     try:
         return Executable(form=_elf_form(head, read_at))
-    except (struct.error, _Corrupt):
+    except (struct.error, _CorruptError):
         return Executable(form=OTHER)
 
 
-def _interpreter(head: bytes) -> Tuple[str, ...]:
+def _interpreter(head: bytes) -> tuple[str, ...]:
     line = head[2:].split(b"\n", 1)[0].split(b"\0", 1)[0]
     return tuple(word.decode(errors="surrogateescape") for word in line.split())
 
 
-class _Corrupt(Exception):
+class _CorruptError(Exception):
     """The headers do not describe a program."""
 
 
@@ -91,17 +91,17 @@ _NAME, _OFFSET, _SIZE = 0, 4, 5
 def _elf_form(head: bytes, read_at: ReadAt) -> str:
     layout, order = _CLASSES.get(_byte(head, 4)), _ORDERS.get(_byte(head, 5))
     if not head.startswith(b"\x7fELF") or layout is None or order is None:
-        raise _Corrupt
+        raise _CorruptError
     fields = struct.unpack_from(order + layout.header, head, 16)
     programs_at, sections_at = fields[4:6]
     program_size, programs, section_size, sections, names_index = fields[8:13]
     table = _table(read_at, order + layout.program, at=programs_at, size=program_size, count=programs)
     if fields[0] not in _E_TYPES or not table:
-        raise _Corrupt
+        raise _CorruptError
     try:
         headers = _table(read_at, order + layout.section, at=sections_at, size=section_size, count=sections)
         names = _section_names(read_at, headers, names_index)
-    except (struct.error, _Corrupt):
+    except (struct.error, _CorruptError):
         names = ()
     if any(name in _GO_SECTIONS for name in names):
         return GO
@@ -112,14 +112,14 @@ def _byte(data: bytes, index: int) -> int:
     return data[index] if index < len(data) else 0
 
 
-def _table(read_at: ReadAt, form: str, *, at: int, size: int, count: int) -> Tuple[Tuple[int, ...], ...]:
+def _table(read_at: ReadAt, form: str, *, at: int, size: int, count: int) -> tuple[tuple[int, ...], ...]:
     if count > _MOST_ENTRIES:
-        raise _Corrupt
+        raise _CorruptError
     data = _read(read_at, at, size * count)
     return tuple(struct.unpack_from(form, data, index * size) for index in range(count))
 
 
-def _section_names(read_at: ReadAt, headers: Tuple[Tuple[int, ...], ...], index: int) -> Tuple[bytes, ...]:
+def _section_names(read_at: ReadAt, headers: tuple[tuple[int, ...], ...], index: int) -> tuple[bytes, ...]:
     if index >= len(headers):
         return ()
     names = _read(read_at, headers[index][_OFFSET], headers[index][_SIZE])
@@ -128,7 +128,7 @@ def _section_names(read_at: ReadAt, headers: Tuple[Tuple[int, ...], ...], index:
 
 def _read(read_at: ReadAt, at: int, length: int) -> bytes:
     if at > _LAST_OFFSET or length > _MOST_BYTES:
-        raise _Corrupt
+        raise _CorruptError
     return read_at(at, length)
 
 
