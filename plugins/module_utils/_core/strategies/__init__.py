@@ -1,0 +1,23 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The registry of strategies, in order of preference.
+
+The imports are plain because AnsiballZ sends to a host only what it sees imported.
+"""
+
+from __future__ import annotations
+
+from typing import Dict
+
+from ansible_collections.netbind.privport.plugins.module_utils._core.strategies import (
+    ambient,
+    authbind,
+    setcap,
+    unneeded,
+)
+from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.base import Strategy
+
+STRATEGIES: Dict[str, Strategy] = {
+    strategy.name: strategy
+    for strategy in (unneeded.STRATEGY, ambient.STRATEGY, setcap.STRATEGY, authbind.STRATEGY)
+}

@@ -1,0 +1,141 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The decision: which strategy each service gets on a host, why, and what is left to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Dict, Optional, Sequence, Tuple
+
+from ansible_collections.netbind.privport.plugins.module_utils._core.errors import InvalidInput
+from ansible_collections.netbind.privport.plugins.module_utils._core.model import Observation
+from ansible_collections.netbind.privport.plugins.module_utils._core.service import Service
+from ansible_collections.netbind.privport.plugins.module_utils._core.strategies import STRATEGIES, ambient, authbind
+from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.base import Case, Reason
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What is to happen for one service.
+
+    strategy is '' where none is left (error then says why) and where the service is to be absent.
+    The fields from unit on say what the strategies' tasks need: '' for what there is not.
+    """
+
+    service: str
+    state: str
+    ports: Tuple[str, ...]
+    strategy: str
+    why: str
+    rejected: Dict[str, Tuple[Reason, ...]]
+    warnings: Tuple[str, ...]
+    pending: Tuple[str, ...]
+    surplus: Tuple[str, ...]
+    error: str
+    unit: str
+    unit_failed: bool
+    executable: str
+    user: str
+    unit_user: str
+    authbind_deep: bool
+
+
+def decide(observation: Observation, services: Sequence[Service]) -> Tuple[Decision, ...]:
+    """A decision for each service. Raises InvalidInput where the observation holds another list of services."""
+    observed = {facts.name: facts for facts in observation.services}
+    missing = [service.name for service in services if service.name not in observed]
+    if missing:
+        raise InvalidInput(f"service {missing[0]!r} was not observed; give privport_info the same services")
+    cases = [Case(host=observation, service=service, facts=observed[service.name]) for service in services]
+    return tuple(_decide(case, others=[other for other in cases if other is not case]) for case in cases)
+
+
+def _decide(case: Case, *, others: Sequence[Case]) -> Decision:
+    problem = _description_problem(case)
+    rejected = {name: strategy.blockers(case) for name, strategy in STRATEGIES.items()}
+    rejected = {name: reasons for name, reasons in rejected.items() if reasons}
+    if case.service.state == "absent":
+        return _decision(case, strategy="", why="state is absent", rejected={}, error="", others=others)
+    chosen = "" if problem else _choose(case, rejected=rejected)
+    error = problem or ("" if chosen else _none_left(case, rejected=rejected))
+    why = STRATEGIES[chosen].why(case) if chosen else error
+    return _decision(case, strategy=chosen, why=why, rejected=rejected, error=error, others=others)
+
+
+def _choose(case: Case, *, rejected: Dict[str, Tuple[Reason, ...]]) -> str:
+    candidates = STRATEGIES if case.service.strategy == "auto" else (case.service.strategy,)
+    return next((name for name in candidates if name not in rejected), "")
+
+
+def _none_left(case: Case, *, rejected: Dict[str, Tuple[Reason, ...]]) -> str:
+    named = case.service.strategy
+    told = rejected if named == "auto" else {named: rejected[named]}
+    reasons = "; ".join(f"{name}: {' and '.join(map(str, blocking))}" for name, blocking in told.items())
+    if named == "auto":
+        return f"service {case.service.name!r}: no strategy works here: {reasons}"
+    return f"service {case.service.name!r}: strategy {named!r} does not work here: {reasons}"
+
+
+def _description_problem(case: Case) -> str:
+    """What the description says that is not so on this host, '' for nothing."""
+    service, unit = case.service, case.facts.unit
+    where = f"service {service.name!r}:"
+    if service.user and case.facts.account is None:
+        return f"{where} user {service.user!r} does not exist on this host; create it first"
+    if unit is not None and unit.says("LoadState") == "not-found":
+        return f"{where} unit {unit.name!r} does not exist on this host; install it first or correct the name"
+    if unit is not None and unit.says("LoadState") == "masked":
+        return f"{where} unit {unit.name!r} is masked; unmask it first (systemctl unmask {unit.name})"
+    if unit is not None and unit.says("LoadState") != "loaded":
+        return f"{where} unit {unit.name!r} is {unit.says('LoadState')}; mend its file (systemctl status {unit.name})"
+    return ""
+
+
+def _decision(
+    case: Case,
+    *,
+    strategy: str,
+    why: str,
+    rejected: Dict[str, Tuple[Reason, ...]],
+    error: str,
+    others: Sequence[Case],
+) -> Decision:
+    chosen = STRATEGIES.get(strategy)
+    facts = case.facts
+    return Decision(
+        service=case.service.name,
+        state=case.service.state,
+        ports=tuple(str(port) for port in case.service.ports),
+        strategy=strategy,
+        why=why,
+        rejected=rejected,
+        warnings=chosen.warnings(case) if chosen else (),
+        pending=chosen.pending(case) if chosen else (),
+        surplus=() if error else _surplus(case, strategy=strategy, others=others),
+        error=error,
+        unit=facts.unit.name if facts.unit else "",
+        unit_failed=facts.unit is not None and facts.unit.says("ActiveState") == "failed",
+        executable=facts.program.real_path if facts.program else "",
+        user=facts.account.name if facts.account else "",
+        unit_user=ambient.unit_user(case),
+        authbind_deep=authbind.deep(case),
+    )
+
+
+def _surplus(case: Case, *, strategy: str, others: Sequence[Case]) -> Tuple[str, ...]:
+    """The strategies but the chosen one that have a grant for this service and for no other one."""
+    return tuple(
+        name
+        for name, other in STRATEGIES.items()
+        if name != strategy and other.granted(case) and not (name == "setcap" and _shares_program(case, others=others))
+    )
+
+
+def _shares_program(case: Case, *, others: Sequence[Case]) -> bool:
+    path = case.facts.program.real_path if case.facts.program else None
+    users: Tuple[Optional[str], ...] = tuple(
+        other.facts.program.real_path if other.facts.program else None
+        for other in others
+        if other.service.state == "present"
+    )
+    return path is not None and path in users

@@ -1,0 +1,155 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The observation: everything that the decision and the proof know of a host.
+
+All of it is plain data that document.dump() and document.load() carry from the host to the
+controller. Optional means: could not be read, or is not there; the field's comment says which.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Dict, Optional, Tuple
+
+from ansible_collections.netbind.privport.plugins.module_utils._core.procfs import ProcessStatus
+from ansible_collections.netbind.privport.plugins.module_utils._core.unit import Command
+
+FORMAT = 1
+CAPABILITY = "cap_net_bind_service"
+
+
+@dataclass(frozen=True)
+class Account:
+    """A user of the host and all of its groups."""
+
+    name: str
+    uid: int
+    gid: int
+    groups: Tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Process:
+    """A process as /proc shows it."""
+
+    pid: int
+    status: ProcessStatus
+    # The unit that its control group names, '' for none.
+    unit: str
+    # /proc/PID/exe, '' where it is closed to us.
+    executable: str
+    # Whether libauthbind is mapped; None where /proc/PID/maps is closed to us.
+    authbind: Optional[bool]
+
+
+@dataclass(frozen=True)
+class Listener:
+    """A listening socket and who holds it; owners_known is False where /proc was closed to us."""
+
+    protocol: str
+    address: str
+    port: int
+    v6only: bool
+    owners: Tuple[Process, ...]
+    owners_known: bool
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A systemd unit: its effective properties (systemctl show), original commands and our drop-in."""
+
+    name: str
+    properties: Dict[str, str]
+    commands: Tuple[Command, ...]
+    # The strategy, the user and the whole text of UNIT.d/50-privport.conf; '' for none.
+    dropin_strategy: str
+    dropin_user: str
+    dropin_text: str
+    process: Optional[Process]
+
+    def says(self, name: str) -> str:
+        return self.properties.get(name, "")
+
+    def is_on(self, name: str) -> bool:
+        return self.says(name) in ("yes", "true")
+
+    @property
+    def runs(self) -> bool:
+        return self.says("ActiveState") in ("active", "activating", "reloading")
+
+    @property
+    def user(self) -> str:
+        """User= as it is in force, 'root' where it is unset."""
+        return self.says("User") or ("" if self.is_on("DynamicUser") else "root")
+
+
+@dataclass(frozen=True)
+class Program:
+    """The file that a service executes."""
+
+    path: str
+    real_path: str
+    # executable.Executable: form and the words of the #! line.
+    form: str
+    interpreter: Tuple[str, ...]
+    mode: int
+    uid: int
+    gid: int
+    nosuid: bool
+    # Canonical text; None for no xattr, '' for an empty one.
+    capability: Optional[str]
+    binds: bool
+    # What privport_setcap refuses and warns of, each a sentence.
+    refusals: Tuple[str, ...]
+    warnings: Tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Authbind:
+    """authbind(1) on the host."""
+
+    program: str
+    helper_setuid: bool
+    helper_nosuid: bool
+
+
+@dataclass(frozen=True)
+class AuthbindPort:
+    """What authbind's rules say to the service's user on one port."""
+
+    port: int
+    allowed: bool
+    # Why no rule of ours could allow it, '' where one can.
+    refusal: str
+    warnings: Tuple[str, ...]
+    # The files that hold a rule for this user: what state=absent would change.
+    own_rules: Tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ServiceFacts:
+    """What was found for one declared service."""
+
+    name: str
+    unit: Optional[Unit]
+    program: Optional[Program]
+    account: Optional[Account]
+    authbind_ports: Tuple[AuthbindPort, ...]
+    listeners: Tuple[Listener, ...]
+
+
+@dataclass(frozen=True)
+class Observation:
+    """A host, at one moment."""
+
+    format: int
+    kernel: str
+    effective_uid: int
+    # net.ipv4.ip_unprivileged_port_start; None where the kernel has no such setting (before 4.11).
+    unprivileged_port_start: Optional[int]
+    # The version of the running systemd; None where systemd does not run the host.
+    systemd: Optional[int]
+    authbind: Optional[Authbind]
+    # 'ss' or '/proc/net'.
+    socket_source: str
+    services: Tuple[ServiceFacts, ...]

@@ -1,0 +1,59 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What /proc says of a process: proc_pid_status(5) and cgroups(7) as data."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Dict, Tuple
+
+from ansible_collections.netbind.privport.plugins.module_utils._core.capability import name_of, parse_mask
+from ansible_collections.netbind.privport.plugins.module_utils._core.errors import UnknownFormat
+
+_UNIT_IN_CGROUP = re.compile(r"/(?P<unit>[^/]+\.(?:service|scope|socket))(?:/|$)")
+
+
+@dataclass(frozen=True)
+class ProcessStatus:
+    """The identity and privileges of a process or thread; capabilities by name."""
+
+    name: str
+    uid: int
+    effective: Tuple[str, ...]
+    permitted: Tuple[str, ...]
+    ambient: Tuple[str, ...]
+    no_new_privs: bool
+
+
+def parse_status(text: str) -> ProcessStatus:
+    """/proc/PID/status. The uid is the effective one. Raises UnknownFormat where a field is missing."""
+    fields: Dict[str, str] = dict(line.split(":\t", 1) for line in text.splitlines() if ":\t" in line)
+    try:
+        return ProcessStatus(
+            name=fields["Name"],
+            uid=int(fields["Uid"].split()[1]),
+            effective=_names(fields["CapEff"]),
+            permitted=_names(fields["CapPrm"]),
+            ambient=_names(fields["CapAmb"]),
+            no_new_privs=fields["NoNewPrivs"].strip() == "1",
+        )
+    except (KeyError, ValueError, IndexError) as failure:
+        raise UnknownFormat(f"/proc/PID/status is unlike proc_pid_status(5): {failure}") from failure
+
+
+def _names(mask: str) -> Tuple[str, ...]:
+    return tuple(name_of(number) for number in sorted(parse_mask(mask.strip())))
+
+
+def parse_cgroup(text: str) -> str:
+    """The systemd unit that /proc/PID/cgroup places a process in, '' for none.
+
+    Version 2 is the line 0::PATH; on version 1 systemd's own hierarchy is name=systemd.
+    """
+    paths = dict(line.split(":", 2)[1:] for line in text.splitlines() if line.count(":") >= 2)
+    for hierarchy in ("", "name=systemd"):
+        match = _UNIT_IN_CGROUP.search(paths.get(hierarchy, ""))
+        if match:
+            return match["unit"]
+    return ""

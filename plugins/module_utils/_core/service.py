@@ -1,0 +1,160 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Service descriptions as people write them, checked and made into data."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any, Dict, List, Mapping, Sequence, Tuple
+
+from ansible_collections.netbind.privport.plugins.module_utils._core.errors import InvalidInput
+from ansible_collections.netbind.privport.plugins.module_utils._core.unit import unit_name
+
+STRATEGY_NAMES = ("unneeded", "ambient", "setcap", "authbind")
+_KEYS = ("name", "ports", "unit", "executable", "user", "strategy", "socket_activation", "backend_ports", "state")
+_PORT = re.compile(r"(?P<first>[0-9]+)(?:-(?P<last>[0-9]+))?(?:/(?P<protocol>tcp|udp))?")
+
+
+@dataclass(frozen=True, order=True)
+class Port:
+    """A port of a protocol, 'tcp' or 'udp'."""
+
+    number: int
+    protocol: str = "tcp"
+
+    def __str__(self) -> str:
+        return str(self.number) if self.protocol == "tcp" else f"{self.number}/{self.protocol}"
+
+
+@dataclass(frozen=True)
+class Service:
+    """One declared service; '' stands for what is not given."""
+
+    name: str
+    ports: Tuple[Port, ...]
+    unit: str = ""
+    executable: str = ""
+    user: str = ""
+    strategy: str = "auto"
+    socket_activation: bool = False
+    backend_ports: Dict[str, int] = field(default_factory=dict)
+    state: str = "present"
+
+
+def parse_ports(values: Sequence[Any], *, where: str) -> Tuple[Port, ...]:
+    """The ports that N, N-M, N/tcp and N/udp name, sorted, each once.
+
+    where begins the error ("service 'caddy': ports"). Raises InvalidInput.
+    """
+    if not isinstance(values, (list, tuple)):
+        raise InvalidInput(f"{where} is {values!r}, not a list; write [80, 443/udp]")
+    if not values:
+        raise InvalidInput(f"{where} is empty; name at least one port, such as [80]")
+    found = {port for value in values for port in _parse_port(value, where=where)}
+    return tuple(sorted(found))
+
+
+def _parse_port(value: Any, *, where: str) -> List[Port]:
+    match = _PORT.fullmatch(str(value)) if isinstance(value, (int, str)) and not isinstance(value, bool) else None
+    if match is None:
+        raise InvalidInput(f"{where} holds {value!r}; a port is a number, 'N-M', 'N/tcp' or 'N/udp'")
+    first = int(match["first"])
+    last = int(match["last"] or first)
+    if not 1 <= first <= last <= 65535:
+        raise InvalidInput(f"{where} holds {value!r}; ports go from 1 to 65535, the lower one first")
+    return [Port(number, match["protocol"] or "tcp") for number in range(first, last + 1)]
+
+
+def parse_services(descriptions: Any) -> Tuple[Service, ...]:
+    """A list of service descriptions as data. Raises InvalidInput that names the service and the key."""
+    if not isinstance(descriptions, (list, tuple)):
+        raise InvalidInput(f"services is {descriptions!r}, not a list of service descriptions")
+    services = tuple(_parse_service(description) for description in descriptions)
+    _refuse_shared_names(services)
+    _refuse_shared_ports(services)
+    return services
+
+
+def _parse_service(description: Any) -> Service:
+    if not isinstance(description, Mapping):
+        raise InvalidInput(f"services holds {description!r}; each service is a mapping with a name and ports")
+    given = {key: value for key, value in description.items() if value is not None}
+    name = given.get("name")
+    if not isinstance(name, str) or not name.strip():
+        raise InvalidInput(f"a service has the name {name!r}; give each a name of its own, such as 'caddy'")
+    where = f"service {name!r}:"
+    unknown = sorted(str(key) for key in given if key not in _KEYS)
+    if unknown:
+        raise InvalidInput(f"{where} unknown key {unknown[0]!r}; the keys are {', '.join(_KEYS)}")
+    return Service(
+        name=str(name),
+        ports=parse_ports(given.get("ports", ()), where=f"{where} ports"),
+        unit=unit_name(_text(given, "unit", where=where), where=f"{where} unit") if given.get("unit") else "",
+        executable=_absolute(_text(given, "executable", where=where), where=f"{where} executable"),
+        user=_text(given, "user", where=where),
+        strategy=_choice(given, "strategy", ("auto",) + STRATEGY_NAMES, where=where),
+        socket_activation=_flag(given, "socket_activation", where=where),
+        backend_ports=_backend_ports(given.get("backend_ports", {}), where=f"{where} backend_ports"),
+        state=_choice(given, "state", ("present", "absent"), where=where),
+    )
+
+
+def _text(given: Mapping[str, Any], key: str, *, where: str) -> str:
+    value = given.get(key, "")
+    if not isinstance(value, str):
+        # A user may be named by its number.
+        if key == "user" and isinstance(value, int) and not isinstance(value, bool):
+            return str(value)
+        raise InvalidInput(f"{where} {key} is {value!r}; write it as text")
+    if "\n" in value or "\0" in value:
+        raise InvalidInput(f"{where} {key} is {value!r}; it cannot hold a newline or NUL")
+    return str(value)
+
+
+def _absolute(path: str, *, where: str) -> str:
+    if path and not path.startswith("/"):
+        raise InvalidInput(f"{where} is {path!r}; write the absolute path, such as '/usr/bin/caddy'")
+    return path
+
+
+def _choice(given: Mapping[str, Any], key: str, choices: Tuple[str, ...], *, where: str) -> str:
+    value = given.get(key, choices[0])
+    if value not in choices:
+        raise InvalidInput(f"{where} {key} is {value!r}; choose one of {', '.join(choices)}")
+    return str(value)
+
+
+def _flag(given: Mapping[str, Any], key: str, *, where: str) -> bool:
+    value = given.get(key, False)
+    if not isinstance(value, bool):
+        raise InvalidInput(f"{where} {key} is {value!r}; write true or false")
+    return value
+
+
+def _backend_ports(value: Any, *, where: str) -> Dict[str, int]:
+    if not isinstance(value, Mapping):
+        raise InvalidInput(f"{where} is {value!r}; write a mapping such as {{80: 8080}}")
+    return {
+        str(_parse_port(low, where=where)[0].number): _parse_port(high, where=where)[0].number
+        for low, high in value.items()
+    }
+
+
+def _refuse_shared_names(services: Sequence[Service]) -> None:
+    names = [service.name for service in services]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise InvalidInput(f"service {twice[0]!r}: name is used by two services; give each its own")
+
+
+def _refuse_shared_ports(services: Sequence[Service]) -> None:
+    owner: Dict[Port, str] = {}
+    for service in services:
+        for port in service.ports if service.state == "present" else ():
+            if port in owner:
+                raise InvalidInput(
+                    f"service {service.name!r}: ports holds {port}, which service {owner[port]!r} has too; "
+                    "a port belongs to one service"
+                )
+            owner[port] = service.name

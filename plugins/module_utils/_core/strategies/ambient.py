@@ -1,0 +1,94 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Ambient capabilities by a drop-in of the service's unit (systemd.exec(5), capabilities(7))."""
+
+from __future__ import annotations
+
+from typing import Optional, Tuple
+
+from ansible_collections.netbind.privport.plugins.module_utils._core.model import CAPABILITY, Process
+from ansible_collections.netbind.privport.plugins.module_utils._core.strategies import hazards
+from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.base import (
+    Case,
+    Reason,
+    Strategy,
+    process_steps,
+)
+from ansible_collections.netbind.privport.plugins.module_utils._core.unit import render_ambient
+
+_FIRST_SYSTEMD = 229
+
+_HAZARDS = (
+    hazards.root_without_user,
+    hazards.other_user,
+    *hazards.IN_PROCESS,
+    hazards.setuid_program,
+    hazards.other_capability,
+)
+
+
+def _blockers(case: Case) -> Tuple[Reason, ...]:
+    if case.host.systemd is None:
+        return (Reason("no_systemd", "systemd does not run this host", "no /run/systemd/system"),)
+    if case.host.systemd < _FIRST_SYSTEMD:
+        evidence = f"systemd {case.host.systemd}"
+        return (Reason("old_systemd", f"ambient capabilities came with systemd {_FIRST_SYSTEMD}", evidence),)
+    if case.facts.unit is None:
+        return (Reason("no_unit", "no systemd unit starts it", f"service {case.service.name} has no unit"),)
+    return hazards.judge(case, _HAZARDS)
+
+
+def unit_user(case: Case) -> str:
+    """The User= that the drop-in sets: only for a unit that would run as root without it, '' otherwise."""
+    unit, account = case.facts.unit, case.facts.account
+    if unit is None or account is None or not case.service.user:
+        return ""
+    return account.name if unit.user in ("root", "0") or unit.dropin_user else ""
+
+
+def _dropin_is_right(case: Case) -> bool:
+    unit = case.facts.unit
+    if unit is None:
+        return False
+    granted = CAPABILITY in unit.says("AmbientCapabilities").split()
+    if unit.dropin_strategy:
+        return unit.dropin_text == render_ambient(capabilities=[CAPABILITY], user=unit_user(case))
+    return granted and not unit_user(case)
+
+
+def _loaded(case: Case) -> bool:
+    unit = case.facts.unit
+    return unit is not None and CAPABILITY in unit.says("AmbientCapabilities").split()
+
+
+def _pending(case: Case) -> Tuple[str, ...]:
+    written = _dropin_is_right(case)
+    steps: Tuple[str, ...] = () if written and _loaded(case) else ("dropin",)
+    return steps + process_steps(case, changing=bool(steps), holds=_holds)
+
+
+def _holds(process: Process) -> Optional[bool]:
+    return CAPABILITY in process.status.ambient
+
+
+def _granted(case: Case) -> bool:
+    return case.facts.unit is not None and case.facts.unit.dropin_strategy == "ambient"
+
+
+def _why(case: Case) -> str:
+    unit = case.facts.unit
+    name = unit.name if unit else case.service.name
+    if _loaded(case) and not _granted(case):
+        return f"{name} itself grants {CAPABILITY} already"
+    return f"a drop-in gives {CAPABILITY} to {name} alone, and no file on disk carries a privilege"
+
+
+STRATEGY = Strategy(
+    name="ambient",
+    blockers=_blockers,
+    why=_why,
+    warnings=lambda case: (),
+    granted=_granted,
+    pending=_pending,
+    holds=_holds,
+)

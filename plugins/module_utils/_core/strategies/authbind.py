@@ -1,0 +1,147 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""authbind(1): rules that let the user bind, and a unit whose commands run through authbind."""
+
+from __future__ import annotations
+
+import posixpath
+from typing import Optional, Tuple
+
+from ansible_collections.netbind.privport.plugins.module_utils._core.executable import is_interpreter
+from ansible_collections.netbind.privport.plugins.module_utils._core.model import Process
+from ansible_collections.netbind.privport.plugins.module_utils._core.strategies import hazards
+from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.base import (
+    Case,
+    Reason,
+    Strategy,
+    process_steps,
+)
+from ansible_collections.netbind.privport.plugins.module_utils._core.unit import render_authbind
+
+_HIGHEST_PORT = 1023
+# Programs whose business is to exec another one, which must then keep authbind's preload.
+_LAUNCHERS = ("env", "nice", "chroot", "setsid", "stdbuf", "nohup", "timeout")
+
+
+def _installed(case: Case) -> Optional[Reason]:
+    if case.host.authbind is None:
+        return Reason("no_authbind", "authbind is not installed", "no authbind in PATH; try apt-get install authbind")
+    if not case.host.authbind.helper_setuid:
+        return Reason("authbind_helper", "authbind's helper is not set-user-ID root", case.host.authbind.program)
+    if case.host.authbind.helper_nosuid:
+        return Reason("authbind_helper", "authbind's helper is on a nosuid mount", case.host.authbind.program)
+    return None
+
+
+def _no_user(case: Case) -> Optional[Reason]:
+    if case.facts.account is not None:
+        return None
+    return Reason("no_user", "rules need a user that exists", f"service {case.service.name} names none")
+
+
+def _high_port(case: Case) -> Optional[Reason]:
+    high = [port for port in case.privileged_ports if port.number > _HIGHEST_PORT]
+    text = f"authbind refuses ports above {_HIGHEST_PORT}"
+    return Reason("high_port", text, f"port {high[0]}") if high else None
+
+
+def _preload_in_vain(case: Case) -> Optional[Reason]:
+    program = case.facts.program
+    if program is None or program.form not in ("elf-static", "go"):
+        return None
+    why = {"elf-static": "is linked statically", "go": "is a Go program that calls the kernel by itself"}
+    return Reason("preload_in_vain", f"the program {why[program.form]}: LD_PRELOAD has no effect", program.real_path)
+
+
+def _command(case: Case) -> Optional[Reason]:
+    unit = case.facts.unit
+    if unit is None:
+        return None
+    if not unit.commands:
+        return Reason("no_command", "the unit's ExecStart= could not be read", unit.name)
+    if any("@" in command.prefix for command in unit.commands):
+        return Reason("command_prefix", "ExecStart=@ sets argv[0], which authbind cannot pass on", unit.name)
+    return None
+
+
+_HAZARDS = (
+    _installed,
+    _no_user,
+    _high_port,
+    _command,
+    hazards.runs_as_root,
+    hazards.other_user,
+    *hazards.IN_PROCESS,
+    hazards.no_new_privs,
+    _preload_in_vain,
+    hazards.setuid_program,
+    hazards.other_capability,
+)
+
+
+def _blockers(case: Case) -> Tuple[Reason, ...]:
+    closed = tuple(
+        Reason("rules", port.refusal, f"port {port.port}") for port in case.facts.authbind_ports if port.refusal
+    )
+    return hazards.judge(case, _HAZARDS) + closed
+
+
+def deep(case: Case) -> bool:
+    """Whether a wrapper starts the program: only --deep then keeps authbind in force (authbind(1))."""
+    words = case.facts.unit.commands[0].words if case.facts.unit and case.facts.unit.commands else ()
+    program = case.facts.program
+    first = posixpath.basename(words[0]) if words else ""
+    script = program is not None and program.form == "script"
+    return script or first in _LAUNCHERS or (is_interpreter(first) and "-c" in words[1:2])
+
+
+def _dropin_is_right(case: Case) -> bool:
+    unit = case.facts.unit
+    if unit is None or case.host.authbind is None:
+        return unit is None
+    wanted = render_authbind(program=case.host.authbind.program, commands=unit.commands, deep=deep(case))
+    return unit.dropin_text == wanted and case.host.authbind.program in unit.says("ExecStart")
+
+
+def _pending(case: Case) -> Tuple[str, ...]:
+    rules = all(port.allowed for port in case.facts.authbind_ports)
+    dropin = _dropin_is_right(case)
+    steps = (() if rules else ("rules",)) + (() if dropin else ("dropin",))
+    # A program that was refused its port goes on without it: only a new start asks authbind again.
+    refused = not rules and not case.facts.listeners
+    return steps + process_steps(
+        case, changing=bool(steps), holds=lambda process: False if refused else _holds(process)
+    )
+
+
+def _holds(process: Process) -> Optional[bool]:
+    return process.authbind
+
+
+def _granted(case: Case) -> bool:
+    unit = case.facts.unit
+    wrapped = unit is not None and unit.dropin_strategy == "authbind"
+    return wrapped or any(port.own_rules for port in case.facts.authbind_ports)
+
+
+def _why(case: Case) -> str:
+    account = case.facts.account
+    return f"authbind lets user {account.name if account else '?'} bind these ports, without any capability"
+
+
+def _warnings(case: Case) -> Tuple[str, ...]:
+    rules = tuple(warning for port in case.facts.authbind_ports for warning in port.warnings)
+    if case.facts.unit is None:
+        return rules + ("no unit starts it: start the program through authbind yourself",)
+    return rules
+
+
+STRATEGY = Strategy(
+    name="authbind",
+    blockers=_blockers,
+    why=_why,
+    warnings=_warnings,
+    granted=_granted,
+    pending=_pending,
+    holds=_holds,
+)

@@ -1,0 +1,78 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What every strategy is made of, and the case that it judges."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Callable, Optional, Tuple
+
+from ansible_collections.netbind.privport.plugins.module_utils._core.model import (
+    Observation,
+    Process,
+    ServiceFacts,
+)
+from ansible_collections.netbind.privport.plugins.module_utils._core.service import Port, Service
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why a strategy does not fit: a short code, a sentence, and what was seen."""
+
+    code: str
+    text: str
+    evidence: str
+
+    def __str__(self) -> str:
+        return f"{self.text} ({self.evidence})"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One service on one host."""
+
+    host: Observation
+    service: Service
+    facts: ServiceFacts
+
+    @property
+    def privileged_ports(self) -> Tuple[Port, ...]:
+        """The ports that this host does not let everybody bind (ip(7), ip_unprivileged_port_start)."""
+        start = self.host.unprivileged_port_start
+        return tuple(port for port in self.service.ports if port.number < (1024 if start is None else start))
+
+
+@dataclass(frozen=True)
+class Strategy:
+    """One way to a privileged port. Every function is pure and judges a Case.
+
+    blockers: why it cannot work here; () when it can.
+    why:      one sentence for the one who asks why it was chosen.
+    warnings: what works, but is wider than a reader may expect.
+    granted:  whether a grant of this strategy is there for this service.
+    pending:  the steps left to do, of 'dropin', 'reload', 'xattr', 'rules', 'restart', 'start'.
+    holds:    whether a process has what this strategy gives; None when that cannot be seen.
+    """
+
+    name: str
+    blockers: Callable[[Case], Tuple[Reason, ...]]
+    why: Callable[[Case], str]
+    warnings: Callable[[Case], Tuple[str, ...]]
+    granted: Callable[[Case], bool]
+    pending: Callable[[Case], Tuple[str, ...]]
+    holds: Callable[[Process], Optional[bool]]
+
+
+def process_steps(case: Case, *, changing: bool, holds: Callable[[Process], Optional[bool]]) -> Tuple[str, ...]:
+    """'restart' exactly when the running process lacks the grant, 'start' when nothing runs, () otherwise.
+
+    changing: a grant is still to be written, which a process that shows no evidence cannot have.
+    """
+    unit = case.facts.unit
+    if unit is None:
+        return ()
+    if not unit.runs:
+        return ("start",)
+    held = holds(unit.process) if unit.process else None
+    lacks = changing if held is None else not held
+    return ("restart",) if lacks else ()

@@ -1,0 +1,196 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Hazards that several strategies share: what a unit's sandbox does to a grant."""
+
+from __future__ import annotations
+
+from typing import Callable, List, Optional, Tuple
+
+from ansible_collections.netbind.privport.plugins.module_utils._core.capability import parse_text
+from ansible_collections.netbind.privport.plugins.module_utils._core.capability import CAP_NET_BIND_SERVICE
+from ansible_collections.netbind.privport.plugins.module_utils._core.model import CAPABILITY, Program, Unit
+from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.base import Case, Reason
+
+Hazard = Callable[[Case], Optional[Reason]]
+
+# systemd.exec(5), NoNewPrivileges=: these imply it for a unit with a user and without ambient
+# capabilities, although the property goes on saying no. systemd 257 no longer does so; nothing
+# between 252 and 257 was measured, so those count as the older one.
+_IMPLIES_NO_NEW_PRIVS = (
+    "SystemCallFilter",
+    "SystemCallArchitectures",
+    "SystemCallLog",
+    "RestrictAddressFamilies",
+    "RestrictNamespaces",
+    "RestrictRealtime",
+    "RestrictSUIDSGID",
+    "MemoryDenyWriteExecute",
+    "LockPersonality",
+    "PrivateDevices",
+    "ProtectKernelTunables",
+    "ProtectKernelModules",
+    "ProtectKernelLogs",
+    "ProtectClock",
+    "ProtectHostname",
+)
+_FIRST_WITHOUT_IMPLIED = 257
+_UNSET = ("", "no", "~")
+_S_ISUID, _S_ISGID = 0o4000, 0o2000
+
+
+def judge(case: Case, hazards: Tuple[Hazard, ...]) -> Tuple[Reason, ...]:
+    """The reasons of those hazards that are there, in the order of the hazards."""
+    return tuple(reason for reason in (hazard(case) for hazard in hazards) if reason is not None)
+
+
+def _said(unit: Unit, name: str) -> str:
+    return f"{name}={unit.says(name)} in {unit.name}"
+
+
+def runs_as_root(case: Case) -> Optional[Reason]:
+    unit = case.facts.unit
+    if unit is None:
+        return None
+    if any(not command.keeps_user for command in unit.commands):
+        return Reason("runs_as_root", "its ExecStart= has full privileges whatever User= says", unit.commands[0].prefix)
+    if unit.user in ("root", "0"):
+        return Reason("runs_as_root", "the unit runs as root", f"User={unit.says('User')} in {unit.name}")
+    return None
+
+
+def root_without_user(case: Case) -> Optional[Reason]:
+    """Like runs_as_root, for a strategy that can set the user itself."""
+    reason = runs_as_root(case)
+    prefixed = case.facts.unit is not None and any(not command.keeps_user for command in case.facts.unit.commands)
+    return reason if reason and (prefixed or case.service.user in ("", "root", "0")) else None
+
+
+def other_user(case: Case) -> Optional[Reason]:
+    """The unit already runs as a user, and not as the one that was declared."""
+    unit, account = case.facts.unit, case.facts.account
+    if unit is None or account is None or unit.user in ("", "root", "0") or unit.dropin_user:
+        return None
+    if unit.user in (account.name, str(account.uid)):
+        return None
+    return Reason("other_user", f"the unit runs as {unit.user}, not as {account.name}", _said(unit, "User"))
+
+
+def bounding_set(case: Case) -> Optional[Reason]:
+    unit = case.facts.unit
+    if unit is None or "CapabilityBoundingSet" not in unit.properties:
+        return None
+    if CAPABILITY in unit.says("CapabilityBoundingSet").split():
+        return None
+    return Reason("bounding_set", f"the unit may never have {CAPABILITY}", _said(unit, "CapabilityBoundingSet"))
+
+
+def private_users(case: Case) -> Optional[Reason]:
+    unit = case.facts.unit
+    for name in ("PrivateUsersEx", "PrivateUsers"):
+        if unit is not None and unit.says(name) not in _UNSET:
+            text = "capabilities in its user namespace do not reach the host's network"
+            return Reason("private_users", text, _said(unit, name))
+    return None
+
+
+def private_network(case: Case) -> Optional[Reason]:
+    unit = case.facts.unit
+    if unit is None or not unit.is_on("PrivateNetwork"):
+        return None
+    text = "the unit has a network of its own, which nobody else reaches"
+    return Reason("private_network", text, _said(unit, "PrivateNetwork"))
+
+
+def address_families(case: Case) -> Optional[Reason]:
+    unit = case.facts.unit
+    value = unit.says("RestrictAddressFamilies") if unit is not None else ""
+    families = {"AF_INET", "AF_INET6"}
+    listed = set(value.lstrip("~").split())
+    closed = families <= listed if value.startswith("~") else bool(listed) and not families & listed
+    if unit is None or not closed:
+        return None
+    return Reason("address_families", "the unit may not open IP sockets", _said(unit, "RestrictAddressFamilies"))
+
+
+def no_new_privs(case: Case) -> Optional[Reason]:
+    """Neither a file capability nor a set-user-ID helper takes effect (capabilities(7), no_new_privs)."""
+    unit = case.facts.unit
+    if unit is None:
+        return None
+    text = "with no_new_privs the kernel ignores file capabilities and set-user-ID bits"
+    for name in ("NoNewPrivileges", "DynamicUser"):
+        if unit.is_on(name):
+            return Reason("no_new_privs", text, _said(unit, name))
+    return _implied_no_new_privs(case, unit=unit, text=text)
+
+
+def _implied_no_new_privs(case: Case, *, unit: Unit, text: str) -> Optional[Reason]:
+    if (case.host.systemd or 0) >= _FIRST_WITHOUT_IMPLIED or unit.user == "root":
+        return None
+    # Ambient capabilities of the unit's own lift the implication; those of our drop-in go with it.
+    if unit.says("AmbientCapabilities") and unit.dropin_strategy != "ambient":
+        return None
+    implying = [name for name in _IMPLIES_NO_NEW_PRIVS if unit.says(name) not in _UNSET]
+    if not implying:
+        return None
+    return Reason(
+        "implied_no_new_privs", text, f"implied by {_said(unit, implying[0])} under systemd {case.host.systemd}"
+    )
+
+
+def setuid_program(case: Case) -> Optional[Reason]:
+    """A set-user-ID or set-group-ID program to another id loses ambient capabilities and LD_PRELOAD."""
+    program, account = case.facts.program, case.facts.account
+    if program is None:
+        return None
+    to_user = program.mode & _S_ISUID and (account is None or program.uid != account.uid)
+    to_group = program.mode & _S_ISGID and (account is None or program.gid != account.gid)
+    if not (to_user or to_group):
+        return None
+    text = "a set-user-ID or set-group-ID program starts without ambient capabilities and LD_PRELOAD"
+    return Reason("setuid_program", text, f"mode {program.mode & 0o7777:04o} of {program.real_path}")
+
+
+def other_capability(case: Case) -> Optional[Reason]:
+    """A capability that is not ours to remove makes the exec secure: no ambient set, no LD_PRELOAD."""
+    program = case.facts.program
+    others = other_capabilities(program)
+    if program is None or not others:
+        return None
+    text = "the program's other file capabilities make the kernel clear ambient capabilities and LD_PRELOAD"
+    return Reason("other_capability", text, f"{program.real_path} {program.capability}")
+
+
+def other_capabilities(program: Optional[Program]) -> Tuple[int, ...]:
+    """The file's capabilities but the one that binds ports, as numbers."""
+    if program is None or not program.capability:
+        return ()
+    held = parse_text(program.capability)
+    return tuple(sorted((held.permitted | held.inheritable) - {CAP_NET_BIND_SERVICE}))
+
+
+def socket_bind_deny(case: Case) -> Optional[Reason]:
+    """SocketBindDeny= that names all ports or one of the service's (systemd.resource-control(5))."""
+    unit = case.facts.unit
+    value = unit.says("SocketBindDeny") if unit is not None else ""
+    if unit is None or not value or unit.says("SocketBindAllow"):
+        return None
+    denied: List[str] = [rule for rule in value.split() if _rule_covers(rule, case)]
+    if not denied:
+        return None
+    return Reason("socket_bind_deny", "the unit may not bind the port", _said(unit, "SocketBindDeny"))
+
+
+def _rule_covers(rule: str, case: Case) -> bool:
+    """A rule is [FAMILY:][PROTOCOL:]PORTS, where PORTS is N, N-M or any."""
+    *limits, ports = rule.split(":")
+    first, _dash, last = ports.partition("-")
+    protocols = {limit for limit in limits if limit in ("tcp", "udp")}
+    return any(
+        (not protocols or port.protocol in protocols)
+        and (ports == "any" or int(first) <= port.number <= int(last or first))
+        for port in case.privileged_ports
+    )
+
+
+IN_PROCESS: Tuple[Hazard, ...] = (private_network, private_users, bounding_set, address_families, socket_bind_deny)

@@ -1,0 +1,79 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A file capability on the service's executable (capabilities(7), File capabilities)."""
+
+from __future__ import annotations
+
+from typing import Optional, Tuple
+
+from ansible_collections.netbind.privport.plugins.module_utils._core.capability import (
+    CAP_NET_BIND_SERVICE,
+    parse_text,
+)
+from ansible_collections.netbind.privport.plugins.module_utils._core.executable import is_interpreter
+from ansible_collections.netbind.privport.plugins.module_utils._core.model import CAPABILITY, Process
+from ansible_collections.netbind.privport.plugins.module_utils._core.strategies import hazards
+from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.base import (
+    Case,
+    Reason,
+    Strategy,
+    process_steps,
+)
+
+_HAZARDS = (
+    hazards.runs_as_root,
+    hazards.other_user,
+    *hazards.IN_PROCESS,
+    hazards.no_new_privs,
+)
+
+
+def _blockers(case: Case) -> Tuple[Reason, ...]:
+    program = case.facts.program
+    if program is None:
+        wanted = case.service.executable or "neither executable nor a unit's ExecStart= names one"
+        return (Reason("no_program", "there is no program file to grant it to", wanted),)
+    refused = tuple(Reason("program_refused", text, program.real_path) for text in program.refusals)
+    return refused + hazards.judge(case, _HAZARDS)
+
+
+def _warnings(case: Case) -> Tuple[str, ...]:
+    return case.facts.program.warnings if case.facts.program else ()
+
+
+def _granted(case: Case) -> bool:
+    """A file capability for ports is there, or an empty xattr, which grants nothing but breaks ambient.
+
+    Never so for a shared interpreter: whoever set it there did it for more than this service.
+    """
+    program = case.facts.program
+    if program is None or program.capability is None or is_interpreter(program.real_path):
+        return False
+    held = parse_text(program.capability) if program.capability else None
+    return held is None or CAP_NET_BIND_SERVICE in held.permitted | held.inheritable
+
+
+def _pending(case: Case) -> Tuple[str, ...]:
+    program = case.facts.program
+    steps: Tuple[str, ...] = () if program is not None and program.binds else ("xattr",)
+    return steps + process_steps(case, changing=bool(steps), holds=_holds)
+
+
+def _holds(process: Process) -> Optional[bool]:
+    return CAPABILITY in process.status.effective and CAPABILITY not in process.status.ambient
+
+
+def _why(case: Case) -> str:
+    program = case.facts.program
+    return f"{program.real_path if program else 'its program'} alone gets {CAPABILITY}, as a file capability"
+
+
+STRATEGY = Strategy(
+    name="setcap",
+    blockers=_blockers,
+    why=_why,
+    warnings=_warnings,
+    granted=_granted,
+    pending=_pending,
+    holds=_holds,
+)

@@ -1,0 +1,200 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""systemd units as text: their names, what systemctl prints, their files and the collection's own drop-in."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from dataclasses import dataclass
+from typing import Dict, List, Optional, Sequence, Tuple
+
+from ansible_collections.netbind.privport.plugins.module_utils._core.errors import InvalidInput, UnknownFormat
+
+UNIT_FOLDER = "/etc/systemd/system"
+DROPIN_NAME = "50-privport"
+
+# systemd.unit(5), DESCRIPTION: the valid characters, and at most 255 of them.
+_UNIT_NAME = re.compile(r"[A-Za-z0-9:_.\\-]+(?:@[A-Za-z0-9:_.\\@-]*)?\.service")
+_DROPIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+# systemd.unit(5), DESCRIPTION: a name that ends otherwise is a service's, written short.
+_OTHER_TYPES = (".socket", ".device", ".mount", ".automount", ".swap", ".target", ".path", ".timer", ".slice", ".scope")
+_OWN_HEADER = re.compile(r"# Managed by netbind\.privport \((?P<strategy>[a-z]+)\)")
+_SECTION = re.compile(r"\[(?P<name>[^\]]+)\]")
+_ASSIGNMENT = re.compile(r"(?P<key>[A-Za-z0-9-]+)\s*=\s*(?P<value>.*)", re.DOTALL)
+# systemd.service(5), "Command lines": what may stand before the path, in any order.
+_COMMAND = re.compile(r"(?P<prefix>[-@:+!|]*)(?P<line>.*)", re.DOTALL)
+
+
+def unit_name(name: str, *, where: str) -> str:
+    """The full name of a service unit, '.service' added where it is missing.
+
+    Raises InvalidInput for paths, newlines, other unit types and a template without an instance.
+    """
+    full = name if name.endswith((".service",) + _OTHER_TYPES) else f"{name}.service"
+    if not _UNIT_NAME.fullmatch(full) or len(full) > 255:
+        raise InvalidInput(f"{where} is {name!r}; write the name of a service unit, such as 'caddy.service'")
+    if full.endswith("@.service"):
+        raise InvalidInput(f"{where} is {name!r}, a template; name one of its instances, such as 'web@1.service'")
+    return full
+
+
+def dropin_path(*, unit: str, dropin: str) -> str:
+    """The only file that is ever written for a unit. Raises InvalidInput for a name that is a path."""
+    if not _DROPIN_NAME.fullmatch(dropin) or dropin.endswith(".conf"):
+        raise InvalidInput(f"dropin is {dropin!r}; write a plain name without a slash and without '.conf'")
+    return f"{UNIT_FOLDER}/{unit}.d/{dropin}.conf"
+
+
+def parse_version(text: str) -> int:
+    """The number in the first line of `systemctl --version`: 'systemd 252 (252.39-1)' is 252."""
+    match = re.match(r"systemd (\d+)", text)
+    if match is None:
+        raise UnknownFormat(f"systemctl --version printed {text[:80]!r}, which holds no version")
+    return int(match[1])
+
+
+def parse_show(text: str) -> Tuple[Dict[str, str], ...]:
+    """The properties of each unit that `systemctl show UNIT…` prints, one mapping a unit, in its order.
+
+    A property that a unit has several times (ExecStart) keeps its lines, joined by newlines.
+    """
+    return tuple(_parse_block(block) for block in re.split(r"\n\s*\n", text.strip()) if block.strip())
+
+
+def _parse_block(block: str) -> Dict[str, str]:
+    properties: Dict[str, str] = {}
+    for line in block.splitlines():
+        key, equals, value = line.partition("=")
+        if not equals or not key.isalnum():
+            raise UnknownFormat(f"systemctl show printed the line {line!r}, which is not KEY=VALUE")
+        properties[key] = f"{properties[key]}\n{value}" if key in properties else value
+    return properties
+
+
+def split_paths(value: str) -> Tuple[str, ...]:
+    """The paths of DropInPaths=: blank-separated, and quoted as a shell would where they hold blanks."""
+    return tuple(shlex.split(value))
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """One setting in a unit file."""
+
+    section: str
+    key: str
+    value: str
+
+
+def parse_unit_file(text: str) -> Tuple[Assignment, ...]:
+    """The settings of a unit file or drop-in in their order, continued lines joined (systemd.syntax(7)).
+
+    Raises UnknownFormat for a line that is neither a section, a setting nor a comment.
+    """
+    section = ""
+    assignments: List[Assignment] = []
+    for line in _logical_lines(text):
+        heading = _SECTION.fullmatch(line)
+        setting = _ASSIGNMENT.fullmatch(line)
+        if heading:
+            section = heading["name"]
+        elif setting:
+            assignments.append(Assignment(section, setting["key"], setting["value"].strip()))
+        else:
+            raise UnknownFormat(f"the unit file line {line!r} is neither a section nor a setting")
+    return tuple(assignments)
+
+
+def _logical_lines(text: str) -> List[str]:
+    lines: List[str] = []
+    pending = ""
+    for raw in text.splitlines():
+        line = raw.strip()
+        # A comment may stand inside a continued line and does not end it.
+        if line.startswith(("#", ";")) or (not line and not pending):
+            continue
+        if line.endswith("\\"):
+            pending += line[:-1] + " "
+            continue
+        if pending + line:
+            lines.append((pending + line).strip())
+        pending = ""
+    return lines + ([pending.strip()] if pending.strip() else [])
+
+
+@dataclass(frozen=True)
+class Command:
+    """An ExecStart= line: its prefix characters and the command line as written, quoting and all."""
+
+    prefix: str
+    line: str
+
+    @property
+    def words(self) -> Tuple[str, ...]:
+        return tuple(_unquote(word) for word in re.findall(r"""(?:[^\s"']|"[^"]*"|'[^']*')+""", self.line))
+
+    @property
+    def keeps_user(self) -> bool:
+        """False for '+' and a single '!', which run the command with full privileges."""
+        return "+" not in self.prefix and self.prefix.count("!") != 1
+
+
+def _unquote(word: str) -> str:
+    return re.sub(r"""["']""", "", word)
+
+
+def effective_commands(files: Sequence[str]) -> Tuple[Command, ...]:
+    """The ExecStart= commands that unit files, given in the order systemd reads them, come to."""
+    commands: List[Command] = []
+    for text in files:
+        for setting in parse_unit_file(text):
+            if (setting.section, setting.key) != ("Service", "ExecStart"):
+                continue
+            match = _COMMAND.fullmatch(setting.value)
+            if match is None or not match["line"]:
+                commands.clear()
+            else:
+                commands.append(Command(prefix=match["prefix"], line=match["line"].strip()))
+    return tuple(commands)
+
+
+@dataclass(frozen=True)
+class OwnDropin:
+    """A drop-in that the collection wrote: for which strategy, and with which settings."""
+
+    strategy: str
+    settings: Tuple[Assignment, ...]
+
+    def first(self, key: str) -> str:
+        return next((setting.value for setting in self.settings if setting.key == key), "")
+
+
+def parse_own_dropin(text: Optional[str]) -> Optional[OwnDropin]:
+    """What a drop-in of the collection holds; None for no file, and for one that somebody else wrote."""
+    match = _OWN_HEADER.match(text or "")
+    if match is None or text is None:
+        return None
+    return OwnDropin(strategy=match["strategy"], settings=parse_unit_file(text))
+
+
+def _render(*, strategy: str, settings: Sequence[Tuple[str, str]]) -> str:
+    lines = [f"# Managed by netbind.privport ({strategy}); state=absent removes this file.", "[Service]"]
+    return "\n".join(lines + [f"{key}={value}" for key, value in settings]) + "\n"
+
+
+def render_ambient(*, capabilities: Sequence[str], bounding_set: Sequence[str] = (), user: str = "") -> str:
+    """The drop-in that gives a unit ambient capabilities (systemd.exec(5), AmbientCapabilities=)."""
+    settings: List[Tuple[str, str]] = [("User", user)] if user else []
+    settings.append(("AmbientCapabilities", " ".join(name.upper() for name in capabilities)))
+    if bounding_set:
+        # List settings merge: without the reset this would widen the set instead of replacing it.
+        settings.append(("CapabilityBoundingSet", ""))
+        settings.append(("CapabilityBoundingSet", " ".join(name.upper() for name in bounding_set)))
+    return _render(strategy="ambient", settings=settings)
+
+
+def render_authbind(*, program: str, commands: Sequence[Command], deep: bool) -> str:
+    """The drop-in that runs a unit's commands through authbind(1), their prefixes and quoting kept."""
+    wrapper = f"{program} --deep" if deep else program
+    wrapped = [("ExecStart", f"{command.prefix}{wrapper} {command.line}") for command in commands]
+    return _render(strategy="authbind", settings=[("ExecStart", "")] + wrapped)

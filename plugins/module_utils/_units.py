@@ -1,0 +1,134 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""systemd on the host: what it says of units, and the one drop-in that the collection writes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Dict, Mapping, Optional, Sequence, Tuple
+
+from ansible_collections.netbind.privport.plugins.module_utils._core import unit as units
+from ansible_collections.netbind.privport.plugins.module_utils._core.errors import HostError, InvalidInput, Refused
+from ansible_collections.netbind.privport.plugins.module_utils._host import Host
+
+# All that decisions and proofs ask of a unit. A systemd that lacks one of them leaves it out.
+PROPERTIES = (
+    "Id",
+    "LoadState",
+    "ActiveState",
+    "SubState",
+    "UnitFileState",
+    "FragmentPath",
+    "DropInPaths",
+    "NeedDaemonReload",
+    "MainPID",
+    "Result",
+    "ExecStart",
+    "User",
+    "Group",
+    "DynamicUser",
+    "AmbientCapabilities",
+    "CapabilityBoundingSet",
+    "NoNewPrivileges",
+    "PrivateUsers",
+    "PrivateUsersEx",
+    "PrivateNetwork",
+    "PrivateDevices",
+    "RestrictAddressFamilies",
+    "RestrictNamespaces",
+    "RestrictRealtime",
+    "RestrictSUIDSGID",
+    "MemoryDenyWriteExecute",
+    "LockPersonality",
+    "ProtectKernelTunables",
+    "ProtectKernelModules",
+    "ProtectKernelLogs",
+    "ProtectClock",
+    "ProtectHostname",
+    "SocketBindAllow",
+    "SocketBindDeny",
+    "SystemCallArchitectures",
+    "SystemCallFilter",
+    "SystemCallLog",
+)
+
+
+def systemd_version(host: Host) -> Optional[int]:
+    """The version of the systemd that runs this host, None where none does (sd_booted(3))."""
+    if host.status("/run/systemd/system") is None or host.which("systemctl") is None:
+        return None
+    return units.parse_version(host.run(["systemctl", "--version"]).checked().stdout)
+
+
+def show(host: Host, names: Sequence[str]) -> Dict[str, Dict[str, str]]:
+    """The properties of each named unit, by the name that was asked for, from one call."""
+    if not names:
+        return {}
+    argv = ["systemctl", "show", "--no-pager", "--property=" + ",".join(PROPERTIES), "--", *names]
+    shown = units.parse_show(host.run(argv).checked().stdout)
+    if len(shown) != len(names):
+        raise HostError(f"systemctl show answered for {len(shown)} of the units {', '.join(names)}")
+    return dict(zip(names, shown))
+
+
+def show_loaded(host: Host, name: str) -> Dict[str, str]:
+    """The properties of a unit that can be changed. Raises InvalidInput for one that is not there or masked."""
+    properties = show(host, [name])[name]
+    state = properties.get("LoadState", "")
+    if state == "not-found":
+        raise InvalidInput(f"unit is {name!r}, which does not exist on this host; install it first or correct the name")
+    if state != "loaded":
+        raise InvalidInput(f"unit is {name!r}, which is {state}; see systemctl status {name}")
+    return properties
+
+
+def commands(host: Host, properties: Mapping[str, str], *, own_dropin: str) -> Tuple[units.Command, ...]:
+    """The unit's ExecStart= commands as its files write them, the collection's own drop-in left out."""
+    paths = [properties.get("FragmentPath", ""), *units.split_paths(properties.get("DropInPaths", ""))]
+    texts = [host.read(path) for path in paths if path and path != own_dropin]
+    return units.effective_commands([text for text in texts if text is not None])
+
+
+@dataclass(frozen=True)
+class Dropin:
+    """A drop-in before and after a change; '' for none."""
+
+    path: str
+    before: str
+    after: str
+
+    @property
+    def changed(self) -> bool:
+        return self.before != self.after
+
+
+def plan_dropin(host: Host, *, unit: str, dropin: str, strategy: str, wanted: str) -> Dropin:
+    """What the drop-in is to become: wanted, or '' for none.
+
+    Only a drop-in that the collection wrote is ever replaced, and only one of this strategy removed.
+    Raises Refused for somebody else's file of that name.
+    """
+    path = units.dropin_path(unit=unit, dropin=dropin)
+    before = host.read(path) or ""
+    own = units.parse_own_dropin(before)
+    if before and own is None and wanted:
+        raise Refused(f"{path} was not written by this collection; choose another name with the option dropin")
+    if not wanted and (own is None or own.strategy != strategy):
+        return Dropin(path=path, before=before, after=before)
+    return Dropin(path=path, before=before, after=wanted)
+
+
+def put_dropin(host: Host, dropin: Dropin) -> None:
+    """Make the drop-in what it is to become and have systemd read it."""
+    folder = dropin.path.rpartition("/")[0]
+    if dropin.after:
+        host.make_folder(folder)
+        host.write(dropin.path, content=dropin.after)
+    else:
+        host.remove(dropin.path)
+        host.remove_folder_if_empty(folder)
+    daemon_reload(host)
+
+
+def daemon_reload(host: Host) -> None:
+    host.run(["systemctl", "daemon-reload"]).checked()
