@@ -1,0 +1,83 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Observes a program's file through the seam: what it is, who can change it, which capabilities it has."""
+
+from __future__ import annotations
+
+import os.path
+from typing import Iterator
+
+from ansible_collections.netbind.privport.plugins.module_utils._core import executable
+from ansible_collections.netbind.privport.plugins.module_utils._core.capability import (
+    CAP_SETFCAP,
+    FileCapabilities,
+    parse_mask,
+    parse_xattr,
+)
+from ansible_collections.netbind.privport.plugins.module_utils._core.errors import HostError, UnknownFormat
+from ansible_collections.netbind.privport.plugins.module_utils._core.filecap import Ground, Inode, ProgramFile, shown
+from ansible_collections.netbind.privport.plugins.module_utils._host import FileStatus, Host, OpenFile
+
+# include/uapi/linux/fs.h: FS_IMMUTABLE_FL and FS_APPEND_FL; either makes setxattr(2) fail with EPERM.
+_UNCHANGEABLE = 0x10 | 0x20
+_GROUP_WRITES = 0o020
+
+
+def observe_program(file: OpenFile, *, host: Host) -> ProgramFile:
+    """What filecap.judge() needs to know of an open file and of its parent folders."""
+    folders = ((folder, host.status(folder)) for folder in _parents(file.path))
+    return ProgramFile(
+        inode=_inode(file.path, file.status(), host=host),
+        folders=tuple(_inode(path, status, host=host) for path, status in folders if status is not None),
+        executable=executable.parse(file.read_at),
+        nosuid=file.nosuid(),
+    )
+
+
+def observe_capability(file: OpenFile) -> FileCapabilities | None:
+    """The file's capabilities, None where it has no such attribute; HostError for one that cannot be read."""
+    try:
+        value = file.capability()
+        return None if value is None else parse_xattr(value)
+    except OSError as failure:
+        # EOVERFLOW: the root id has no place in this user namespace; EINVAL: a version that the kernel does not know.
+        reason = failure.strerror
+    except UnknownFormat as unknown:
+        reason = str(unknown)
+    raise HostError(f"the capabilities of {shown(file.path)} cannot be read ({reason}); remove them with state: absent")
+
+
+def observe_ground(file: OpenFile, *, host: Host) -> Ground:
+    """Whether the capabilities of the file can be changed by this process."""
+    return Ground(
+        read_only=file.read_only(),
+        unchangeable=bool((file.flags() or 0) & _UNCHANGEABLE),
+        keeps_attributes=file.keeps_capability(),
+        may_set=_may_set(host),
+    )
+
+
+def _may_set(host: Host) -> bool:
+    for line in (host.read("/proc/self/status") or "").splitlines():
+        if line.startswith("CapEff:"):
+            return CAP_SETFCAP in parse_mask(line.split(":", 1)[1])
+    # Without /proc the kernel's own answer has to do.
+    return True
+
+
+def _parents(path: str) -> Iterator[str]:
+    while path != os.path.dirname(path):
+        path = os.path.dirname(path)
+        yield path
+
+
+def _inode(path: str, status: FileStatus, *, host: Host) -> Inode:
+    members = host.members(status.gid) if status.mode & _GROUP_WRITES else ()
+    return Inode(
+        path=path,
+        mode=status.permissions,
+        uid=status.uid,
+        owner=host.user_name(status.uid),
+        group=host.group_name(status.gid),
+        members=tuple((account.pw_uid, account.pw_name) for account in members),
+    )
