@@ -9,10 +9,10 @@ program is followed. authbind does not know protocols: a rule for a port is a ru
 from __future__ import annotations
 
 import ipaddress
-import re
 from dataclasses import dataclass
-from typing import FrozenSet, Iterator, Mapping, Optional, Tuple
+from typing import FrozenSet, Mapping, Optional, Tuple
 
+from ansible_collections.netbind.privport.plugins.module_utils._core.authbind_byuid import parse_byuid, pton
 from ansible_collections.netbind.privport.plugins.module_utils._core.errors import InvalidInput
 
 ROOT = "/etc/authbind"
@@ -26,7 +26,7 @@ FIRST_PORT = 1
 LAST_PORT = 1023
 # authbind(1), "Ports 512-1023": rule files for these have a leading exclamation mark in their names.
 FIRST_MARKED_PORT = 512
-WILDCARDS = ("0.0.0.0", "::")
+WILDCARDS = ("0.0.0.0", "::")  # noqa: S104
 
 
 @dataclass(frozen=True)
@@ -61,33 +61,6 @@ class Verdict:
     reason: str
 
 
-@dataclass(frozen=True)
-class ByuidGrant:
-    """What one line of a byuid file permits; spec is the address part as it was written."""
-
-    spec: str
-    version: int
-    low: int
-    high: int
-    first_port: int
-    last_port: int
-
-    def covers(self, *, version: int, number: int, port: int) -> bool:
-        """Whether a bind to the address (as a number) and port is within the grant."""
-        inside = self.version == version and self.low <= number <= self.high
-        return inside and self.first_port <= port <= self.last_port
-
-
-@dataclass(frozen=True)
-class ByuidLine:
-    """One line as authbind reads it: a grant, or ignored; problem says why, unless it is blank or a comment."""
-
-    number: int
-    raw: str
-    grant: Optional[ByuidGrant]
-    problem: Optional[str]
-
-
 def check_port(port: int) -> int:
     """The port itself; InvalidInput when authbind does not handle it (libauthbind.c passes others through)."""
     if not FIRST_PORT <= port <= LAST_PORT:
@@ -96,8 +69,8 @@ def check_port(port: int) -> int:
 
 
 def parse_address(text: str) -> Tuple[int, int]:
-    """(4 or 6, the address as a number) of a text that inet_pton(3) accepts; InvalidInput for any other."""
-    parsed = _pton(text)
+    """(4 or 6, the address as a number) of a text that inetpton(3) accepts; InvalidInput for any other."""
+    parsed = pton(text)
     if parsed is None:
         raise InvalidInput(f"addresses: '{text}' is no IPv4 or IPv6 address; write it like 192.0.2.1 or 2001:db8::1")
     return parsed
@@ -115,9 +88,10 @@ def byport_path(port: int) -> str:
 
 
 def byaddr_paths(*, port: int, address: str) -> Tuple[str, ...]:
-    """The byaddr files that authbind asks for an address and port, in its order; the last but for IPv6 is `A,P`.
+    """The byaddr files that authbind asks for an address and port, in its order.
 
-    helper.c asks `A:P` before `A,P`, although authbind(1) tells the opposite; IPv6 has `A,P` in two spellings.
+    IPv4 has `A:P`, then `A,P` (so does helper.c, although authbind(1) tells the opposite order); IPv6 has `A,P`
+    with the address as inet_ntop(3) writes it, then with every word of it written out.
     """
     version, number = parse_address(address)
     text = _ntop(version, number)
@@ -156,11 +130,6 @@ def judge(rules: Mapping[str, RuleFile], *, principal: Principal, port: int, add
         if file is not None:
             return _flag_verdict(file, principal)
     return _byuid_verdict(rules.get(byuid), path=byuid, port=port, address=address)
-
-
-def parse_byuid(content: str) -> Tuple[ByuidLine, ...]:
-    """Every line of a byuid file as the helper's fgets and sscanf see it; the raw parts add up to the content."""
-    return tuple(_byuid_line(number, raw) for number, raw in enumerate(_chunks(content), 1))
 
 
 def permits_execution(file: RuleFile, principal: Principal) -> bool:
@@ -203,140 +172,6 @@ def _byuid_verdict(file: Optional[RuleFile], *, path: str, port: int, address: s
         if line.grant is not None and line.grant.covers(version=version, number=number, port=port):
             return Verdict(True, path, "", f"line {line.number} of {path} permits it")
     return Verdict(False, path, "ENOENT", f"no line of {path} permits port {port} on {address}")
-
-
-# fgets(3) with the helper's buffer returns at most 298 bytes; the rest of a longer line is a line of its own.
-_CHUNK = re.compile(rb"[^\n]{0,297}\n|[^\n]{1,298}")
-# isspace(3) in the C locale, and what %u of sscanf(3) takes after it.
-_BLANK = "[ \t\n\v\f\r]*"
-_NUMBER = _BLANK + "([+-]?[0-9]+)"
-_COLON_FORM = re.compile(
-    _NUMBER
-    + r"\."
-    + _NUMBER
-    + r"\."
-    + _NUMBER
-    + r"\."
-    + _NUMBER
-    + "/"
-    + _NUMBER
-    + ":"
-    + _NUMBER
-    + ","
-    + _NUMBER
-    + _BLANK
-)
-_ONE_NUMBER = re.compile(_NUMBER + _BLANK)
-_TWO_NUMBERS = re.compile(_NUMBER + "-" + _NUMBER + _BLANK)
-_WIDTH = {4: 32, 6: 128}
-
-
-class _Ignored(Exception):
-    """authbind skips the line silently; str() is why."""
-
-
-def _chunks(content: str) -> Iterator[str]:
-    for found in _CHUNK.finditer(content.encode("utf-8", "surrogateescape")):
-        yield found.group().decode("utf-8", "surrogateescape")
-
-
-def _byuid_line(number: int, raw: str) -> ByuidLine:
-    # C sees the text up to a NUL; latin-1 keeps one character a byte.
-    text = raw.encode("utf-8", "surrogateescape").decode("latin-1").partition("\0")[0]
-    if not text.strip(" \t\n\v\f\r") or text.startswith("#"):
-        return ByuidLine(number, raw, None, None)
-    try:
-        return ByuidLine(number, raw, _grant(text), None)
-    except _Ignored as why:
-        return ByuidLine(number, raw, None, str(why))
-
-
-def _grant(text: str) -> ByuidGrant:
-    colon_form = _COLON_FORM.fullmatch(text)
-    if colon_form is not None:
-        *octets, length, first, last = (_unsigned(group) for group in colon_form.groups())
-        if max(octets) > 255:
-            raise _Ignored("its address is none")
-        address = ".".join(str(octet) for octet in octets)
-        return _prefix_grant(address, length, first, last)
-    spec, comma, ports = text.partition(",")
-    if not comma:
-        raise _Ignored("it has no comma between address and port")
-    if "/" in spec and "-" in spec:
-        raise _Ignored("it mixes a prefix length with an address range")
-    first, last = _port_range(ports)
-    if "/" in spec:
-        address, _slash, length_text = spec.partition("/")
-        found = _ONE_NUMBER.fullmatch(length_text)
-        if found is None:
-            raise _Ignored("its prefix length is no number")
-        return _prefix_grant(address, _unsigned(found.group(1)), first, last)
-    return _range_grant(spec, first, last)
-
-
-def _prefix_grant(address: str, length: int, first: int, last: int) -> ByuidGrant:
-    version, low = _address_of_line(address)
-    if length > _WIDTH[version]:
-        raise _Ignored(f"its prefix length is above {_WIDTH[version]}")
-    host_bits = (1 << (_WIDTH[version] - length)) - 1
-    if low & host_bits:
-        raise _Ignored("its address has bits set beyond the prefix length")
-    return _port_checked(ByuidGrant(f"{address}/{length}", version, low, low | host_bits, first, last))
-
-
-def _range_grant(spec: str, first: int, last: int) -> ByuidGrant:
-    low_text, hyphen, high_text = spec.partition("-")
-    version, low = _address_of_line(low_text)
-    high_version, high = _address_of_line(high_text if hyphen else low_text)
-    if high_version != version or low > high:
-        raise _Ignored("its address range is empty")
-    return _port_checked(ByuidGrant(spec, version, low, high, first, last))
-
-
-def _port_checked(grant: ByuidGrant) -> ByuidGrant:
-    if grant.first_port > grant.last_port:
-        raise _Ignored("its first port is above its last port")
-    return grant
-
-
-def _port_range(text: str) -> Tuple[int, int]:
-    two = _TWO_NUMBERS.fullmatch(text)
-    if two is not None:
-        return _unsigned(two.group(1)), _unsigned(two.group(2))
-    one = _ONE_NUMBER.fullmatch(text)
-    if one is not None:
-        return _unsigned(one.group(1)), _unsigned(one.group(1))
-    raise _Ignored("its port is no number or range")
-
-
-def _address_of_line(text: str) -> Tuple[int, int]:
-    parsed = _pton(text)
-    if parsed is None:
-        raise _Ignored("its address is none")
-    return parsed
-
-
-def _unsigned(text: str) -> int:
-    """%u of sscanf(3) on a 64-bit system: strtoul(3), stored in 32 bits."""
-    magnitude = min(int(text.lstrip("+-")), 2**64 - 1)
-    saturated = magnitude == 2**64 - 1
-    return (-magnitude if text.startswith("-") and not saturated else magnitude) % 2**32
-
-
-_OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
-_IPV4 = re.compile(rf"{_OCTET}(?:\.{_OCTET}){{3}}")
-
-
-def _pton(text: str) -> Optional[Tuple[int, int]]:
-    """inet_pton(3) for either family; stricter than the ipaddress of some Python versions."""
-    if _IPV4.fullmatch(text):
-        return 4, int(ipaddress.IPv4Address(text))
-    if ":" not in text or "%" in text or ("." in text and not _IPV4.fullmatch(text.rpartition(":")[2])):
-        return None
-    try:
-        return 6, int(ipaddress.IPv6Address(text))
-    except ValueError:
-        return None
 
 
 def _words(number: int) -> Tuple[int, ...]:
