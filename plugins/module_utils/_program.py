@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import errno
 import os.path
 from typing import Iterator
 
@@ -15,7 +16,15 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.capability 
     parse_xattr,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.errors import HostError, UnknownFormat
-from ansible_collections.netbind.privport.plugins.module_utils._core.filecap import Ground, Inode, ProgramFile, shown
+from ansible_collections.netbind.privport.plugins.module_utils._core.filecap import (
+    NO_ATTRIBUTES,
+    NOT_PERMITTED,
+    READ_ONLY,
+    Ground,
+    Inode,
+    ProgramFile,
+    shown,
+)
 from ansible_collections.netbind.privport.plugins.module_utils._host import FileStatus, Host, OpenFile
 
 # include/uapi/linux/fs.h: FS_IMMUTABLE_FL and FS_APPEND_FL; either makes setxattr(2) fail with EPERM.
@@ -55,6 +64,21 @@ def observe_ground(file: OpenFile, *, host: Host) -> Ground:
         keeps_attributes=file.keeps_capability(),
         may_set=_may_set(host),
     )
+
+
+_FAILURES = {
+    errno.EROFS: READ_ONLY,
+    errno.EOPNOTSUPP: NO_ATTRIBUTES,
+    errno.EPERM: NOT_PERMITTED + ", or lift what forbids it (a user namespace, a security module)",
+}
+
+
+def why_failed(failure: OSError, *, path: str) -> str:
+    """One sentence on a failed change that observe_ground() did not foresee."""
+    text = _FAILURES.get(failure.errno or 0)
+    if text is None:
+        return f"the capabilities of {shown(path)} cannot be changed: {failure.strerror}"
+    return text.format(path=shown(path))
 
 
 def _may_set(host: Host) -> bool:

@@ -11,8 +11,8 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.capability 
     ALL,
     CAP_NET_BIND_SERVICE,
     FileCapabilities,
-    format_text,
     merge,
+    name_of,
     without,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.errors import InvalidInput, Refused
@@ -191,7 +191,7 @@ def shown(path: str) -> str:
 
 def check_request(wanted: FileCapabilities, *, text: str) -> None:
     """Raises Refused when the set that the option capabilities asks for does not bind or holds everything."""
-    if ALL <= wanted.permitted:
+    if wanted.permitted >= ALL:
         raise Refused(
             f"capabilities {text!r} grants all capabilities, which makes everyone who runs the file root; "
             f"name those that are needed, as in {DEFAULT_TEXT}"
@@ -233,8 +233,8 @@ def side_effects(existing: FileCapabilities | None, outcome: FileCapabilities) -
     raised = existing.permitted & outcome.permitted - {CAP_NET_BIND_SERVICE}
     if not raised:
         return ()
-    names = format_text(FileCapabilities(permitted=raised)).rsplit("=", 1)[0]
-    return (f"{names} becomes effective too when the program starts: Linux has one effective flag for the whole file",)
+    names = ", ".join(name_of(number) for number in sorted(raised))
+    return (f"{names} is now effective too when the program starts: Linux has one effective flag for the whole file",)
 
 
 @dataclass(frozen=True)

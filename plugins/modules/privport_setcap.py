@@ -1,0 +1,354 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Thin: options, host, core, result."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: privport_setcap
+short_description: Let a program bind ports below 1024 by a file capability
+version_added: 0.1.0
+description:
+  - Sets or removes the file capabilities of a program, so that an ordinary user who starts it can bind
+    privileged ports.
+  - Reads and writes the extended attribute C(security.capability) itself and compares meanings, not texts.
+    No C(setcap) is needed on the host.
+  - Refuses what would be in vain or dangerous, and says why.
+author:
+  - The netbind.privport authors (@netbind)
+requirements:
+  - Python 3.8 or later on the host.
+options:
+  path:
+    description:
+      - The program's file, as an absolute path. A symbolic link is followed to the file that it leads to.
+      - A file that does not exist is an error with O(state=present), and nothing to do with O(state=absent).
+    type: path
+    required: true
+  capabilities:
+    description:
+      - The capabilities in the text form of cap_from_text(3), as C(setcap) takes them. Spellings that mean the
+        same are the same, for example V(cap_net_bind_service+ep), V(cap_net_bind_service=pe) and V(10=ep).
+      - With O(state=present) the default is V(cap_net_bind_service=ep). The set must let the program bind, that
+        is, hold C(cap_net_bind_service) permitted and effective, and must not hold all capabilities.
+      - With O(state=absent) just the capabilities that are named here are removed, whatever their flags. Without
+        this option all are removed.
+    type: str
+    aliases: [capability]
+  state:
+    description:
+      - V(present) gives the file the capabilities.
+      - V(absent) takes them away. The extended attribute itself is deleted when nothing is left in it, because
+        an empty one still makes the kernel drop ambient capabilities and C(LD_PRELOAD). No hazard blocks this.
+    type: str
+    choices: [present, absent]
+    default: present
+  merge:
+    description:
+      - Keep the file's other capabilities. By default the file has exactly O(capabilities) afterwards.
+      - Linux has one effective flag for the whole file, so that the others become effective as well.
+    type: bool
+    default: false
+  allow_interpreter:
+    description:
+      - Grant to an interpreter that every user can execute, such as C(python3), C(node), C(perl) or C(java).
+        Every user of the host can then bind any privileged port.
+      - A private copy that only the service's group can execute (mode 0750) needs no such consent.
+    type: bool
+    default: false
+attributes:
+  check_mode:
+    description: Can run in check mode and return changed status prediction without modifying the target.
+    support: full
+    details:
+      - Foresees also what would fail, such as an immutable file, a read-only file system or a missing privilege.
+  diff_mode:
+    description: Returns details on what has changed (or possibly needs changing in check mode).
+    support: full
+  platform:
+    description: Target operating systems the module can be operated against.
+    support: full
+    platforms: linux
+notes:
+  - The kernel or the tool clears a file's capabilities when the file is written or truncated, on every C(chown) and
+    C(chgrp) (even to the same owner), and when it is replaced, as by C(cp), C(install), C(sed -i), C(strip),
+    C(rsync -a) without C(-X), C(tar) without C(--xattrs-include), or a package upgrade. Run this module after those.
+  - A process that already runs is not affected; restart it.
+  - A program with file capabilities starts without C(LD_PRELOAD), C(LD_LIBRARY_PATH) and C($ORIGIN) library paths.
+  - Refused are sets that do not bind (C(+p), C(+e) or C(+i) alone), sets of all capabilities, scripts, interpreters
+    that every user can execute, files on a mount with C(nosuid), and files or parent folders that a user other than
+    root and the file's owner can write. Such hazards of a file that has the capabilities already are given as warnings.
+  - Warned is of files with a set-user-ID or set-group-ID bit, files writable by their group, and files that do not
+    belong to root.
+seealso:
+  - module: netbind.privport.privport_ambient
+  - module: netbind.privport.privport_authbind
+  - name: capabilities(7)
+    description: The kernel's capabilities and how files get them.
+    link: https://man7.org/linux/man-pages/man7/capabilities.7.html
+"""
+
+EXAMPLES = r"""
+- name: Let Caddy bind ports 80 and 443 as its own user
+  netbind.privport.privport_setcap:
+    path: /usr/bin/caddy
+
+# The same from the command line: ansible web -b -m privport_setcap -a path=/usr/bin/caddy
+# And what it would change:       ansible web -b -m privport_setcap -a path=/usr/bin/caddy --check --diff
+
+- name: Add the capability beside those that the file has
+  netbind.privport.privport_setcap:
+    path: /usr/local/bin/dhcp-relay
+    merge: true
+
+- name: Set exactly two capabilities
+  netbind.privport.privport_setcap:
+    path: /usr/local/bin/probe
+    capabilities: cap_net_bind_service,cap_net_raw=ep
+
+- name: Take the capability away again, and leave others alone
+  netbind.privport.privport_setcap:
+    path: /usr/local/bin/probe
+    capabilities: cap_net_bind_service=ep
+    state: absent
+
+- name: Remove all file capabilities
+  netbind.privport.privport_setcap:
+    path: /usr/bin/caddy
+    state: absent
+
+- name: A private Python that only the group webapp can execute
+  ansible.builtin.copy:
+    src: /usr/bin/python3
+    dest: /opt/webapp/python3
+    remote_src: true
+    owner: root
+    group: webapp
+    mode: "0750"
+
+- name: Let that copy bind privileged ports
+  netbind.privport.privport_setcap:
+    path: /opt/webapp/python3
+"""
+
+RETURN = r"""
+path:
+  description: The path as it was given.
+  returned: success
+  type: str
+  sample: /usr/bin/editor
+real_path:
+  description: The file that was looked at or changed, after symbolic links.
+  returned: success
+  type: str
+  sample: /usr/bin/vim.basic
+before:
+  description:
+    - The capabilities that the file had, in the form that C(getcap) prints, empty for none.
+    - V(=) is an attribute that grants nothing. C([rootid=N]) marks one that counts in another user namespace only.
+      V(unreadable) is one that the kernel does not give out.
+  returned: success
+  type: str
+  sample: ""
+after:
+  description: The capabilities that the file has now, or would have in check mode, in the same form.
+  returned: success
+  type: str
+  sample: cap_net_bind_service=ep
+"""
+
+import os.path
+from dataclasses import dataclass
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.netbind.privport.plugins.module_utils._core.capability import (
+    FileCapabilities,
+    describe,
+    format_xattr,
+    parse_text,
+    same,
+)
+from ansible_collections.netbind.privport.plugins.module_utils._core.errors import (
+    HostError,
+    InvalidInput,
+    PrivportError,
+    Refused,
+)
+from ansible_collections.netbind.privport.plugins.module_utils._core.filecap import (
+    DEFAULT_TEXT,
+    check_request,
+    judge,
+    obstacle,
+    outcome_absent,
+    outcome_present,
+    shown,
+    side_effects,
+)
+from ansible_collections.netbind.privport.plugins.module_utils._host import Host, OpenFile
+from ansible_collections.netbind.privport.plugins.module_utils._program import (
+    observe_capability,
+    observe_ground,
+    observe_program,
+    why_failed,
+)
+
+UNREADABLE = "unreadable"
+
+
+@dataclass(frozen=True)
+class Request:
+    """The options, understood; capabilities is None where all shall go."""
+
+    path: str
+    text: str
+    capabilities: FileCapabilities | None
+    present: bool
+    merge: bool
+    allow_interpreter: bool
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What was done to the file, or would be."""
+
+    real_path: str
+    before: str
+    after: str
+    changed: bool
+    warnings: tuple[str, ...] = ()
+
+
+def understand(*, params: dict[str, Any]) -> Request:
+    """The request that the options make; raises InvalidInput or Refused for those that no file can meet."""
+    path, present, text = params["path"], params["state"] == "present", params["capabilities"]
+    if not os.path.isabs(path) or "\0" in path:
+        raise InvalidInput(f"path {path!r} is not an absolute path; write for example /usr/bin/caddy")
+    if present and text is None:
+        text = DEFAULT_TEXT
+    capabilities = None if text is None else parse_text(text)
+    if present and capabilities is not None:
+        check_request(capabilities, text=text)
+    return Request(
+        path=path,
+        text=text or "",
+        capabilities=capabilities,
+        present=present,
+        merge=params["merge"],
+        allow_interpreter=params["allow_interpreter"],
+    )
+
+
+def carry_out(*, request: Request, host: Host, check_mode: bool) -> Outcome:
+    """Bring the file to what is requested, in check mode only tell; raises PrivportError."""
+    real_path = host.resolve(request.path)
+    try:
+        with host.open_regular(real_path) as file:
+            if request.present and request.capabilities is not None:
+                wanted = request.capabilities
+                return _present(request=request, wanted=wanted, file=file, host=host, check_mode=check_mode)
+            return _absent(request=request, file=file, host=host, check_mode=check_mode)
+    except HostError as failure:
+        if not isinstance(failure.__cause__, (FileNotFoundError, NotADirectoryError)):
+            raise
+        if not request.present:
+            return Outcome(real_path=real_path, before="", after="", changed=False)
+        raise HostError(_missing(path=request.path, real_path=real_path)) from failure
+
+
+def _missing(*, path: str, real_path: str) -> str:
+    leads = "" if path == real_path else f" leads to {shown(real_path)}, which"
+    return f"path {shown(path)}{leads} does not exist; install the program first, or correct the path"
+
+
+def _present(*, request: Request, wanted: FileCapabilities, file: OpenFile, host: Host, check_mode: bool) -> Outcome:
+    before, existing = _observe(file=file, strict=request.merge)
+    outcome = outcome_present(existing, wanted=wanted, keep_others=request.merge)
+    judgement = judge(observe_program(file, host=host), allow_interpreter=request.allow_interpreter)
+    warnings = judgement.warnings + side_effects(existing, outcome)
+    if same(existing, outcome):
+        return Outcome(file.path, before, before, changed=False, warnings=judgement.refusals + warnings)
+    if judgement.refusals:
+        raise Refused(f"path {shown(request.path)} gets no capability: {'; '.join(judgement.refusals)}")
+    _change(file=file, host=host, outcome=outcome, check_mode=check_mode)
+    return Outcome(file.path, before, describe(outcome), changed=True, warnings=warnings)
+
+
+def _absent(*, request: Request, file: OpenFile, host: Host, check_mode: bool) -> Outcome:
+    before, existing = _observe(file=file, strict=request.capabilities is not None)
+    outcome = outcome_absent(existing, unwanted=request.capabilities, text=request.text)
+    if same(existing, outcome) and before != UNREADABLE:
+        return Outcome(file.path, before, before, changed=False)
+    _change(file=file, host=host, outcome=outcome, check_mode=check_mode)
+    return Outcome(file.path, before, "" if outcome is None else describe(outcome), changed=True)
+
+
+def _observe(*, file: OpenFile, strict: bool) -> tuple[str, FileCapabilities | None]:
+    """The capabilities as text and as meaning; unless strict, what cannot be read is in no one's way."""
+    try:
+        existing = observe_capability(file)
+    except HostError:
+        if strict:
+            raise
+        return UNREADABLE, None
+    return ("" if existing is None else describe(existing)), existing
+
+
+def _change(*, file: OpenFile, host: Host, outcome: FileCapabilities | None, check_mode: bool) -> None:
+    hindrance = obstacle(observe_ground(file, host=host), path=file.path)
+    if hindrance:
+        raise HostError(hindrance)
+    if check_mode:
+        return
+    try:
+        if outcome is None:
+            file.remove_capability()
+        else:
+            file.set_capability(format_xattr(outcome))
+    except OSError as failure:
+        raise HostError(why_failed(failure, path=file.path)) from failure
+    found = observe_capability(file)
+    if not same(found, outcome):
+        raise HostError(
+            f"the capabilities of {shown(file.path)} were changed, but read back as "
+            f"{'none' if found is None else describe(found)}; another program or the file system interferes"
+        )
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "path": {"type": "path", "required": True},
+            "capabilities": {"type": "str", "aliases": ["capability"]},
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "merge": {"type": "bool", "default": False},
+            "allow_interpreter": {"type": "bool", "default": False},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        request = understand(params=module.params)
+        outcome = carry_out(request=request, host=Host(), check_mode=module.check_mode)
+    except PrivportError as error:
+        module.fail_json(msg=str(error))
+    for warning in outcome.warnings:
+        module.warn(warning)
+    module.exit_json(
+        changed=outcome.changed,
+        path=request.path,
+        real_path=outcome.real_path,
+        before=outcome.before,
+        after=outcome.after,
+        diff={
+            "before_header": outcome.real_path,
+            "after_header": outcome.real_path,
+            "before": outcome.before and f"{outcome.before}\n",
+            "after": outcome.after and f"{outcome.after}\n",
+        },
+    )
+
+
+if __name__ == "__main__":
+    main()
