@@ -96,8 +96,8 @@ def _grant(text: str) -> ByuidGrant:
     colon_form = _COLON_FORM.fullmatch(text)
     if colon_form is not None:
         *octets, length, first, last = (_unsigned(group) for group in colon_form.groups())
-        if max(octets) > 255:
-            raise _Ignored("its address is none")
+        if max(octets) > 255 or max(first, last) > 65535:
+            raise _Ignored("its address or port is too large")
         address = ".".join(str(octet) for octet in octets)
         return _prefix_grant(address, length, first, last)
     spec, comma, ports = text.partition(",")
