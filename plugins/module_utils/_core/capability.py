@@ -180,18 +180,16 @@ def _chosen(names: str, *, text: str) -> frozenset[int]:
         return ALL
     chosen: set[int] = set()
     for name in names.split(","):
-        chosen |= _named(name, text=text)
+        # In libcap "all" replaces what stands before it in the list, also numbers without a name.
+        chosen = set(ALL) if _lower(name) == "all" else chosen | {_number(name, text=text)}
     return frozenset(chosen)
 
 
-def _named(name: str, *, text: str) -> frozenset[int]:
-    lower = _lower(name)
-    if lower == "all":
-        return ALL
-    number = _NUMBERS.get(lower, _parse_number(name))
+def _number(name: str, *, text: str) -> int:
+    number = _NUMBERS.get(_lower(name), _parse_number(name))
     if number is None:
         raise InvalidInput(f"capabilities {text!r} names {name!r}, which is not a capability; {_WAY_OUT}")
-    return frozenset((number,))
+    return number
 
 
 def _parse_number(text: str) -> int | None:
