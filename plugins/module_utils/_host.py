@@ -212,6 +212,13 @@ class Host:
         except OSError:
             return None
 
+    def noexec(self, path: str) -> Optional[bool]:
+        """Whether the mount that holds path lets nobody execute, which access(2) with X_OK tells as well."""
+        try:
+            return bool(os.statvfs(path).f_flag & os.ST_NOEXEC)
+        except OSError:
+            return None
+
     def nosuid(self, path: str) -> Optional[bool]:
         """Whether the mount that holds path ignores set-user-ID bits and file capabilities."""
         try:
@@ -274,10 +281,14 @@ class Host:
         _sync_folder(folder)
 
     def make_folder(self, path: str) -> None:
+        # A strict umask would make a folder that authbind's users cannot search.
+        umask = os.umask(0o022)
         try:
             os.makedirs(path, mode=0o755, exist_ok=True)
         except OSError as failure:
             raise HostError(f"{path} cannot be made: {failure.strerror}") from failure
+        finally:
+            os.umask(umask)
 
     def remove(self, path: str) -> None:
         """Remove a file; one that is gone already is no error."""
