@@ -1,0 +1,53 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""authbind's rule files on a host: reading them all and carrying out a plan."""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import Dict, Sequence
+
+from ansible_collections.netbind.privport.plugins.module_utils._core.authbind import BYUID, FOLDERS, RuleFile
+from ansible_collections.netbind.privport.plugins.module_utils._core.authbind_plan import RuleChange
+from ansible_collections.netbind.privport.plugins.module_utils._core.errors import HostError
+from ansible_collections.netbind.privport.plugins.module_utils._host import Host
+
+
+def read_rules(host: Host) -> Dict[str, RuleFile]:
+    """Every rule file and rule folder by path; links are followed, as access(2) does. Empty without authbind.
+
+    A file that this process may not read has empty content: run as root to see byuid rules that others cannot.
+    """
+    found: Dict[str, RuleFile] = {}
+    for folder in (*FOLDERS, BYUID):
+        _add(found, host, folder)
+    for folder in (*FOLDERS[1:], BYUID):
+        for name in host.names_in(folder):
+            _add(found, host, f"{folder}/{name}")
+    return found
+
+
+def apply_changes(host: Host, changes: Sequence[RuleChange]) -> None:
+    """Write and remove the files, then read them again and compare. HostError when one is not as planned."""
+    # Additions first: nobody loses a port between two steps.
+    for change in sorted(changes, key=lambda change: change.after is None):
+        if change.after is None:
+            host.remove(change.path)
+            continue
+        rule = change.after
+        host.make_folder(os.path.dirname(rule.path))
+        host.write(rule.path, content=rule.content, uid=rule.uid, gid=rule.gid, mode=rule.mode)
+    now = read_rules(host)
+    for change in changes:
+        if now.get(change.path) != change.after:
+            raise HostError(f"{change.path} is not what was written to it; look for another program that manages it")
+
+
+def _add(found: Dict[str, RuleFile], host: Host, path: str) -> None:
+    status = host.status(path)
+    if status is None:
+        return
+    # A FIFO or device is not read: that can block.
+    content = host.read(path) if stat.S_ISREG(status.mode) else None
+    found[path] = RuleFile(path=path, uid=status.uid, gid=status.gid, mode=status.permissions, content=content or "")

@@ -1,0 +1,299 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: privport_authbind
+short_description: Let a user or group bind ports below 1024 through authbind
+version_added: 0.1.0
+author:
+  - The netbind.privport authors (@netbind)
+description:
+  - Manages the rule files of authbind below C(/etc/authbind), so that just one user or one group may bind the ports.
+  - Judges rules as authbind does, and refuses when the rules that exist would keep the new one from working.
+  - Does not install authbind and does not start anything. The program must be started as C(authbind PROGRAM).
+options:
+  ports:
+    description:
+      - The ports, each as V(80), V(80-89), V(80/tcp) or V(80/udp), all within 1 to 1023.
+      - authbind does not tell protocols apart. A rule for V(80/udp) admits TCP as well.
+    type: list
+    elements: str
+    required: true
+  user:
+    description:
+      - The user who may bind, by name or number.
+      - Exactly one of O(user) and O(group) is required.
+    type: str
+  group:
+    description:
+      - The group whose members may bind, by name or number. Rules by line (O(method=byuid)) cannot name groups.
+    type: str
+  addresses:
+    description:
+      - Local IPv4 and IPv6 addresses to which the permission is limited. Without any, every address is permitted.
+      - V(0.0.0.0) is a bind to all of IPv4, V(::) is one to all of IPv6 or, as most programs do it, to both.
+      - With O(state=absent) only rules for these very addresses are removed.
+    type: list
+    elements: str
+    default: []
+  method:
+    description:
+      - Which kind of rule to write. With O(state=absent), which kinds to remove.
+      - V(byport) is a file for the port, executable for one user or one group. Nobody else gets the port beside them,
+        because authbind asks no other rule once this file exists.
+      - V(byaddr) is such a file for an address and a port. It needs O(addresses).
+      - V(byuid) is a line for the port in a file of the user. Several users can have the same port in this way.
+      - V(auto) keeps lines in the user's file when they permit what is asked. Otherwise it is V(byaddr) with
+        O(addresses) and V(byport) without. Where that would take the port from another user whom a weaker rule
+        admits, it is V(byuid). With O(state=absent) it is every kind.
+    type: str
+    choices: [auto, byport, byaddr, byuid]
+    default: auto
+  state:
+    description:
+      - V(present) makes sure that the user or group may bind the ports, and narrows its own rule to the least
+        privilege. Its own V(byport) file goes when O(addresses) are given or lines are asked for.
+      - V(absent) removes what belongs to this user or group. Files of others and lines for other ports stay. A warning
+        tells when another rule permits the ports still.
+    type: str
+    choices: [present, absent]
+    default: present
+attributes:
+  check_mode:
+    description: Can run in check mode and return changed status prediction without modifying target.
+    support: full
+  diff_mode:
+    description: Will return details on what has changed (or possibly needs changing in check mode), when in diff mode.
+    support: full
+  platform:
+    description: Target OS/families that can be operated against.
+    support: full
+    platforms: linux
+notes:
+  - Needs root, and authbind on the host for O(state=present) (C(apt-get install authbind)).
+  - A rule file that belongs to somebody else is never changed. When it admits the user, nothing needs to be done, and a
+    warning says so when it admits everyone. When it does not, no other rule can work, and the module fails.
+  - Start a program behind a wrapper script with C(authbind --deep), since C(authbind) alone reaches only the first
+    program that it starts.
+  - Has no effect on statically linked programs, on Go programs, on programs with a set-user-ID bit or file
+    capabilities, nor under C(NoNewPrivileges=).
+  - "The error of a failed bind tells why. C(EPERM): no rule file was found. C(EACCES): a rule file was found and is not
+    executable for the user, or authbind itself had no effect. C(ENOENT): the user's file of lines was found and no line
+    matches."
+  - Ports from 512 to 1023 also let a program pose as the whole host to some protocols, such as NFS. authbind wants
+    their rule files marked with C(!), and the module does that.
+seealso:
+  - module: netbind.privport.privport_ambient
+  - module: netbind.privport.privport_setcap
+"""
+
+EXAMPLES = r"""
+- name: Let the user www bind HTTP and HTTPS
+  netbind.privport.privport_authbind:
+    ports: [80, 443]
+    user: www
+
+# The same from the command line: ansible web -b -m privport_authbind -a '{"ports": [80, 443], "user": "www"}'
+
+- name: Let every member of a group bind a port on one address
+  netbind.privport.privport_authbind:
+    ports: [25]
+    group: mailers
+    addresses: [192.0.2.10, "2001:db8::10"]
+
+- name: Give two users the same port
+  netbind.privport.privport_authbind:
+    ports: [53/udp]
+    user: "{{ item }}"
+    method: byuid
+  loop: [resolver-a, resolver-b]
+
+- name: Take the ports away again, whatever kind of rule gave them
+  netbind.privport.privport_authbind:
+    ports: [80, 443]
+    user: www
+    state: absent
+"""
+
+RETURN = r"""
+rules_before:
+  description: The rule files that existed and bear upon the ports and the user or group, sorted by path.
+  returned: success
+  type: list
+  elements: dict
+  sample: []
+  contains: &rule
+    path:
+      description: The file.
+      type: str
+      sample: /etc/authbind/byport/80
+    owner:
+      description: Its owner's name, or number where it has none.
+      type: str
+      sample: www
+    group:
+      description: Its group's name, or number where it has none.
+      type: str
+      sample: root
+    mode:
+      description: Its permissions, octal.
+      type: str
+      sample: "0500"
+    content:
+      description: What it holds. Only that of C(byuid) files means anything to authbind.
+      type: str
+      sample: ""
+rules_after:
+  description: The same afterwards. In check mode, as they would be.
+  returned: success
+  type: list
+  elements: dict
+  contains: *rule
+  sample:
+    - path: /etc/authbind/byport/80
+      owner: www
+      group: root
+      mode: "0500"
+      content: ""
+"""
+
+from typing import Any, Mapping, Sequence
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.netbind.privport.plugins.module_utils._authbind_files import apply_changes, read_rules
+from ansible_collections.netbind.privport.plugins.module_utils._core.authbind import BYPORT, BYUID, HELPER, RuleFile
+from ansible_collections.netbind.privport.plugins.module_utils._core.authbind_plan import (
+    METHODS,
+    STATES,
+    Grantee,
+    RulePlan,
+    applied,
+    concerned,
+    plan_rules,
+)
+from ansible_collections.netbind.privport.plugins.module_utils._core.errors import (
+    HostError,
+    InvalidInput,
+    PrivportError,
+    Refused,
+)
+from ansible_collections.netbind.privport.plugins.module_utils._core.service import parse_ports
+from ansible_collections.netbind.privport.plugins.module_utils._host import Host
+
+
+def run(params: Mapping[str, Any], *, host: Host, check_mode: bool) -> dict[str, Any]:
+    """The module's result. Raises PrivportError."""
+    ports = sorted({port.number for port in parse_ports(params["ports"], where="ports")})
+    grantee = find_grantee(user=params["user"], group=params["group"], state=params["state"], host=host)
+    asked = {"grantee": grantee, "ports": ports, "addresses": params["addresses"]}
+    rules = read_rules(host)
+    plan = plan_rules(rules, method=params["method"], state=params["state"], **asked)
+    check_host(plan, state=params["state"], host=host)
+    after = applied(rules, plan.changes)
+    if plan.changes and not check_mode:
+        apply_changes(host, plan.changes)
+        after = read_rules(host)
+        if plan_rules(after, method=params["method"], state=params["state"], **asked).changes:
+            raise HostError(
+                "ports: the rules changed while they were written; look for another program that manages them"
+            )
+    rules_before = describe(concerned(rules, **asked), host=host)
+    rules_after = describe(concerned(after, **asked), host=host)
+    return {
+        "changed": bool(plan.changes),
+        "diff": {"before": as_text(rules_before), "after": as_text(rules_after)},
+        "rules_before": rules_before,
+        "rules_after": rules_after,
+        "warnings": list(plan.warnings),
+    }
+
+
+def find_grantee(*, user: str | None, group: str | None, state: str, host: Host) -> Grantee:
+    """The user or group by name or number; InvalidInput for one that the host does not know.
+
+    A number without an account is taken for state=absent: rules outlive their user.
+    """
+    kind, name = ("user", user) if user is not None else ("group", group or "")
+    if kind == "user":
+        account = host.account(name)
+        if account is not None:
+            gids = frozenset((account.pw_gid, *host.groups_of(account)))
+            return Grantee(kind=kind, name=name, number=account.pw_uid, gids=gids)
+    else:
+        entry = host.group(name)
+        if entry is not None:
+            return Grantee(kind=kind, name=name, number=entry.gr_gid, gids=frozenset({entry.gr_gid}))
+    if state == "absent" and name.isascii() and name.isdecimal():
+        return Grantee(kind=kind, name=name, number=int(name), gids=frozenset({int(name)}))
+    way_out = "give its number to remove its rules" if state == "absent" else "create it first"
+    raise InvalidInput(f"{kind}: '{name}' does not exist on this host; {way_out}")
+
+
+def check_host(plan: RulePlan, *, state: str, host: Host) -> None:
+    """Refuse what would be in vain on this host. Raises Refused or HostError."""
+    if state == "present" and host.which("authbind") is None:
+        raise Refused("authbind is not on this host, so rules would be in vain; get it with 'apt-get install authbind'")
+    helper = host.status(HELPER)
+    if state == "present" and (helper is None or helper.uid != 0 or not helper.mode & 0o4000):
+        raise Refused(f"{HELPER} is not set-user-ID root, so rules would be in vain; reinstall authbind")
+    if not plan.changes:
+        return
+    if host.effective_uid() != 0:
+        raise HostError("authbind's rules belong to root; run the task as root (become: true)")
+    files = [change.path for change in plan.changes if change.after is not None and not change.path.startswith(BYUID)]
+    if files and host.noexec(BYPORT):
+        raise Refused(f"{files[0]} would be in vain because its mount is noexec; use method=byuid with a user")
+
+
+def describe(files: Sequence[RuleFile], *, host: Host) -> list[dict[str, str]]:
+    """The files as the module returns them."""
+    return [
+        {
+            "path": file.path,
+            "owner": host.user_name(file.uid),
+            "group": host.group_name(file.gid),
+            "mode": f"{file.mode:04o}",
+            "content": file.content.encode("utf-8", "backslashreplace").decode(),
+        }
+        for file in files
+    ]
+
+
+def as_text(files: Sequence[Mapping[str, str]]) -> str:
+    """The files as diff mode shows them."""
+    shown = []
+    for file in files:
+        shown.append(f"{file['path']} {file['owner']}:{file['group']} {file['mode']}\n")
+        shown.extend(f"  {line}\n" for line in file["content"].splitlines())
+    return "".join(shown)
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "ports": {"type": "list", "elements": "str", "required": True},
+            "user": {"type": "str"},
+            "group": {"type": "str"},
+            "addresses": {"type": "list", "elements": "str", "default": []},
+            "method": {"type": "str", "choices": list(METHODS), "default": "auto"},
+            "state": {"type": "str", "choices": list(STATES), "default": "present"},
+        },
+        mutually_exclusive=[("user", "group")],
+        required_one_of=[("user", "group")],
+        supports_check_mode=True,
+    )
+    try:
+        result = run(module.params, host=Host(), check_mode=module.check_mode)
+    except PrivportError as error:
+        module.fail_json(msg=str(error))
+    for warning in result.pop("warnings"):
+        module.warn(warning)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
