@@ -1,0 +1,34 @@
+# shellcheck shell=bash
+# Names and places that the fleet's scripts share. Sourced, never run.
+# shellcheck disable=SC2034
+
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+FLEET_CACHE=$ROOT/.cache/fleet
+# Several fleets may run side by side, each in its own namespaces with the same addresses.
+FLEET=${FLEET:-default}
+FLEET_STATE=$FLEET_CACHE/run/$FLEET
+FLEET_KEY=$FLEET_CACHE/ssh/id_ed25519
+FLEET_HOSTS=(bullseye bookworm trixie bare)
+
+declare -A FLEET_ADDRESS=(
+  [bullseye]=10.43.80.11
+  [bookworm]=10.43.80.12
+  [trixie]=10.43.80.13
+  [bare]=10.43.80.14
+)
+
+FLEET_SSH=(ssh -F none -i "$FLEET_KEY" -o BatchMode=yes -o ConnectTimeout=5 -o IdentitiesOnly=yes
+  -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR)
+
+export FLEET FLEET_KEY
+
+die() {
+  printf 'error: %s\n' "$*" >&2
+  exit 1
+}
+
+make_key() {
+  [[ -f $FLEET_KEY ]] && return
+  mkdir -p "$(dirname "$FLEET_KEY")"
+  ssh-keygen -q -t ed25519 -N '' -C fleet -f "$FLEET_KEY"
+}

@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# Runs a command in namespaces of its own, where podman can start systemd hosts and nothing outlives the command.
+# Usage: enter.sh COMMAND [ARGUMENT…]
+set -euo pipefail
+# shellcheck source=tests/fleet/common.sh
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+[[ -z ${FLEET_INSIDE:-} ]] || exec "$@"
+[[ $EUID -eq 0 ]] || die "the fleet needs root, to make namespaces and mounts"
+make_key
+mkdir -p "$FLEET_STATE"
+# The containers' own storage is a tmpfs of this namespace; only the images are kept.
+cat >"$FLEET_STATE/storage.conf" <<CONF
+[storage]
+driver = "overlay"
+graphroot = "/var/lib/containers/storage"
+runroot = "/run/containers/storage"
+[storage.options]
+additionalimagestores = ["$FLEET_CACHE/images"]
+CONF
+export CONTAINERS_CONF=$ROOT/tests/fleet/containers.conf
+export CONTAINERS_STORAGE_CONF=$FLEET_STATE/storage.conf
+export FLEET_INSIDE=$FLEET FLEET_STATE
+# Every fleet has the same addresses, so none may reuse another's SSH connections.
+export ANSIBLE_SSH_CONTROL_PATH_DIR=/run/containers/ssh
+
+trap 'rm -rf "$FLEET_STATE"' EXIT
+# shellcheck disable=SC2016
+unshare --mount --net --pid --fork --kill-child --propagation private bash -euc '
+  # The pid as the outside sees it, read before /proc shows the new namespace.
+  read -r pid _ </proc/self/stat
+  echo "$pid" >"$FLEET_STATE/pid"
+  mount -t proc proc /proc
+  umount -R /sys/fs/cgroup
+  mount -t cgroup2 none /sys/fs/cgroup
+  for dir in /dev/shm /run/containers /run/libpod /run/netns /run/runc /var/lib/containers; do
+    mkdir -p "$dir"
+    mount -t tmpfs -o mode=755 none "$dir"
+  done
+  mkdir /run/containers/networks /run/containers/ssh
+  ip link set lo up
+  # Not exec: as pid 1 this shell reaps what the containers leave behind.
+  status=0
+  "$@" || status=$?
+  exit "$status"
+' fleet "$@"

@@ -1,0 +1,100 @@
+#!/usr/bin/env bash
+# Builds the images of the fleet that are not there yet. Names end in a hash of this file, so a changed recipe is
+# built anew and an unchanged one costs nothing. Runs outside the fleet's namespaces, which have no way out.
+set -euo pipefail
+# shellcheck source=tests/fleet/common.sh
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+RECIPE=$(sha256sum "${BASH_SOURCE[0]}" | cut -c1-12)
+
+image_of() { printf 'localhost/privport-%s:%s' "$1" "$RECIPE"; }
+
+podman_images() {
+  CONTAINERS_CONF=$ROOT/tests/fleet/containers.conf podman --root "$FLEET_CACHE/images" --runroot "$FLEET_CACHE/images-run" --storage-driver overlay "$@"
+}
+
+suite_of() { if [[ $1 == bare ]]; then echo bookworm; else echo "$1"; fi; }
+
+packages_of() {
+  local packages=python3,procps,passwd,openssh-server,sudo
+  if [[ $1 != bare ]]; then
+    # Everything that a test needs: the hosts have no way to install more.
+    packages+=,systemd,systemd-sysv,dbus,iproute2,libcap2-bin,authbind,nginx,webfs,curl,nftables
+    packages+=,ca-certificates,openssl
+  fi
+  # Bullseye has no caddy.
+  case $1 in bookworm | trixie) packages+=,caddy ;; esac
+  echo "$packages"
+}
+
+# The mirror that this machine uses for its own Debian serves the other releases too.
+mirror() {
+  local codename
+  codename=$(. /etc/os-release && echo "$VERSION_CODENAME")
+  # shellcheck disable=SC2016
+  apt-get indextargets --format '$(SITE) $(RELEASE)' 'Created-By: Packages' |
+    awk -v codename="$codename" '$2 == codename { print $1; exit }'
+}
+
+customize() {
+  cat <<'HOOK'
+set -eu
+chroot "$1" useradd --create-home --shell /bin/bash admin
+echo 'admin ALL=(ALL) NOPASSWD: ALL' >"$1/etc/sudoers.d/admin"
+chmod 440 "$1/etc/sudoers.d/admin"
+cat >"$1/etc/ssh/sshd_config.d/fleet.conf" <<'CONF'
+AuthorizedKeysFile /etc/ssh/fleet_authorized_keys
+PasswordAuthentication no
+UseDNS no
+MaxStartups 100
+CONF
+if [ -d "$1/etc/systemd" ]; then
+  # The servers are there for the tests to start.
+  for unit in nginx nftables caddy webfs; do
+    [ ! -e "$1/lib/systemd/system/$unit.service" ] || systemctl --root "$1" disable "$unit.service"
+  done
+  # webfs is the server that has no unit.
+  rm -f "$1/etc/init.d/webfs" "$1/lib/systemd/system/webfs.service" "$1"/etc/rc?.d/*webfs
+  # No kernel modules and no network to update from: these would leave the host degraded or busy.
+  systemctl --root "$1" mask systemd-modules-load.service apt-daily.timer apt-daily-upgrade.timer \
+    dpkg-db-backup.timer e2scrub_all.timer fstrim.timer man-db.timer
+fi
+HOOK
+}
+
+build() {
+  local host=$1 work tar log
+  work=$FLEET_CACHE/build-$host
+  tar=$work/root.tar
+  log=$work/log
+  mkdir -p "$work"
+  customize >"$work/customize"
+  if ! mmdebstrap --quiet --variant=apt --include="$(packages_of "$host")" \
+    --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
+    --customize-hook="sh $work/customize \"\$1\"" "$(suite_of "$host")" "$tar" "$(mirror)" >"$log" 2>&1; then
+    tail -n 30 "$log" >&2
+    die "the image for $host was not built; the whole log is $log"
+  fi
+  podman_images import --quiet --change 'CMD ["/sbin/init"]' --change 'STOPSIGNAL SIGRTMIN+3' \
+    "$tar" "$(image_of "$host")" >/dev/null
+  rm -rf "$work"
+}
+
+if [[ ${1:-} == name ]]; then
+  image_of "$2"
+  exit
+fi
+
+mkdir -p "$FLEET_CACHE"
+exec 9>"$FLEET_CACHE/images.lock"
+flock 9
+failed=0
+jobs=()
+for host in "${FLEET_HOSTS[@]}"; do
+  podman_images image exists "$(image_of "$host")" && continue
+  echo "building the image for $host"
+  build "$host" &
+  jobs+=($!)
+done
+for job in "${jobs[@]}"; do wait "$job" || failed=1; done
+exit "$failed"
