@@ -9,17 +9,19 @@ HostError with one sentence for the user.
 
 from __future__ import annotations
 
+import array
 import contextlib
 import errno
+import fcntl
+import grp
 import os
 import pwd
-import grp
 import shutil
 import stat
 import subprocess
 import tempfile
 from dataclasses import dataclass
-from typing import Iterator, Optional, Sequence, Tuple
+from typing import Iterator, Sequence
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.errors import HostError
 
@@ -31,12 +33,12 @@ COMMAND_SECONDS = 30.0
 class Completed:
     """What a command left behind."""
 
-    argv: Tuple[str, ...]
+    argv: tuple[str, ...]
     rc: int
     stdout: str
     stderr: str
 
-    def checked(self) -> "Completed":
+    def checked(self) -> Completed:
         """Itself when the command succeeded, else HostError with what it said."""
         if self.rc != 0:
             said = (self.stderr.strip() or self.stdout.strip() or "nothing").splitlines()[-1]
@@ -81,7 +83,7 @@ class OpenFile:
     def read_only(self) -> bool:
         return bool(os.fstatvfs(self._descriptor).f_flag & os.ST_RDONLY)
 
-    def capability(self) -> Optional[bytes]:
+    def capability(self) -> bytes | None:
         """The raw security.capability value (b'' for an empty one); None where there is none.
 
         OSError passes through: what an errno means depends on what the caller wants to do.
@@ -107,11 +109,8 @@ class OpenFile:
     def remove_capability(self) -> None:
         os.removexattr(self._descriptor, CAPABILITY_XATTR)
 
-    def flags(self) -> Optional[int]:
+    def flags(self) -> int | None:
         """The inode flags of ioctl_iflags(2), such as FS_IMMUTABLE_FL; None where the file system has none."""
-        import array
-        import fcntl
-
         buffer = array.array("L", [0])
         try:
             fcntl.ioctl(self._descriptor, _FS_IOC_GETFLAGS, buffer, True)
@@ -138,8 +137,7 @@ class Host:
             done = subprocess.run(
                 list(argv),
                 stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
+                capture_output=True,
                 env=environment,
                 timeout=seconds,
                 check=False,
@@ -155,7 +153,7 @@ class Host:
             stderr=done.stderr.decode(errors="surrogateescape"),
         )
 
-    def which(self, program: str) -> Optional[str]:
+    def which(self, program: str) -> str | None:
         """The path of a program, also in the folders of root's PATH that a user's may lack."""
         search = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/local/sbin:/usr/sbin:/sbin"))
         return shutil.which(program, path=search)
@@ -163,7 +161,7 @@ class Host:
     def effective_uid(self) -> int:
         return os.geteuid()
 
-    def account(self, user: str) -> Optional[pwd.struct_passwd]:
+    def account(self, user: str) -> pwd.struct_passwd | None:
         """The passwd entry of a name or of a number."""
         with contextlib.suppress(KeyError):
             return pwd.getpwnam(user)
@@ -171,7 +169,7 @@ class Host:
             return pwd.getpwuid(int(user))
         return None
 
-    def group(self, group: str) -> Optional[grp.struct_group]:
+    def group(self, group: str) -> grp.struct_group | None:
         """The group entry of a name or of a number."""
         with contextlib.suppress(KeyError):
             return grp.getgrnam(group)
@@ -179,10 +177,10 @@ class Host:
             return grp.getgrgid(int(group))
         return None
 
-    def groups_of(self, account: pwd.struct_passwd) -> Tuple[int, ...]:
+    def groups_of(self, account: pwd.struct_passwd) -> tuple[int, ...]:
         return tuple(sorted(os.getgrouplist(account.pw_name, account.pw_gid)))
 
-    def members(self, gid: int) -> Tuple[pwd.struct_passwd, ...]:
+    def members(self, gid: int) -> tuple[pwd.struct_passwd, ...]:
         """The accounts of a group, by their own entry or by the group's; those that the name services list."""
         with contextlib.suppress(KeyError):
             listed = set(grp.getgrgid(gid).gr_mem)
@@ -205,28 +203,28 @@ class Host:
     def resolve(self, path: str) -> str:
         return os.path.realpath(path)
 
-    def status(self, path: str) -> Optional[FileStatus]:
+    def status(self, path: str) -> FileStatus | None:
         """stat(2), links followed; None where there is nothing or the way to it is closed."""
         try:
             return _file_status(os.stat(path))
         except OSError:
             return None
 
-    def noexec(self, path: str) -> Optional[bool]:
+    def noexec(self, path: str) -> bool | None:
         """Whether the mount that holds path lets nobody execute, which access(2) with X_OK tells as well."""
         try:
             return bool(os.statvfs(path).f_flag & os.ST_NOEXEC)
         except OSError:
             return None
 
-    def nosuid(self, path: str) -> Optional[bool]:
+    def nosuid(self, path: str) -> bool | None:
         """Whether the mount that holds path ignores set-user-ID bits and file capabilities."""
         try:
             return bool(os.statvfs(path).f_flag & os.ST_NOSUID)
         except OSError:
             return None
 
-    def read(self, path: str) -> Optional[str]:
+    def read(self, path: str) -> str | None:
         """The text of a file, undecodable bytes kept as surrogates; None where it cannot be read."""
         try:
             with open(path, "rb") as file:
@@ -234,14 +232,14 @@ class Host:
         except OSError:
             return None
 
-    def names_in(self, folder: str) -> Tuple[str, ...]:
+    def names_in(self, folder: str) -> tuple[str, ...]:
         """The sorted entries of a folder; none where it cannot be read."""
         try:
             return tuple(sorted(os.listdir(folder)))
         except OSError:
             return ()
 
-    def link_target(self, path: str) -> Optional[str]:
+    def link_target(self, path: str) -> str | None:
         try:
             return os.readlink(path)
         except OSError:

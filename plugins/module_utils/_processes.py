@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import sys
 from dataclasses import dataclass
-from typing import Dict, List, Optional, Sequence, Set, Tuple
+from typing import Sequence
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.errors import UnknownFormat
 from ansible_collections.netbind.privport.plugins.module_utils._core.model import Listener, Process
@@ -27,7 +27,7 @@ def socket_source(host: Host) -> str:
     return "ss" if host.which("ss") else "/proc/net"
 
 
-def read_process(host: Host, pid: int) -> Optional[Process]:
+def read_process(host: Host, pid: int) -> Process | None:
     """A process by its id; None where it is gone."""
     status = host.read(f"/proc/{pid}/status")
     if not status:
@@ -42,7 +42,7 @@ def read_process(host: Host, pid: int) -> Optional[Process]:
     )
 
 
-def listeners(host: Host, ports: Sequence[Port]) -> Tuple[Listener, ...]:
+def listeners(host: Host, ports: Sequence[Port]) -> tuple[Listener, ...]:
     """Who listens on these ports, owners included."""
     sockets = _sockets(host, ports) if ports else ()
     owners = _owners(host, {socket.inode for socket in sockets})
@@ -59,19 +59,19 @@ def listeners(host: Host, ports: Sequence[Port]) -> Tuple[Listener, ...]:
     )
 
 
-def _sockets(host: Host, ports: Sequence[Port]) -> Tuple[Socket, ...]:
+def _sockets(host: Host, ports: Sequence[Port]) -> tuple[Socket, ...]:
     found = _from_ss(host, ports) if socket_source(host) == "ss" else _from_proc(host)
     return tuple(socket for socket in found if Port(socket.port, socket.protocol) in ports)
 
 
-def _from_ss(host: Host, ports: Sequence[Port]) -> Tuple[Socket, ...]:
+def _from_ss(host: Host, ports: Sequence[Port]) -> tuple[Socket, ...]:
     # The filter runs in the kernel: a host with many sockets is never dumped whole.
     expression = " or ".join(f"sport = :{number}" for number in sorted({port.number for port in ports}))
     return parse_ss(host.run(["ss", "-H", "-O", "-n", "-l", "-t", "-u", "-e", expression]).checked().stdout)
 
 
-def _from_proc(host: Host) -> Tuple[Socket, ...]:
-    found: List[Socket] = []
+def _from_proc(host: Host) -> tuple[Socket, ...]:
+    found: list[Socket] = []
     for protocol in ("tcp", "udp"):
         for version in ("", "6"):
             text = host.read(f"/proc/net/{protocol}{version}") or ""
@@ -83,33 +83,33 @@ def _from_proc(host: Host) -> Tuple[Socket, ...]:
 class _Owners:
     """The ids of the processes that hold each socket; complete is False where some could not be asked."""
 
-    pids: Dict[int, Tuple[int, ...]]
+    pids: dict[int, tuple[int, ...]]
     complete: bool
 
-    def of(self, host: Host, inode: int) -> Tuple[Process, ...]:
+    def of(self, host: Host, inode: int) -> tuple[Process, ...]:
         found = (read_process(host, pid) for pid in self.pids.get(inode, ()))
         return tuple(process for process in found if process is not None)
 
 
-def _owners(host: Host, inodes: Set[int]) -> _Owners:
-    pids: Dict[int, Tuple[int, ...]] = {}
+def _owners(host: Host, inodes: set[int]) -> _Owners:
+    pids: dict[int, tuple[int, ...]] = {}
     complete = host.effective_uid() == 0
     for pid in host.names_in("/proc") if inodes else ():
         if not pid.isdigit():
             continue
         for inode in _held(host, pid) & inodes:
-            pids[inode] = pids.get(inode, ()) + (int(pid),)
+            pids[inode] = (*pids.get(inode, ()), int(pid))
     return _Owners(pids=pids, complete=complete)
 
 
-def _held(host: Host, pid: str) -> Set[int]:
+def _held(host: Host, pid: str) -> set[int]:
     folder = f"/proc/{pid}/fd"
     links = (host.link_target(f"{folder}/{descriptor}") or "" for descriptor in host.names_in(folder))
     matches = (_SOCKET_LINK.fullmatch(link) for link in links)
     return {int(match[1]) for match in matches if match}
 
 
-def unprivileged_port_start(host: Host) -> Optional[int]:
+def unprivileged_port_start(host: Host) -> int | None:
     """net.ipv4.ip_unprivileged_port_start of this network namespace; None for a kernel without it."""
     text = host.read("/proc/sys/net/ipv4/ip_unprivileged_port_start")
     if text is None:

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Dict, Mapping, Optional, Sequence, Tuple
+from typing import Mapping, Sequence
 
 from ansible_collections.netbind.privport.plugins.module_utils._core import unit as units
 from ansible_collections.netbind.privport.plugins.module_utils._core.errors import HostError, InvalidInput, Refused
@@ -53,14 +53,14 @@ PROPERTIES = (
 )
 
 
-def systemd_version(host: Host) -> Optional[int]:
+def systemd_version(host: Host) -> int | None:
     """The version of the systemd that runs this host, None where none does (sd_booted(3))."""
     if host.status("/run/systemd/system") is None or host.which("systemctl") is None:
         return None
     return units.parse_version(host.run(["systemctl", "--version"]).checked().stdout)
 
 
-def show(host: Host, names: Sequence[str]) -> Dict[str, Dict[str, str]]:
+def show(host: Host, names: Sequence[str]) -> dict[str, dict[str, str]]:
     """The properties of each named unit, by the name that was asked for, from one call."""
     if not names:
         return {}
@@ -71,7 +71,7 @@ def show(host: Host, names: Sequence[str]) -> Dict[str, Dict[str, str]]:
     return dict(zip(names, shown))
 
 
-def show_loaded(host: Host, name: str) -> Dict[str, str]:
+def show_loaded(host: Host, name: str) -> dict[str, str]:
     """The properties of a unit that can be changed. Raises InvalidInput for one that is not there or masked."""
     properties = show(host, [name])[name]
     state = properties.get("LoadState", "")
@@ -82,7 +82,7 @@ def show_loaded(host: Host, name: str) -> Dict[str, str]:
     return properties
 
 
-def commands(host: Host, properties: Mapping[str, str], *, own_dropin: str) -> Tuple[units.Command, ...]:
+def commands(host: Host, properties: Mapping[str, str], *, own_dropin: str) -> tuple[units.Command, ...]:
     """The unit's ExecStart= commands as its files write them, the collection's own drop-in left out."""
     paths = [properties.get("FragmentPath", ""), *units.split_paths(properties.get("DropInPaths", ""))]
     texts = [host.read(path) for path in paths if path and path != own_dropin]

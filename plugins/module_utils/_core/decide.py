@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Dict, Optional, Sequence, Tuple
+from typing import Sequence
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.errors import InvalidInput
 from ansible_collections.netbind.privport.plugins.module_utils._core.model import Observation
@@ -22,25 +22,26 @@ class Decision:
     The fields from unit on say what the strategies' tasks need: '' for what there is not.
     """
 
-    service: str
+    name: str
     state: str
-    ports: Tuple[str, ...]
+    ports: tuple[str, ...]
     strategy: str
     why: str
-    rejected: Dict[str, Tuple[Reason, ...]]
-    warnings: Tuple[str, ...]
-    pending: Tuple[str, ...]
-    surplus: Tuple[str, ...]
+    rejected: dict[str, tuple[Reason, ...]]
+    warnings: tuple[str, ...]
+    pending: tuple[str, ...]
+    surplus: tuple[str, ...]
     error: str
     unit: str
     unit_failed: bool
     executable: str
     user: str
     unit_user: str
+    privileged_ports: tuple[str, ...]
     authbind_deep: bool
 
 
-def decide(observation: Observation, services: Sequence[Service]) -> Tuple[Decision, ...]:
+def decide(observation: Observation, services: Sequence[Service]) -> tuple[Decision, ...]:
     """A decision for each service. Raises InvalidInput where the observation holds another list of services."""
     observed = {facts.name: facts for facts in observation.services}
     missing = [service.name for service in services if service.name not in observed]
@@ -62,12 +63,12 @@ def _decide(case: Case, *, others: Sequence[Case]) -> Decision:
     return _decision(case, strategy=chosen, why=why, rejected=rejected, error=error, others=others)
 
 
-def _choose(case: Case, *, rejected: Dict[str, Tuple[Reason, ...]]) -> str:
+def _choose(case: Case, *, rejected: dict[str, tuple[Reason, ...]]) -> str:
     candidates = STRATEGIES if case.service.strategy == "auto" else (case.service.strategy,)
     return next((name for name in candidates if name not in rejected), "")
 
 
-def _none_left(case: Case, *, rejected: Dict[str, Tuple[Reason, ...]]) -> str:
+def _none_left(case: Case, *, rejected: dict[str, tuple[Reason, ...]]) -> str:
     named = case.service.strategy
     told = rejected if named == "auto" else {named: rejected[named]}
     reasons = "; ".join(f"{name}: {' and '.join(map(str, blocking))}" for name, blocking in told.items())
@@ -96,14 +97,14 @@ def _decision(
     *,
     strategy: str,
     why: str,
-    rejected: Dict[str, Tuple[Reason, ...]],
+    rejected: dict[str, tuple[Reason, ...]],
     error: str,
     others: Sequence[Case],
 ) -> Decision:
     chosen = STRATEGIES.get(strategy)
     facts = case.facts
     return Decision(
-        service=case.service.name,
+        name=case.service.name,
         state=case.service.state,
         ports=tuple(str(port) for port in case.service.ports),
         strategy=strategy,
@@ -118,11 +119,12 @@ def _decision(
         executable=facts.program.real_path if facts.program else "",
         user=facts.account.name if facts.account else "",
         unit_user=ambient.unit_user(case),
+        privileged_ports=tuple(str(port) for port in case.privileged_ports),
         authbind_deep=authbind.deep(case),
     )
 
 
-def _surplus(case: Case, *, strategy: str, others: Sequence[Case]) -> Tuple[str, ...]:
+def _surplus(case: Case, *, strategy: str, others: Sequence[Case]) -> tuple[str, ...]:
     """The strategies but the chosen one that have a grant for this service and for no other one."""
     return tuple(
         name
@@ -133,7 +135,7 @@ def _surplus(case: Case, *, strategy: str, others: Sequence[Case]) -> Tuple[str,
 
 def _shares_program(case: Case, *, others: Sequence[Case]) -> bool:
     path = case.facts.program.real_path if case.facts.program else None
-    users: Tuple[Optional[str], ...] = tuple(
+    users: tuple[str | None, ...] = tuple(
         other.facts.program.real_path if other.facts.program else None
         for other in others
         if other.service.state == "present"

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Dict, Mapping, Type, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Mapping, TypeVar, get_args, get_origin, get_type_hints
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.errors import InvalidInput
 
@@ -23,7 +23,7 @@ def dump(value: Any) -> Any:
     return value
 
 
-def load(kind: Type[T], data: Any) -> T:
+def load(kind: type[T], data: Any) -> T:
     """The dataclass that dump() made data from. Raises InvalidInput that names the first wrong place."""
     loaded: T = _load(kind, data, where="observation")
     return loaded
@@ -33,7 +33,7 @@ def _load(kind: Any, data: Any, *, where: str) -> Any:
     if dataclasses.is_dataclass(kind):
         return _load_dataclass(kind, data, where=where)
     origin, arguments = get_origin(kind), get_args(kind)
-    if origin is Union:
+    if type(None) in arguments:
         return None if data is None else _load(arguments[0], data, where=where)
     if origin is tuple:
         _require(isinstance(data, (list, tuple)), data, where=where)
@@ -47,7 +47,7 @@ def _load(kind: Any, data: Any, *, where: str) -> Any:
 
 def _load_dataclass(kind: Any, data: Any, *, where: str) -> Any:
     _require(isinstance(data, Mapping), data, where=where)
-    hints: Dict[str, Any] = get_type_hints(kind)
+    hints: dict[str, Any] = get_type_hints(kind)
     _require(set(data) == set(hints), sorted(data), where=where)
     return kind(**{name: _load(hint, data[name], where=f"{where}.{name}") for name, hint in hints.items()})
 

@@ -9,7 +9,6 @@ controller. Optional means: could not be read, or is not there; the field's comm
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Dict, Optional, Tuple
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.procfs import ProcessStatus
 from ansible_collections.netbind.privport.plugins.module_utils._core.unit import Command
@@ -25,7 +24,7 @@ class Account:
     name: str
     uid: int
     gid: int
-    groups: Tuple[int, ...]
+    groups: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ class Process:
     # /proc/PID/exe, '' where it is closed to us.
     executable: str
     # Whether libauthbind is mapped; None where /proc/PID/maps is closed to us.
-    authbind: Optional[bool]
+    authbind: bool | None
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,7 @@ class Listener:
     address: str
     port: int
     v6only: bool
-    owners: Tuple[Process, ...]
+    owners: tuple[Process, ...]
     owners_known: bool
 
 
@@ -59,13 +58,13 @@ class Unit:
     """A systemd unit: its effective properties (systemctl show), original commands and our drop-in."""
 
     name: str
-    properties: Dict[str, str]
-    commands: Tuple[Command, ...]
+    properties: dict[str, str]
+    commands: tuple[Command, ...]
     # The strategy, the user and the whole text of UNIT.d/50-privport.conf; '' for none.
     dropin_strategy: str
     dropin_user: str
     dropin_text: str
-    process: Optional[Process]
+    process: Process | None
 
     def says(self, name: str) -> str:
         return self.properties.get(name, "")
@@ -91,17 +90,17 @@ class Program:
     real_path: str
     # executable.Executable: form and the words of the #! line.
     form: str
-    interpreter: Tuple[str, ...]
+    interpreter: tuple[str, ...]
     mode: int
     uid: int
     gid: int
     nosuid: bool
     # Canonical text; None for no xattr, '' for an empty one.
-    capability: Optional[str]
+    capability: str | None
     binds: bool
     # What privport_setcap refuses and warns of, each a sentence.
-    refusals: Tuple[str, ...]
-    warnings: Tuple[str, ...]
+    refusals: tuple[str, ...]
+    warnings: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -121,9 +120,9 @@ class AuthbindPort:
     allowed: bool
     # Why no rule of ours could allow it, '' where one can.
     refusal: str
-    warnings: Tuple[str, ...]
+    warnings: tuple[str, ...]
     # The files that hold a rule for this user: what state=absent would change.
-    own_rules: Tuple[str, ...]
+    own_rules: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -131,11 +130,11 @@ class ServiceFacts:
     """What was found for one declared service."""
 
     name: str
-    unit: Optional[Unit]
-    program: Optional[Program]
-    account: Optional[Account]
-    authbind_ports: Tuple[AuthbindPort, ...]
-    listeners: Tuple[Listener, ...]
+    unit: Unit | None
+    program: Program | None
+    account: Account | None
+    authbind_ports: tuple[AuthbindPort, ...]
+    listeners: tuple[Listener, ...]
 
 
 @dataclass(frozen=True)
@@ -146,10 +145,10 @@ class Observation:
     kernel: str
     effective_uid: int
     # net.ipv4.ip_unprivileged_port_start; None where the kernel has no such setting (before 4.11).
-    unprivileged_port_start: Optional[int]
+    unprivileged_port_start: int | None
     # The version of the running systemd; None where systemd does not run the host.
-    systemd: Optional[int]
-    authbind: Optional[Authbind]
+    systemd: int | None
+    authbind: Authbind | None
     # 'ss' or '/proc/net'.
     socket_source: str
-    services: Tuple[ServiceFacts, ...]
+    services: tuple[ServiceFacts, ...]

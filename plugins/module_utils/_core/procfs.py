@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Dict, Tuple
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.capability import name_of, parse_mask
 from ansible_collections.netbind.privport.plugins.module_utils._core.errors import UnknownFormat
@@ -20,15 +19,15 @@ class ProcessStatus:
 
     name: str
     uid: int
-    effective: Tuple[str, ...]
-    permitted: Tuple[str, ...]
-    ambient: Tuple[str, ...]
+    effective: tuple[str, ...]
+    permitted: tuple[str, ...]
+    ambient: tuple[str, ...]
     no_new_privs: bool
 
 
 def parse_status(text: str) -> ProcessStatus:
     """/proc/PID/status. The uid is the effective one. Raises UnknownFormat where a field is missing."""
-    fields: Dict[str, str] = dict(line.split(":\t", 1) for line in text.splitlines() if ":\t" in line)
+    fields: dict[str, str] = dict(line.split(":\t", 1) for line in text.splitlines() if ":\t" in line)
     try:
         return ProcessStatus(
             name=fields["Name"],
@@ -42,7 +41,7 @@ def parse_status(text: str) -> ProcessStatus:
         raise UnknownFormat(f"/proc/PID/status is unlike proc_pid_status(5): {failure}") from failure
 
 
-def _names(mask: str) -> Tuple[str, ...]:
+def _names(mask: str) -> tuple[str, ...]:
     return tuple(name_of(number) for number in sorted(parse_mask(mask.strip())))
 
 

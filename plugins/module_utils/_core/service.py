@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Any, Dict, List, Mapping, Sequence, Tuple
+from typing import Any, Mapping, Sequence
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.errors import InvalidInput
 from ansible_collections.netbind.privport.plugins.module_utils._core.unit import unit_name
@@ -32,17 +32,17 @@ class Service:
     """One declared service; '' stands for what is not given."""
 
     name: str
-    ports: Tuple[Port, ...]
+    ports: tuple[Port, ...]
     unit: str = ""
     executable: str = ""
     user: str = ""
     strategy: str = "auto"
     socket_activation: bool = False
-    backend_ports: Dict[str, int] = field(default_factory=dict)
+    backend_ports: dict[str, int] = field(default_factory=dict)
     state: str = "present"
 
 
-def parse_ports(values: Sequence[Any], *, where: str) -> Tuple[Port, ...]:
+def parse_ports(values: Sequence[Any], *, where: str) -> tuple[Port, ...]:
     """The ports that N, N-M, N/tcp and N/udp name, sorted, each once.
 
     where begins the error ("service 'caddy': ports"). Raises InvalidInput.
@@ -55,7 +55,7 @@ def parse_ports(values: Sequence[Any], *, where: str) -> Tuple[Port, ...]:
     return tuple(sorted(found))
 
 
-def _parse_port(value: Any, *, where: str) -> List[Port]:
+def _parse_port(value: Any, *, where: str) -> list[Port]:
     match = _PORT.fullmatch(str(value)) if isinstance(value, (int, str)) and not isinstance(value, bool) else None
     if match is None:
         raise InvalidInput(f"{where} holds {value!r}; a port is a number, 'N-M', 'N/tcp' or 'N/udp'")
@@ -66,7 +66,7 @@ def _parse_port(value: Any, *, where: str) -> List[Port]:
     return [Port(number, match["protocol"] or "tcp") for number in range(first, last + 1)]
 
 
-def parse_services(descriptions: Any) -> Tuple[Service, ...]:
+def parse_services(descriptions: Any) -> tuple[Service, ...]:
     """A list of service descriptions as data. Raises InvalidInput that names the service and the key."""
     if not isinstance(descriptions, (list, tuple)):
         raise InvalidInput(f"services is {descriptions!r}, not a list of service descriptions")
@@ -93,7 +93,7 @@ def _parse_service(description: Any) -> Service:
         unit=unit_name(_text(given, "unit", where=where), where=f"{where} unit") if given.get("unit") else "",
         executable=_absolute(_text(given, "executable", where=where), where=f"{where} executable"),
         user=_text(given, "user", where=where),
-        strategy=_choice(given, "strategy", ("auto",) + STRATEGY_NAMES, where=where),
+        strategy=_choice(given, "strategy", ("auto", *STRATEGY_NAMES), where=where),
         socket_activation=_flag(given, "socket_activation", where=where),
         backend_ports=_backend_ports(given.get("backend_ports", {}), where=f"{where} backend_ports"),
         state=_choice(given, "state", ("present", "absent"), where=where),
@@ -118,7 +118,7 @@ def _absolute(path: str, *, where: str) -> str:
     return path
 
 
-def _choice(given: Mapping[str, Any], key: str, choices: Tuple[str, ...], *, where: str) -> str:
+def _choice(given: Mapping[str, Any], key: str, choices: tuple[str, ...], *, where: str) -> str:
     value = given.get(key, choices[0])
     if value not in choices:
         raise InvalidInput(f"{where} {key} is {value!r}; choose one of {', '.join(choices)}")
@@ -132,7 +132,7 @@ def _flag(given: Mapping[str, Any], key: str, *, where: str) -> bool:
     return value
 
 
-def _backend_ports(value: Any, *, where: str) -> Dict[str, int]:
+def _backend_ports(value: Any, *, where: str) -> dict[str, int]:
     if not isinstance(value, Mapping):
         raise InvalidInput(f"{where} is {value!r}; write a mapping such as {{80: 8080}}")
     return {
@@ -149,7 +149,7 @@ def _refuse_shared_names(services: Sequence[Service]) -> None:
 
 
 def _refuse_shared_ports(services: Sequence[Service]) -> None:
-    owner: Dict[Port, str] = {}
+    owner: dict[Port, str] = {}
     for service in services:
         for port in service.ports if service.state == "present" else ():
             if port in owner:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass
-from typing import Tuple
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.errors import UnknownFormat
 
@@ -34,7 +33,7 @@ class Socket:
     v6only: bool
 
 
-def parse_ss(text: str) -> Tuple[Socket, ...]:
+def parse_ss(text: str) -> tuple[Socket, ...]:
     """`ss -HOnlptue`-like output with -e (extended) and -t -u. Raises UnknownFormat, quoting the line."""
     return tuple(_parse_ss_line(line) for line in text.splitlines() if line.strip())
 
@@ -55,7 +54,7 @@ def _parse_ss_line(line: str) -> Socket:
     )
 
 
-def parse_proc_net(text: str, *, protocol: str, little_endian: bool) -> Tuple[Socket, ...]:
+def parse_proc_net(text: str, *, protocol: str, little_endian: bool) -> tuple[Socket, ...]:
     """The listening sockets of /proc/net/{tcp,udp}[6] (proc_pid_net(5)). v6only is not told there: False.
 
     Addresses are printed as 32-bit words in the byte order of the machine.

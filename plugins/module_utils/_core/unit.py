@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 import shlex
 from dataclasses import dataclass
-from typing import Dict, List, Optional, Sequence, Tuple
+from typing import Mapping, Sequence
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.errors import InvalidInput, UnknownFormat
 
@@ -31,7 +31,7 @@ def unit_name(name: str, *, where: str) -> str:
 
     Raises InvalidInput for paths, newlines, other unit types and a template without an instance.
     """
-    full = name if name.endswith((".service",) + _OTHER_TYPES) else f"{name}.service"
+    full = name if name.endswith((".service", *_OTHER_TYPES)) else f"{name}.service"
     if not _UNIT_NAME.fullmatch(full) or len(full) > 255:
         raise InvalidInput(f"{where} is {name!r}; write the name of a service unit, such as 'caddy.service'")
     if full.endswith("@.service"):
@@ -54,7 +54,7 @@ def parse_version(text: str) -> int:
     return int(match[1])
 
 
-def parse_show(text: str) -> Tuple[Dict[str, str], ...]:
+def parse_show(text: str) -> tuple[dict[str, str], ...]:
     """The properties of each unit that `systemctl show UNIT…` prints, one mapping a unit, in its order.
 
     A property that a unit has several times (ExecStart) keeps its lines, joined by newlines.
@@ -62,8 +62,8 @@ def parse_show(text: str) -> Tuple[Dict[str, str], ...]:
     return tuple(_parse_block(block) for block in re.split(r"\n\s*\n", text.strip()) if block.strip())
 
 
-def _parse_block(block: str) -> Dict[str, str]:
-    properties: Dict[str, str] = {}
+def _parse_block(block: str) -> dict[str, str]:
+    properties: dict[str, str] = {}
     for line in block.splitlines():
         key, equals, value = line.partition("=")
         if not equals or not key.isalnum():
@@ -72,7 +72,7 @@ def _parse_block(block: str) -> Dict[str, str]:
     return properties
 
 
-def split_paths(value: str) -> Tuple[str, ...]:
+def split_paths(value: str) -> tuple[str, ...]:
     """The paths of DropInPaths=: blank-separated, and quoted as a shell would where they hold blanks."""
     return tuple(shlex.split(value))
 
@@ -86,13 +86,13 @@ class Assignment:
     value: str
 
 
-def parse_unit_file(text: str) -> Tuple[Assignment, ...]:
+def parse_unit_file(text: str) -> tuple[Assignment, ...]:
     """The settings of a unit file or drop-in in their order, continued lines joined (systemd.syntax(7)).
 
     Raises UnknownFormat for a line that is neither a section, a setting nor a comment.
     """
     section = ""
-    assignments: List[Assignment] = []
+    assignments: list[Assignment] = []
     for line in _logical_lines(text):
         heading = _SECTION.fullmatch(line)
         setting = _ASSIGNMENT.fullmatch(line)
@@ -105,8 +105,8 @@ def parse_unit_file(text: str) -> Tuple[Assignment, ...]:
     return tuple(assignments)
 
 
-def _logical_lines(text: str) -> List[str]:
-    lines: List[str] = []
+def _logical_lines(text: str) -> list[str]:
+    lines: list[str] = []
     pending = ""
     for raw in text.splitlines():
         line = raw.strip()
@@ -130,7 +130,7 @@ class Command:
     line: str
 
     @property
-    def words(self) -> Tuple[str, ...]:
+    def words(self) -> tuple[str, ...]:
         return tuple(_unquote(word) for word in re.findall(r"""(?:[^\s"']|"[^"]*"|'[^']*')+""", self.line))
 
     @property
@@ -143,9 +143,9 @@ def _unquote(word: str) -> str:
     return re.sub(r"""["']""", "", word)
 
 
-def effective_commands(files: Sequence[str]) -> Tuple[Command, ...]:
+def effective_commands(files: Sequence[str]) -> tuple[Command, ...]:
     """The ExecStart= commands that unit files, given in the order systemd reads them, come to."""
-    commands: List[Command] = []
+    commands: list[Command] = []
     for text in files:
         for setting in parse_unit_file(text):
             if (setting.section, setting.key) != ("Service", "ExecStart"):
@@ -158,18 +158,31 @@ def effective_commands(files: Sequence[str]) -> Tuple[Command, ...]:
     return tuple(commands)
 
 
+def executable_of(commands: Sequence[Command], properties: Mapping[str, str]) -> str:
+    """The path of the program that a unit starts first, '' where it cannot be told.
+
+    A path that systemd completes (a specifier, or a name without a slash) is taken from the
+    ExecStart property, unless authbind stands there.
+    """
+    words = commands[0].words if commands else ()
+    if words and words[0].startswith("/") and "%" not in words[0]:
+        return words[0]
+    match = re.search(r"\bpath=(\S+) ;", properties.get("ExecStart", ""))
+    return match[1] if match and not match[1].endswith("/authbind") else ""
+
+
 @dataclass(frozen=True)
 class OwnDropin:
     """A drop-in that the collection wrote: for which strategy, and with which settings."""
 
     strategy: str
-    settings: Tuple[Assignment, ...]
+    settings: tuple[Assignment, ...]
 
     def first(self, key: str) -> str:
         return next((setting.value for setting in self.settings if setting.key == key), "")
 
 
-def parse_own_dropin(text: Optional[str]) -> Optional[OwnDropin]:
+def parse_own_dropin(text: str | None) -> OwnDropin | None:
     """What a drop-in of the collection holds; None for no file, and for one that somebody else wrote."""
     match = _OWN_HEADER.match(text or "")
     if match is None or text is None:
@@ -177,14 +190,14 @@ def parse_own_dropin(text: Optional[str]) -> Optional[OwnDropin]:
     return OwnDropin(strategy=match["strategy"], settings=parse_unit_file(text))
 
 
-def _render(*, strategy: str, settings: Sequence[Tuple[str, str]]) -> str:
+def _render(*, strategy: str, settings: Sequence[tuple[str, str]]) -> str:
     lines = [f"# Managed by netbind.privport ({strategy}); state=absent removes this file.", "[Service]"]
     return "\n".join(lines + [f"{key}={value}" for key, value in settings]) + "\n"
 
 
 def render_ambient(*, capabilities: Sequence[str], bounding_set: Sequence[str] = (), user: str = "") -> str:
     """The drop-in that gives a unit ambient capabilities (systemd.exec(5), AmbientCapabilities=)."""
-    settings: List[Tuple[str, str]] = [("User", user)] if user else []
+    settings: list[tuple[str, str]] = [("User", user)] if user else []
     settings.append(("AmbientCapabilities", " ".join(name.upper() for name in capabilities)))
     if bounding_set:
         # List settings merge: without the reset this would widen the set instead of replacing it.
@@ -197,4 +210,4 @@ def render_authbind(*, program: str, commands: Sequence[Command], deep: bool) ->
     """The drop-in that runs a unit's commands through authbind(1), their prefixes and quoting kept."""
     wrapper = f"{program} --deep" if deep else program
     wrapped = [("ExecStart", f"{command.prefix}{wrapper} {command.line}") for command in commands]
-    return _render(strategy="authbind", settings=[("ExecStart", "")] + wrapped)
+    return _render(strategy="authbind", settings=[("ExecStart", ""), *wrapped])

@@ -17,7 +17,6 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.strategies 
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.base import Strategy
 
-STRATEGIES: Dict[str, Strategy] = {
-    strategy.name: strategy
-    for strategy in (unneeded.STRATEGY, ambient.STRATEGY, setcap.STRATEGY, authbind.STRATEGY)
+STRATEGIES: dict[str, Strategy] = {
+    strategy.name: strategy for strategy in (unneeded.STRATEGY, ambient.STRATEGY, setcap.STRATEGY, authbind.STRATEGY)
 }

@@ -4,8 +4,6 @@
 
 from __future__ import annotations
 
-from typing import Optional, Tuple
-
 from ansible_collections.netbind.privport.plugins.module_utils._core.model import CAPABILITY, Process
 from ansible_collections.netbind.privport.plugins.module_utils._core.strategies import hazards
 from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.base import (
@@ -27,7 +25,7 @@ _HAZARDS = (
 )
 
 
-def _blockers(case: Case) -> Tuple[Reason, ...]:
+def _blockers(case: Case) -> tuple[Reason, ...]:
     if case.host.systemd is None:
         return (Reason("no_systemd", "systemd does not run this host", "no /run/systemd/system"),)
     if case.host.systemd < _FIRST_SYSTEMD:
@@ -61,13 +59,13 @@ def _loaded(case: Case) -> bool:
     return unit is not None and CAPABILITY in unit.says("AmbientCapabilities").split()
 
 
-def _pending(case: Case) -> Tuple[str, ...]:
+def _pending(case: Case) -> tuple[str, ...]:
     written = _dropin_is_right(case)
-    steps: Tuple[str, ...] = () if written and _loaded(case) else ("dropin",)
+    steps: tuple[str, ...] = () if written and _loaded(case) else ("dropin",)
     return steps + process_steps(case, changing=bool(steps), holds=_holds)
 
 
-def _holds(process: Process) -> Optional[bool]:
+def _holds(process: Process) -> bool | None:
     return CAPABILITY in process.status.ambient
 
 

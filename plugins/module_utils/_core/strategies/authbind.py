@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import posixpath
-from typing import Optional, Tuple
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.executable import is_interpreter
 from ansible_collections.netbind.privport.plugins.module_utils._core.model import Process
@@ -23,7 +22,7 @@ _HIGHEST_PORT = 1023
 _LAUNCHERS = ("env", "nice", "chroot", "setsid", "stdbuf", "nohup", "timeout")
 
 
-def _installed(case: Case) -> Optional[Reason]:
+def _installed(case: Case) -> Reason | None:
     if case.host.authbind is None:
         return Reason("no_authbind", "authbind is not installed", "no authbind in PATH; try apt-get install authbind")
     if not case.host.authbind.helper_setuid:
@@ -33,19 +32,19 @@ def _installed(case: Case) -> Optional[Reason]:
     return None
 
 
-def _no_user(case: Case) -> Optional[Reason]:
+def _no_user(case: Case) -> Reason | None:
     if case.facts.account is not None:
         return None
     return Reason("no_user", "rules need a user that exists", f"service {case.service.name} names none")
 
 
-def _high_port(case: Case) -> Optional[Reason]:
+def _high_port(case: Case) -> Reason | None:
     high = [port for port in case.privileged_ports if port.number > _HIGHEST_PORT]
     text = f"authbind refuses ports above {_HIGHEST_PORT}"
     return Reason("high_port", text, f"port {high[0]}") if high else None
 
 
-def _preload_in_vain(case: Case) -> Optional[Reason]:
+def _preload_in_vain(case: Case) -> Reason | None:
     program = case.facts.program
     if program is None or program.form not in ("elf-static", "go"):
         return None
@@ -53,7 +52,7 @@ def _preload_in_vain(case: Case) -> Optional[Reason]:
     return Reason("preload_in_vain", f"the program {why[program.form]}: LD_PRELOAD has no effect", program.real_path)
 
 
-def _command(case: Case) -> Optional[Reason]:
+def _command(case: Case) -> Reason | None:
     unit = case.facts.unit
     if unit is None:
         return None
@@ -79,7 +78,7 @@ _HAZARDS = (
 )
 
 
-def _blockers(case: Case) -> Tuple[Reason, ...]:
+def _blockers(case: Case) -> tuple[Reason, ...]:
     closed = tuple(
         Reason("rules", port.refusal, f"port {port.port}") for port in case.facts.authbind_ports if port.refusal
     )
@@ -103,7 +102,7 @@ def _dropin_is_right(case: Case) -> bool:
     return unit.dropin_text == wanted and case.host.authbind.program in unit.says("ExecStart")
 
 
-def _pending(case: Case) -> Tuple[str, ...]:
+def _pending(case: Case) -> tuple[str, ...]:
     rules = all(port.allowed for port in case.facts.authbind_ports)
     dropin = _dropin_is_right(case)
     steps = (() if rules else ("rules",)) + (() if dropin else ("dropin",))
@@ -114,7 +113,7 @@ def _pending(case: Case) -> Tuple[str, ...]:
     )
 
 
-def _holds(process: Process) -> Optional[bool]:
+def _holds(process: Process) -> bool | None:
     return process.authbind
 
 
@@ -129,10 +128,10 @@ def _why(case: Case) -> str:
     return f"authbind lets user {account.name if account else '?'} bind these ports, without any capability"
 
 
-def _warnings(case: Case) -> Tuple[str, ...]:
+def _warnings(case: Case) -> tuple[str, ...]:
     rules = tuple(warning for port in case.facts.authbind_ports for warning in port.warnings)
     if case.facts.unit is None:
-        return rules + ("no unit starts it: start the program through authbind yourself",)
+        return (*rules, "no unit starts it: start the program through authbind yourself")
     return rules
 
 

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Callable, Optional, Tuple
+from typing import Callable
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.model import (
     Observation,
@@ -36,7 +36,7 @@ class Case:
     facts: ServiceFacts
 
     @property
-    def privileged_ports(self) -> Tuple[Port, ...]:
+    def privileged_ports(self) -> tuple[Port, ...]:
         """The ports that this host does not let everybody bind (ip(7), ip_unprivileged_port_start)."""
         start = self.host.unprivileged_port_start
         return tuple(port for port in self.service.ports if port.number < (1024 if start is None else start))
@@ -55,15 +55,15 @@ class Strategy:
     """
 
     name: str
-    blockers: Callable[[Case], Tuple[Reason, ...]]
+    blockers: Callable[[Case], tuple[Reason, ...]]
     why: Callable[[Case], str]
-    warnings: Callable[[Case], Tuple[str, ...]]
+    warnings: Callable[[Case], tuple[str, ...]]
     granted: Callable[[Case], bool]
-    pending: Callable[[Case], Tuple[str, ...]]
-    holds: Callable[[Process], Optional[bool]]
+    pending: Callable[[Case], tuple[str, ...]]
+    holds: Callable[[Process], bool | None]
 
 
-def process_steps(case: Case, *, changing: bool, holds: Callable[[Process], Optional[bool]]) -> Tuple[str, ...]:
+def process_steps(case: Case, *, changing: bool, holds: Callable[[Process], bool | None]) -> tuple[str, ...]:
     """'restart' exactly when the running process lacks the grant, 'start' when nothing runs, () otherwise.
 
     changing: a grant is still to be written, which a process that shows no evidence cannot have.

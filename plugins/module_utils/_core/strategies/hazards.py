@@ -4,10 +4,9 @@
 
 from __future__ import annotations
 
-from typing import Callable, List, Optional, Tuple
+from typing import Callable, Optional
 
-from ansible_collections.netbind.privport.plugins.module_utils._core.capability import parse_text
-from ansible_collections.netbind.privport.plugins.module_utils._core.capability import CAP_NET_BIND_SERVICE
+from ansible_collections.netbind.privport.plugins.module_utils._core.capability import CAP_NET_BIND_SERVICE, parse_text
 from ansible_collections.netbind.privport.plugins.module_utils._core.model import CAPABILITY, Program, Unit
 from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.base import Case, Reason
 
@@ -38,7 +37,7 @@ _UNSET = ("", "no", "~")
 _S_ISUID, _S_ISGID = 0o4000, 0o2000
 
 
-def judge(case: Case, hazards: Tuple[Hazard, ...]) -> Tuple[Reason, ...]:
+def judge(case: Case, hazards: tuple[Hazard, ...]) -> tuple[Reason, ...]:
     """The reasons of those hazards that are there, in the order of the hazards."""
     return tuple(reason for reason in (hazard(case) for hazard in hazards) if reason is not None)
 
@@ -47,7 +46,7 @@ def _said(unit: Unit, name: str) -> str:
     return f"{name}={unit.says(name)} in {unit.name}"
 
 
-def runs_as_root(case: Case) -> Optional[Reason]:
+def runs_as_root(case: Case) -> Reason | None:
     unit = case.facts.unit
     if unit is None:
         return None
@@ -58,14 +57,14 @@ def runs_as_root(case: Case) -> Optional[Reason]:
     return None
 
 
-def root_without_user(case: Case) -> Optional[Reason]:
+def root_without_user(case: Case) -> Reason | None:
     """Like runs_as_root, for a strategy that can set the user itself."""
     reason = runs_as_root(case)
     prefixed = case.facts.unit is not None and any(not command.keeps_user for command in case.facts.unit.commands)
     return reason if reason and (prefixed or case.service.user in ("", "root", "0")) else None
 
 
-def other_user(case: Case) -> Optional[Reason]:
+def other_user(case: Case) -> Reason | None:
     """The unit already runs as a user, and not as the one that was declared."""
     unit, account = case.facts.unit, case.facts.account
     if unit is None or account is None or unit.user in ("", "root", "0") or unit.dropin_user:
@@ -75,7 +74,7 @@ def other_user(case: Case) -> Optional[Reason]:
     return Reason("other_user", f"the unit runs as {unit.user}, not as {account.name}", _said(unit, "User"))
 
 
-def bounding_set(case: Case) -> Optional[Reason]:
+def bounding_set(case: Case) -> Reason | None:
     unit = case.facts.unit
     if unit is None or "CapabilityBoundingSet" not in unit.properties:
         return None
@@ -84,7 +83,7 @@ def bounding_set(case: Case) -> Optional[Reason]:
     return Reason("bounding_set", f"the unit may never have {CAPABILITY}", _said(unit, "CapabilityBoundingSet"))
 
 
-def private_users(case: Case) -> Optional[Reason]:
+def private_users(case: Case) -> Reason | None:
     unit = case.facts.unit
     for name in ("PrivateUsersEx", "PrivateUsers"):
         if unit is not None and unit.says(name) not in _UNSET:
@@ -93,7 +92,7 @@ def private_users(case: Case) -> Optional[Reason]:
     return None
 
 
-def private_network(case: Case) -> Optional[Reason]:
+def private_network(case: Case) -> Reason | None:
     unit = case.facts.unit
     if unit is None or not unit.is_on("PrivateNetwork"):
         return None
@@ -101,7 +100,7 @@ def private_network(case: Case) -> Optional[Reason]:
     return Reason("private_network", text, _said(unit, "PrivateNetwork"))
 
 
-def address_families(case: Case) -> Optional[Reason]:
+def address_families(case: Case) -> Reason | None:
     unit = case.facts.unit
     value = unit.says("RestrictAddressFamilies") if unit is not None else ""
     families = {"AF_INET", "AF_INET6"}
@@ -112,7 +111,7 @@ def address_families(case: Case) -> Optional[Reason]:
     return Reason("address_families", "the unit may not open IP sockets", _said(unit, "RestrictAddressFamilies"))
 
 
-def no_new_privs(case: Case) -> Optional[Reason]:
+def no_new_privs(case: Case) -> Reason | None:
     """Neither a file capability nor a set-user-ID helper takes effect (capabilities(7), no_new_privs)."""
     unit = case.facts.unit
     if unit is None:
@@ -124,7 +123,7 @@ def no_new_privs(case: Case) -> Optional[Reason]:
     return _implied_no_new_privs(case, unit=unit, text=text)
 
 
-def _implied_no_new_privs(case: Case, *, unit: Unit, text: str) -> Optional[Reason]:
+def _implied_no_new_privs(case: Case, *, unit: Unit, text: str) -> Reason | None:
     if (case.host.systemd or 0) >= _FIRST_WITHOUT_IMPLIED or unit.user == "root":
         return None
     # Ambient capabilities of the unit's own lift the implication; those of our drop-in go with it.
@@ -138,7 +137,7 @@ def _implied_no_new_privs(case: Case, *, unit: Unit, text: str) -> Optional[Reas
     )
 
 
-def setuid_program(case: Case) -> Optional[Reason]:
+def setuid_program(case: Case) -> Reason | None:
     """A set-user-ID or set-group-ID program to another id loses ambient capabilities and LD_PRELOAD."""
     program, account = case.facts.program, case.facts.account
     if program is None:
@@ -151,7 +150,7 @@ def setuid_program(case: Case) -> Optional[Reason]:
     return Reason("setuid_program", text, f"mode {program.mode & 0o7777:04o} of {program.real_path}")
 
 
-def other_capability(case: Case) -> Optional[Reason]:
+def other_capability(case: Case) -> Reason | None:
     """A capability that is not ours to remove makes the exec secure: no ambient set, no LD_PRELOAD."""
     program = case.facts.program
     others = other_capabilities(program)
@@ -161,7 +160,7 @@ def other_capability(case: Case) -> Optional[Reason]:
     return Reason("other_capability", text, f"{program.real_path} {program.capability}")
 
 
-def other_capabilities(program: Optional[Program]) -> Tuple[int, ...]:
+def other_capabilities(program: Program | None) -> tuple[int, ...]:
     """The file's capabilities but the one that binds ports, as numbers."""
     if program is None or not program.capability:
         return ()
@@ -169,13 +168,13 @@ def other_capabilities(program: Optional[Program]) -> Tuple[int, ...]:
     return tuple(sorted((held.permitted | held.inheritable) - {CAP_NET_BIND_SERVICE}))
 
 
-def socket_bind_deny(case: Case) -> Optional[Reason]:
+def socket_bind_deny(case: Case) -> Reason | None:
     """SocketBindDeny= that names all ports or one of the service's (systemd.resource-control(5))."""
     unit = case.facts.unit
     value = unit.says("SocketBindDeny") if unit is not None else ""
     if unit is None or not value or unit.says("SocketBindAllow"):
         return None
-    denied: List[str] = [rule for rule in value.split() if _rule_covers(rule, case)]
+    denied: list[str] = [rule for rule in value.split() if _rule_covers(rule, case)]
     if not denied:
         return None
     return Reason("socket_bind_deny", "the unit may not bind the port", _said(unit, "SocketBindDeny"))
@@ -193,4 +192,4 @@ def _rule_covers(rule: str, case: Case) -> bool:
     )
 
 
-IN_PROCESS: Tuple[Hazard, ...] = (private_network, private_users, bounding_set, address_families, socket_bind_deny)
+IN_PROCESS: tuple[Hazard, ...] = (private_network, private_users, bounding_set, address_families, socket_bind_deny)

@@ -4,8 +4,6 @@
 
 from __future__ import annotations
 
-from typing import Optional, Tuple
-
 from ansible_collections.netbind.privport.plugins.module_utils._core.capability import (
     CAP_NET_BIND_SERVICE,
     parse_text,
@@ -28,7 +26,7 @@ _HAZARDS = (
 )
 
 
-def _blockers(case: Case) -> Tuple[Reason, ...]:
+def _blockers(case: Case) -> tuple[Reason, ...]:
     program = case.facts.program
     if program is None:
         wanted = case.service.executable or "neither executable nor a unit's ExecStart= names one"
@@ -37,7 +35,7 @@ def _blockers(case: Case) -> Tuple[Reason, ...]:
     return refused + hazards.judge(case, _HAZARDS)
 
 
-def _warnings(case: Case) -> Tuple[str, ...]:
+def _warnings(case: Case) -> tuple[str, ...]:
     return case.facts.program.warnings if case.facts.program else ()
 
 
@@ -53,13 +51,13 @@ def _granted(case: Case) -> bool:
     return held is None or CAP_NET_BIND_SERVICE in held.permitted | held.inheritable
 
 
-def _pending(case: Case) -> Tuple[str, ...]:
+def _pending(case: Case) -> tuple[str, ...]:
     program = case.facts.program
-    steps: Tuple[str, ...] = () if program is not None and program.binds else ("xattr",)
+    steps: tuple[str, ...] = () if program is not None and program.binds else ("xattr",)
     return steps + process_steps(case, changing=bool(steps), holds=_holds)
 
 
-def _holds(process: Process) -> Optional[bool]:
+def _holds(process: Process) -> bool | None:
     return CAPABILITY in process.status.effective and CAPABILITY not in process.status.ambient
 
 

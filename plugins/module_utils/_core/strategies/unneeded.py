@@ -4,8 +4,6 @@
 
 from __future__ import annotations
 
-from typing import Optional, Tuple
-
 from ansible_collections.netbind.privport.plugins.module_utils._core.model import Process
 from ansible_collections.netbind.privport.plugins.module_utils._core.strategies import hazards
 from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.base import (
@@ -16,7 +14,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.
 )
 
 
-def _blockers(case: Case) -> Tuple[Reason, ...]:
+def _blockers(case: Case) -> tuple[Reason, ...]:
     needed = case.privileged_ports
     if not needed:
         return hazards.judge(case, (hazards.private_network, hazards.address_families, hazards.socket_bind_deny))
@@ -30,7 +28,7 @@ def _why(case: Case) -> str:
     return f"every user may bind these ports: ip_unprivileged_port_start={case.host.unprivileged_port_start}"
 
 
-def _holds(process: Process) -> Optional[bool]:
+def _holds(process: Process) -> bool | None:
     return True
 
 

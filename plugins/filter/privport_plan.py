@@ -1,0 +1,108 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: privport_plan
+short_description: Decide which strategy each service gets on a host
+version_added: 0.1.0
+author:
+  - The netbind.privport authors (@netbind)
+description:
+  - Decides from what M(netbind.privport.privport_info) observed, and from nothing else. The same observation and the
+    same services always give the same plan.
+positional: services
+options:
+  _input:
+    description: The RV(netbind.privport.privport_info#module:privport) of a host.
+    type: dict
+    required: true
+  services:
+    description: The service descriptions that were given to M(netbind.privport.privport_info).
+    type: list
+    elements: dict
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: Show the plan
+  ansible.builtin.debug:
+    msg: "{{ observed.privport | netbind.privport.privport_plan(privport_services) }}"
+"""
+
+RETURN = r"""
+_value:
+  description: A decision for each service, in the order of the services.
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: The service's name.
+      type: str
+    strategy:
+      description: The chosen strategy. Empty where none is left, and where O(services[].state=absent).
+      type: str
+    why:
+      description: Why this strategy, in a sentence.
+      type: str
+    rejected:
+      description: For each strategy that cannot work here its reasons, each with C(code), C(text) and C(evidence).
+      type: dict
+    warnings:
+      description: What works but is wider than a reader may expect.
+      type: list
+      elements: str
+    pending:
+      description: The steps left to do, of V(dropin), V(xattr), V(rules), V(restart), V(start). None when converged.
+      type: list
+      elements: str
+    surplus:
+      description: The strategies whose grants to this service are to be removed.
+      type: list
+      elements: str
+    error:
+      description: Why the service cannot get its ports, empty where it can.
+      type: str
+    service:
+      description: The service's description with the chosen strategy, for M(netbind.privport.privport_verify).
+      type: dict
+"""
+
+from typing import Any, Callable
+
+from ansible.errors import AnsibleFilterError
+from ansible_collections.netbind.privport.plugins.module_utils._core.decide import Decision, decide
+from ansible_collections.netbind.privport.plugins.module_utils._core.document import dump, load
+from ansible_collections.netbind.privport.plugins.module_utils._core.errors import PrivportError
+from ansible_collections.netbind.privport.plugins.module_utils._core.model import Observation
+from ansible_collections.netbind.privport.plugins.module_utils._core.service import Service, parse_services
+
+
+def privport_plan(observation: Any, services: Any) -> list[dict[str, Any]]:
+    """The decisions as plain data; AnsibleFilterError with one sentence for wrong input."""
+    try:
+        described = parse_services(services)
+        observed = load(Observation, {key: value for key, value in dict(observation).items() if key != "grants"})
+        decisions = decide(observed, described)
+    except (PrivportError, TypeError, ValueError) as error:
+        raise AnsibleFilterError(f"privport_plan: {error}") from error
+    return [_result(decision, service) for decision, service in zip(decisions, described)]
+
+
+def _result(decision: Decision, service: Service) -> dict[str, Any]:
+    described = {
+        "name": service.name,
+        "ports": [str(port) for port in service.ports],
+        "unit": service.unit,
+        "executable": service.executable,
+        "user": service.user,
+        "strategy": decision.strategy or service.strategy,
+        "state": service.state,
+    }
+    return {**dump(decision), "service": {key: value for key, value in described.items() if value}}
+
+
+class FilterModule:
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        return {"privport_plan": privport_plan}

@@ -1,0 +1,168 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Looks at a host once: everything that a decision or a proof asks of it."""
+
+from __future__ import annotations
+
+from typing import Mapping, Sequence
+
+from ansible_collections.netbind.privport.plugins.module_utils import _authbind_files as authbind_files
+from ansible_collections.netbind.privport.plugins.module_utils import _processes as processes
+from ansible_collections.netbind.privport.plugins.module_utils import _units as units
+from ansible_collections.netbind.privport.plugins.module_utils._core import authbind, authbind_plan, filecap
+from ansible_collections.netbind.privport.plugins.module_utils._core.capability import format_text
+from ansible_collections.netbind.privport.plugins.module_utils._core.errors import PrivportError
+from ansible_collections.netbind.privport.plugins.module_utils._core.model import (
+    FORMAT,
+    Account,
+    Authbind,
+    AuthbindPort,
+    Observation,
+    Program,
+    ServiceFacts,
+    Unit,
+)
+from ansible_collections.netbind.privport.plugins.module_utils._core.service import Service
+from ansible_collections.netbind.privport.plugins.module_utils._core.unit import (
+    DROPIN_NAME,
+    dropin_path,
+    executable_of,
+    parse_own_dropin,
+)
+from ansible_collections.netbind.privport.plugins.module_utils._host import Host
+from ansible_collections.netbind.privport.plugins.module_utils._program import observe_capability, observe_program
+
+_S_ISUID = 0o4000
+
+
+def observe(host: Host, services: Sequence[Service]) -> Observation:
+    """The host and these services. Nothing is changed. Raises PrivportError where a tool fails."""
+    systemd = units.systemd_version(host)
+    shown = units.show(host, sorted({it.unit for it in services if it.unit})) if systemd is not None else {}
+    rules = authbind_files.read_rules(host)
+    return Observation(
+        format=FORMAT,
+        kernel=host.kernel_release(),
+        effective_uid=host.effective_uid(),
+        unprivileged_port_start=processes.unprivileged_port_start(host),
+        systemd=systemd,
+        authbind=_authbind(host),
+        socket_source=processes.socket_source(host),
+        services=tuple(_service(host, service, shown=shown, rules=rules) for service in services),
+    )
+
+
+def _service(
+    host: Host,
+    service: Service,
+    *,
+    shown: Mapping[str, dict[str, str]],
+    rules: Mapping[str, authbind.RuleFile],
+) -> ServiceFacts:
+    unit = _unit(host, shown[service.unit]) if service.unit in shown else None
+    user = service.user or (unit.user if unit else "")
+    account = _account(host, user) if user else None
+    return ServiceFacts(
+        name=service.name,
+        unit=unit,
+        program=_program(host, service.executable or (executable_of(unit.commands, unit.properties) if unit else "")),
+        account=account,
+        authbind_ports=_authbind_ports(service, account=account, rules=rules),
+        listeners=processes.listeners(host, service.ports),
+    )
+
+
+def _unit(host: Host, properties: dict[str, str]) -> Unit:
+    name = properties["Id"]
+    path = dropin_path(unit=name, dropin=DROPIN_NAME)
+    text = host.read(path) or ""
+    own = parse_own_dropin(text)
+    pid = int(properties.get("MainPID", "0") or 0)
+    return Unit(
+        name=name,
+        properties=properties,
+        commands=units.commands(host, properties, own_dropin=path),
+        dropin_strategy=own.strategy if own else "",
+        dropin_user=own.first("User") if own else "",
+        dropin_text=text,
+        process=processes.read_process(host, pid) if pid else None,
+    )
+
+
+def _account(host: Host, user: str) -> Account | None:
+    entry = host.account(user)
+    if entry is None:
+        return None
+    return Account(name=entry.pw_name, uid=entry.pw_uid, gid=entry.pw_gid, groups=host.groups_of(entry))
+
+
+def _program(host: Host, path: str) -> Program | None:
+    """The program file; None where there is no regular file of that name."""
+    real_path = host.resolve(path) if path else ""
+    if not real_path or host.status(real_path) is None:
+        return None
+    try:
+        with host.open_regular(real_path) as file:
+            held = observe_capability(file)
+            found = observe_program(file, host=host)
+            status = file.status()
+    except PrivportError:
+        return None
+    judged = filecap.judge(found)
+    return Program(
+        path=path,
+        real_path=real_path,
+        form=found.executable.form,
+        interpreter=tuple(found.executable.interpreter),
+        mode=status.permissions,
+        uid=status.uid,
+        gid=status.gid,
+        nosuid=found.nosuid,
+        capability=None if held is None else format_text(held),
+        binds=held is not None and held.binds,
+        refusals=judged.refusals,
+        warnings=judged.warnings,
+    )
+
+
+def _authbind(host: Host) -> Authbind | None:
+    program = host.which("authbind")
+    if program is None:
+        return None
+    helper = host.status(authbind.HELPER)
+    return Authbind(
+        program=program,
+        helper_setuid=helper is not None and helper.uid == 0 and bool(helper.mode & _S_ISUID),
+        helper_nosuid=bool(host.nosuid(authbind.HELPER)),
+    )
+
+
+def _authbind_ports(
+    service: Service, *, account: Account | None, rules: Mapping[str, authbind.RuleFile]
+) -> tuple[AuthbindPort, ...]:
+    if account is None or account.uid == 0:
+        return ()
+    grantee = authbind_plan.Grantee(
+        kind="user", name=account.name, number=account.uid, gids=frozenset((account.gid, *account.groups))
+    )
+    numbers = sorted({port.number for port in service.ports if port.number <= authbind.LAST_PORT})
+    return tuple(_authbind_port(number, grantee=grantee, rules=rules) for number in numbers)
+
+
+def _authbind_port(
+    number: int, *, grantee: authbind_plan.Grantee, rules: Mapping[str, authbind.RuleFile]
+) -> AuthbindPort:
+    absent = authbind_plan.plan_rules(rules, grantee=grantee, ports=[number], state="absent")
+    refusal, warnings, wanted = "", (), ()
+    try:
+        present = authbind_plan.plan_rules(rules, grantee=grantee, ports=[number])
+        warnings, wanted = present.warnings, present.changes
+    except PrivportError as refused:
+        refusal = str(refused)
+    return AuthbindPort(
+        port=number,
+        allowed=not refusal and not wanted,
+        refusal=refusal,
+        warnings=warnings,
+        own_rules=tuple(change.path for change in absent.changes),
+    )

@@ -1,0 +1,232 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: privport_ambient
+short_description: Give a systemd unit ambient capabilities by a drop-in
+version_added: 0.1.0
+author:
+  - The netbind.privport authors (@netbind)
+description:
+  - Writes C(/etc/systemd/system/UNIT.d/50-privport.conf), has systemd read it, and reads back from systemd that the
+    capabilities are in force. No other file is ever written.
+  - Does not restart the unit. RV(restart_required) tells whether its running process lacks what was granted.
+options:
+  unit:
+    description: The service unit, such as V(caddy.service). C(.service) may be left out.
+    type: str
+    required: true
+  capabilities:
+    description: The capabilities, by name.
+    type: list
+    elements: str
+    default: [cap_net_bind_service]
+  bounding_set:
+    description:
+      - Also restrict the unit to these capabilities. Never done unless asked for, because services that call
+        C(sudo) or C(mount) break.
+    type: list
+    elements: str
+    default: []
+  user:
+    description: Also set C(User=), for a unit that would run as root.
+    type: str
+    default: ''
+  dropin:
+    description: The name of the drop-in, without C(.conf).
+    type: str
+    default: 50-privport
+  state:
+    description: Whether the unit is to have the drop-in.
+    type: str
+    choices: [present, absent]
+    default: present
+attributes:
+  check_mode:
+    description: Can run in check mode and return changed status prediction without modifying target.
+    support: full
+  diff_mode:
+    description: Will return details on what has changed (or possibly needs changing in check mode), when in diff mode.
+    support: full
+  platform:
+    description: Target OS/families that can be operated against.
+    support: full
+    platforms: linux
+notes:
+  - Needs root and a host that systemd runs, version 229 or later.
+  - Children of the service inherit ambient capabilities.
+  - An ambient capability is of no use to a program that has file capabilities of its own, even an empty set, or that
+    is set-user-ID. The kernel clears the ambient set when such a program starts.
+seealso:
+  - module: netbind.privport.privport_setcap
+  - module: netbind.privport.privport_authbind
+"""
+
+EXAMPLES = r"""
+- name: Let caddy bind ports 80 and 443
+  netbind.privport.privport_ambient:
+    unit: caddy.service
+  register: granted
+
+- name: Restart it only when its process lacks the capability
+  ansible.builtin.systemd_service:
+    name: caddy.service
+    state: restarted
+  when: granted.restart_required
+
+- name: Take the drop-in away
+  netbind.privport.privport_ambient:
+    unit: caddy.service
+    state: absent
+"""
+
+RETURN = r"""
+unit:
+  description: The unit's full name. An alias is resolved.
+  returned: success
+  type: str
+  sample: caddy.service
+dropin_path:
+  description: The drop-in's path.
+  returned: success
+  type: str
+  sample: /etc/systemd/system/caddy.service.d/50-privport.conf
+restart_required:
+  description:
+    - Whether the unit's running process lacks a capability that was granted, or still holds one that was taken away.
+    - Read from the process, whatever RV(ignore:changed) says. V(false) when nothing runs.
+  returned: success
+  type: bool
+"""
+
+from typing import Any, Mapping, Sequence
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.netbind.privport.plugins.module_utils import _units as units
+from ansible_collections.netbind.privport.plugins.module_utils._core.capability import name_of, parse_name
+from ansible_collections.netbind.privport.plugins.module_utils._core.errors import (
+    HostError,
+    InvalidInput,
+    PrivportError,
+)
+from ansible_collections.netbind.privport.plugins.module_utils._core.unit import render_ambient, unit_name
+from ansible_collections.netbind.privport.plugins.module_utils._host import Host
+from ansible_collections.netbind.privport.plugins.module_utils._processes import read_process
+
+
+def run(params: Mapping[str, Any], *, host: Host, check_mode: bool) -> dict[str, Any]:
+    """The module's result. Raises PrivportError; then the drop-in is what it was before."""
+    asked = unit_name(params["unit"], where="unit")
+    capabilities = _names(params["capabilities"])
+    if units.systemd_version(host) is None:
+        raise HostError("unit: systemd does not run this host; use privport_setcap or privport_authbind instead")
+    unit = units.show_loaded(host, asked)["Id"]
+    wanted = _wanted(params, capabilities=capabilities, host=host) if params["state"] == "present" else ""
+    dropin = units.plan_dropin(host, unit=unit, dropin=params["dropin"], strategy="ambient", wanted=wanted)
+    reload = bool(wanted) and not dropin.changed and not _in_force(host, unit=unit, capabilities=capabilities)
+    if dropin.changed and not check_mode:
+        _put(host, dropin, unit=unit, capabilities=capabilities)
+    elif reload and not check_mode:
+        units.daemon_reload(host)
+        _require_in_force(host, unit=unit, capabilities=capabilities)
+    return {
+        "changed": dropin.changed or reload,
+        "diff": {
+            "before_header": dropin.path,
+            "after_header": dropin.path,
+            "before": dropin.before,
+            "after": dropin.after,
+        },
+        "unit": unit,
+        "dropin_path": dropin.path,
+        "restart_required": _restart_required(
+            host, unit=unit, capabilities=capabilities, granted=bool(wanted), check_mode=check_mode and dropin.changed
+        ),
+    }
+
+
+def _names(given: Sequence[str]) -> list[str]:
+    if not given:
+        raise InvalidInput("capabilities is empty; leave it out for cap_net_bind_service, or use state=absent")
+    return sorted({name_of(parse_name(name)) for name in given})
+
+
+def _wanted(params: Mapping[str, Any], *, capabilities: Sequence[str], host: Host) -> str:
+    bounding_set = sorted({name_of(parse_name(name)) for name in params["bounding_set"]})
+    outside = [name for name in capabilities if bounding_set and name not in bounding_set]
+    if outside:
+        raise InvalidInput(f"bounding_set lacks {outside[0]}, which capabilities grants; add it to bounding_set")
+    user = params["user"]
+    if user and host.account(user) is None:
+        raise InvalidInput(f"user is {user!r}, which does not exist on this host; create it first")
+    return render_ambient(capabilities=capabilities, bounding_set=bounding_set, user=user)
+
+
+def _put(host: Host, dropin: units.Dropin, *, unit: str, capabilities: Sequence[str]) -> None:
+    """Write or remove the drop-in; one that does not come into force is taken back."""
+    units.put_dropin(host, dropin)
+    if not dropin.after:
+        return
+    try:
+        _require_in_force(host, unit=unit, capabilities=capabilities)
+    except PrivportError:
+        units.put_dropin(host, units.Dropin(path=dropin.path, before=dropin.after, after=dropin.before))
+        raise
+
+
+def _in_force(host: Host, *, unit: str, capabilities: Sequence[str]) -> bool:
+    held = units.show(host, [unit])[unit].get("AmbientCapabilities", "").split()
+    return set(capabilities) <= set(held)
+
+
+def _require_in_force(host: Host, *, unit: str, capabilities: Sequence[str]) -> None:
+    if _in_force(host, unit=unit, capabilities=capabilities):
+        return
+    later = units.show(host, [unit])[unit].get("DropInPaths", "none")
+    raise HostError(
+        f"{unit} does not get {', '.join(capabilities)} by the drop-in, which was taken back; a later one with an "
+        f"empty AmbientCapabilities= resets it, or systemd does not know the name; its drop-ins are: {later}"
+    )
+
+
+def _restart_required(host: Host, *, unit: str, capabilities: Sequence[str], granted: bool, check_mode: bool) -> bool:
+    """Whether the running process differs from what a new start would give it.
+
+    check_mode: systemd does not show the outcome yet, so absent is judged as if nothing else granted it.
+    """
+    properties = units.show(host, [unit])[unit]
+    pid = int(properties.get("MainPID", "0") or 0)
+    process = read_process(host, pid) if pid else None
+    if process is None:
+        return False
+    held = set(process.status.ambient) & set(capabilities)
+    configured = set(properties.get("AmbientCapabilities", "").split()) & set(capabilities)
+    if granted:
+        return held != set(capabilities)
+    return bool(held) if check_mode else held != configured
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "unit": {"type": "str", "required": True},
+            "capabilities": {"type": "list", "elements": "str", "default": ["cap_net_bind_service"]},
+            "bounding_set": {"type": "list", "elements": "str", "default": []},
+            "user": {"type": "str", "default": ""},
+            "dropin": {"type": "str", "default": "50-privport"},
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        result = run(module.params, host=Host(), check_mode=module.check_mode)
+    except PrivportError as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
