@@ -24,23 +24,10 @@ export FLEET_INSIDE=$FLEET FLEET_STATE
 # Every fleet has the same addresses, so none may reuse another's SSH connections.
 export ANSIBLE_SSH_CONTROL_PATH_DIR=/run/containers/ssh
 
+unshare --mount --net --pid --fork --kill-child --propagation private \
+  "$ROOT/tests/fleet/inside.sh" "$@" &
+namespace=$!
 trap 'rm -rf "$FLEET_STATE"' EXIT
-# shellcheck disable=SC2016
-unshare --mount --net --pid --fork --kill-child --propagation private bash -euc '
-  # The pid as the outside sees it, read before /proc shows the new namespace.
-  read -r pid _ </proc/self/stat
-  echo "$pid" >"$FLEET_STATE/pid"
-  mount -t proc proc /proc
-  umount -R /sys/fs/cgroup
-  mount -t cgroup2 none /sys/fs/cgroup
-  for dir in /dev/shm /run/containers /run/libpod /run/netns /run/runc /var/lib/containers; do
-    mkdir -p "$dir"
-    mount -t tmpfs -o mode=755 none "$dir"
-  done
-  mkdir /run/containers/networks /run/containers/ssh
-  ip link set lo up
-  # Not exec: as pid 1 this shell reaps what the containers leave behind.
-  status=0
-  "$@" || status=$?
-  exit "$status"
-' fleet "$@"
+# unshare itself blocks the gentle signals; killing it ends everything inside.
+trap 'kill -KILL "$namespace"' HUP INT TERM
+wait "$namespace"

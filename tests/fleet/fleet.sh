@@ -23,7 +23,7 @@ pid_of_fleet() {
   pid=$(<"$FLEET_STATE/pid")
   # Another process may have been given the number since.
   [[ -r /proc/$pid/cmdline ]] || return 1
-  grep -qa fleet "/proc/$pid/cmdline" || return 1
+  grep -qa tests/fleet/inside.sh "/proc/$pid/cmdline" || return 1
   echo "$pid"
 }
 

@@ -1,0 +1,69 @@
+#!/usr/bin/env bash
+# Runs ansible-test on the collection as its users get it: built and installed, in a folder outside the checkout.
+# Usage: ansible-test.sh sanity|integration [ARGUMENT…]; integration runs inside the fleet's namespaces.
+set -euo pipefail
+# shellcheck source=tests/fleet/common.sh
+source "$(dirname "${BASH_SOURCE[0]}")/fleet/common.sh"
+
+kind=$1
+shift
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+# ansible-test would download get-pip for its environments; what Python brings along does as well.
+make_home() {
+  local version cache=$HOME/.ansible/test/cache
+  mkdir -p "$cache"
+  version=$(python -c '
+import types
+from ansible_test._internal.python_requirements import get_venv_packages
+print(get_venv_packages(types.SimpleNamespace(version="3.11"))["pip"].replace(".", "_"))')
+  cat >"$cache/get_pip_$version.py" <<'PYTHON'
+import subprocess
+import sys
+
+arguments = [each for each in sys.argv[1:] if each not in ("--no-setuptools", "--no-wheel")]
+subprocess.check_call([sys.executable, "-m", "ensurepip"])
+subprocess.check_call([sys.executable, "-m", "pip", "install", *arguments])
+PYTHON
+}
+
+# Without --python ansible-test tries every Python that it supports and finds.
+add_pythons() {
+  local folder
+  for folder in "${PYENV_ROOT:-$1/.pyenv}"/versions/*/bin; do
+    [[ ! -d $folder ]] || PATH=$PATH:$folder
+  done
+}
+
+ansible-galaxy collection build --force --output-path "$work" >/dev/null
+ansible-galaxy collection install --offline --no-deps --force --collections-path "$work" \
+  "$work"/netbind-privport-*.tar.gz >/dev/null
+
+case $kind in
+  sanity)
+    add_pythons "$HOME"
+    export HOME=$ROOT/.cache/ansible-test
+    make_home
+    command=(sanity "$@")
+    ;;
+  integration)
+    compgen -G "$ROOT/tests/integration/targets/*/tasks/main.yml" >/dev/null || die "there are no integration targets"
+    tests/fleet/hosts.sh up bookworm
+    # A home of its own: the addresses are those of every fleet, so kept connections must not be shared.
+    export HOME=$work/home
+    make_home
+    install -m 600 "$FLEET_KEY" "$HOME/.ansible/test/id_rsa"
+    install -m 644 "$FLEET_KEY.pub" "$HOME/.ansible/test/id_rsa.pub"
+    controller=$(python -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+    command=(integration --controller "origin:python=$controller"
+      --target "ssh:root@${FLEET_ADDRESS[bookworm]},python=3.11" "$@")
+    ;;
+  *) die "usage: ansible-test.sh sanity|integration [ARGUMENT…]" ;;
+esac
+
+cd "$work/ansible_collections/netbind/privport"
+ansible-test "${command[@]}" 2>&1 | tee "$work/output"
+if grep -q 'All targets skipped' "$work/output"; then
+  die "ansible-test skipped every target"
+fi
