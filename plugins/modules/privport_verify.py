@@ -57,7 +57,7 @@ EXAMPLES = r"""
     services:
       - name: files
         ports: [80]
-        executable: /usr/bin/darkhttpd
+        executable: /usr/bin/webfsd
         user: www-data
     timeout: 5
 """

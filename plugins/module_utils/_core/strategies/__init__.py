@@ -7,8 +7,6 @@ The imports are plain because AnsiballZ sends to a host only what it sees import
 
 from __future__ import annotations
 
-from typing import Dict
-
 from ansible_collections.netbind.privport.plugins.module_utils._core.strategies import (
     ambient,
     authbind,

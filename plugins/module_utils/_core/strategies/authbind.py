@@ -38,6 +38,14 @@ def _no_user(case: Case) -> Reason | None:
     return Reason("no_user", "rules need a user that exists", f"service {case.service.name} names none")
 
 
+def _no_unit(case: Case) -> Reason | None:
+    """A person who names the strategy starts the program through authbind; auto cannot know that."""
+    if case.service.unit or case.service.strategy != "auto":
+        return None
+    text = "no unit starts it, and authbind works only for a program that is started through it"
+    return Reason("no_unit", text, f"service {case.service.name} has no unit; say strategy: authbind if you start it so")
+
+
 def _high_port(case: Case) -> Reason | None:
     high = [port for port in case.privileged_ports if port.number > _HIGHEST_PORT]
     text = f"authbind refuses ports above {_HIGHEST_PORT}"
@@ -65,6 +73,7 @@ def _command(case: Case) -> Reason | None:
 
 _HAZARDS = (
     _installed,
+    _no_unit,
     _no_user,
     _high_port,
     _command,
