@@ -190,17 +190,22 @@ def test_comparison_met_both_answers(tally: Counter[str]) -> None:
 
 
 sets = st.one_of(st.frozensets(st.sampled_from((0, 5, 10, 13, 40, 41, 63))), st.frozensets(st.integers(0, BITS - 1)))
+# As many capabilities permitted as inheritable.
+halves = st.integers(1, 20).map(lambda n: (frozenset(range(n)), frozenset(range(n, 2 * n))))
 most = st.frozensets(st.integers(0, 40), max_size=4).map(lambda few: frozenset(range(41)) - few)
 
 
 @settings(max_examples=20, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
 @given(
     many=st.lists(
-        st.builds(
-            FileCapabilities,
-            permitted=st.one_of(sets, most),
-            inheritable=st.one_of(sets, st.just(frozenset()), most),
-            effective=st.booleans(),
+        st.one_of(
+            st.builds(
+                FileCapabilities,
+                permitted=st.one_of(sets, most),
+                inheritable=st.one_of(sets, st.just(frozenset()), most),
+                effective=st.booleans(),
+            ),
+            st.builds(lambda pair, effective: FileCapabilities(*pair, effective), halves, st.booleans()),
         ),
         min_size=50,
         max_size=50,

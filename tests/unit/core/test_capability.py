@@ -225,6 +225,7 @@ def test_other_bytes_are_quoted(stored: str) -> None:
         ("13=p 5=i", "10=ep", "cap_kill=ei cap_net_bind_service,cap_net_raw+ep"),
         ("10=eip", "10=ep", "cap_net_bind_service=ep"),
         ("13=ep", "10=p", "cap_net_bind_service,cap_net_raw=ep"),
+        ("10=ep", "10=i", "cap_net_bind_service=ei"),
     ],
 )
 def test_merge(existing: str | None, wanted: str, merged: str) -> None:

@@ -20,7 +20,12 @@ LOAD, INTERP = 1, 3
 
 
 def reader(data: bytes) -> ReadAt:
-    return lambda offset, length: data[offset : offset + length]
+    def read_at(offset: int, length: int) -> bytes:
+        if offset >= 1 << 63:
+            raise OverflowError("as os.pread() does")
+        return data[offset : offset + length]
+
+    return read_at
 
 
 def elf(

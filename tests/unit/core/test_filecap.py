@@ -73,6 +73,7 @@ def test_refused(subject: ProgramFile, fragment: str) -> None:
     refusals = judge(subject).refusals
     assert len(refusals) == 1
     assert fragment in refusals[0]
+    assert ", bob" not in refusals[0] or "alice, bob" in fragment
 
 
 @pytest.mark.parametrize(
