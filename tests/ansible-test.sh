@@ -56,7 +56,8 @@ case $kind in
     install -m 600 "$FLEET_KEY" "$HOME/.ansible/test/id_rsa"
     install -m 644 "$FLEET_KEY.pub" "$HOME/.ansible/test/id_rsa.pub"
     controller=$(python -c 'import sys; print("%d.%d" % sys.version_info[:2])')
-    command=(integration --controller "origin:python=$controller"
+    # The host is made for this run and removed after it.
+    command=(integration --allow-destructive --controller "origin:python=$controller"
       --target "ssh:root@${FLEET_ADDRESS[bookworm]},python=3.11" "$@")
     ;;
   *) die "usage: ansible-test.sh sanity|integration [ARGUMENT…]" ;;

@@ -23,6 +23,7 @@ export CONTAINERS_STORAGE_CONF=$FLEET_STATE/storage.conf
 export FLEET_INSIDE=$FLEET FLEET_STATE
 # Every fleet has the same addresses, so none may reuse another's SSH connections.
 export ANSIBLE_SSH_CONTROL_PATH_DIR=/run/containers/ssh
+export ANSIBLE_PIPELINING=true
 
 unshare --mount --net --pid --fork --kill-child --propagation private \
   "$ROOT/tests/fleet/inside.sh" "$@" &

@@ -36,6 +36,7 @@ inside() {
   pid=$(pid_of_fleet) || die "the fleet is not up; start it with ./run fleet up"
   nsenter --target "$pid" --mount --net --pid --wd="$PWD" env \
     ANSIBLE_INVENTORY="$ROOT/tests/fleet/inventory.yml" \
+    ANSIBLE_PIPELINING=true \
     ANSIBLE_SSH_CONTROL_PATH_DIR=/run/containers/ssh \
     CONTAINERS_CONF="$ROOT/tests/fleet/containers.conf" \
     CONTAINERS_STORAGE_CONF="$FLEET_STATE/storage.conf" \
