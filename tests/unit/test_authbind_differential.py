@@ -40,7 +40,7 @@ PERMITTED = (0, errno.EADDRNOTAVAIL)
 class Authbind:
     """The real one, behind the driver's pipe."""
 
-    def __init__(self, driver: "subprocess.Popen[str]") -> None:
+    def __init__(self, driver: subprocess.Popen[str]) -> None:
         self._driver = driver
 
     def errno_name(self, rules: Tuple[RuleFile, ...], principal: Principal, port: int, address: str) -> str:
