@@ -116,7 +116,7 @@ def texts(draw: st.DrawFn) -> str:
     for one in draw(st.lists(clause, min_size=1, max_size=3)):
         parts += [one, draw(blank)]
     text = "".join(parts[: draw(st.sampled_from((-1, len(parts))))])
-    for _ in range(draw(st.sampled_from((0, 0, 0, 1, 2, 3)))):
+    for _change in range(draw(st.sampled_from((0, 0, 0, 1, 2, 3)))):
         at = draw(st.integers(0, len(text)))
         gone = draw(st.integers(0, 2))
         text = text[:at] + draw(st.text(NEARBY, max_size=2)) + text[at + gone :]
