@@ -27,7 +27,7 @@ class ProcessStatus:
 
 def parse_status(text: str) -> ProcessStatus:
     """/proc/PID/status. The uid is the effective one. Raises UnknownFormat where a field is missing."""
-    fields: dict[str, str] = dict(line.split(":\t", 1) for line in text.splitlines() if ":\t" in line)
+    fields: dict[str, str] = dict(line.split(":\t", 1) for line in text.split("\n") if ":\t" in line)
     try:
         return ProcessStatus(
             name=fields["Name"],
@@ -50,7 +50,8 @@ def parse_cgroup(text: str) -> str:
 
     Version 2 is the line 0::PATH; on version 1 systemd's own hierarchy is name=systemd.
     """
-    paths = dict(line.split(":", 2)[1:] for line in text.splitlines() if line.count(":") >= 2)
+    # Users can name control groups with any character but a newline, which splitlines() would not respect.
+    paths = dict(line.split(":", 2)[1:] for line in text.split("\n") if line.count(":") >= 2)
     for hierarchy in ("", "name=systemd"):
         match = _UNIT_IN_CGROUP.search(paths.get(hierarchy, ""))
         if match:

@@ -16,9 +16,14 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.errors impo
 
 _SS_LINE = re.compile(
     r"(?P<protocol>tcp|udp)\s+(?:LISTEN|UNCONN)\s+\d+\s+\d+\s+"
-    r"(?P<address>\S+):(?P<port>\d+)\s+\S+(?P<rest>.*)"
+    r"(?P<address>\S+):(?P<port>\d{1,5})\s+\S+\s+"
+    # Users can name control groups: an inode counts only where ss puts it, before the cgroup: field.
+    r"(?:users:\(\(.*\)\)\s+)?(?:uid:\d+\s+)?ino:(?P<inode>\d{1,20})\b(?P<rest>.*)"
 )
-_INODE = re.compile(r"\bino:(?P<inode>\d+)\b")
+_PROC_NET_LINE = re.compile(
+    r"\s*\d+:\s+(?P<address>[0-9A-F]{8}|[0-9A-F]{32}):(?P<port>[0-9A-F]{4})\s+\S+\s+(?P<state>[0-9A-F]{2})"
+    r"(?:\s+\S+){5}\s+(?P<inode>\d{1,20})\b"
+)
 _LISTENING = {"tcp": "0A", "udp": "07"}  # include/net/tcp_states.h: TCP_LISTEN, TCP_CLOSE
 
 
@@ -35,21 +40,19 @@ class Socket:
 
 def parse_ss(text: str) -> tuple[Socket, ...]:
     """`ss -HOnlptue`-like output with -e (extended) and -t -u. Raises UnknownFormat, quoting the line."""
-    return tuple(_parse_ss_line(line) for line in text.splitlines() if line.strip())
+    return tuple(_parse_ss_line(line) for line in text.split("\n") if line.strip())
 
 
 def _parse_ss_line(line: str) -> Socket:
     match = _SS_LINE.match(line)
-    # The users:(…) part can hold anything; the fields of -e follow it.
-    inodes = _INODE.findall(re.sub(r"users:\(\(.*\)\)", "", match["rest"])) if match else []
-    if match is None or not inodes:
+    if match is None:
         raise UnknownFormat(f"ss printed the line {line.strip()!r}, which holds no listening socket with an inode")
     address = match["address"].replace("[", "").replace("]", "")
     return Socket(
         protocol=match["protocol"],
         address="::" if address == "*" else address,
         port=int(match["port"]),
-        inode=int(inodes[-1]),
+        inode=int(match["inode"]),
         v6only="v6only:1" in match["rest"],
     )
 
@@ -61,18 +64,17 @@ def parse_proc_net(text: str, *, protocol: str, little_endian: bool) -> tuple[So
     """
     found = []
     for line in text.splitlines()[1:]:
-        fields = line.split()
-        if len(fields) < 10 or ":" not in fields[1]:
+        match = _PROC_NET_LINE.match(line)
+        if match is None:
             raise UnknownFormat(f"/proc/net/{protocol} holds the line {line.strip()!r}")
-        if fields[3] != _LISTENING[protocol]:
+        if match["state"] != _LISTENING[protocol]:
             continue
-        address, port = fields[1].split(":")
         found.append(
             Socket(
                 protocol=protocol,
-                address=_kernel_address(address, little_endian=little_endian),
-                port=int(port, 16),
-                inode=int(fields[9]),
+                address=_kernel_address(match["address"], little_endian=little_endian),
+                port=int(match["port"], 16),
+                inode=int(match["inode"]),
                 v6only=False,
             )
         )
