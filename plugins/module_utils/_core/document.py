@@ -48,7 +48,7 @@ def _load(kind: Any, data: Any, *, where: str) -> Any:
 def _load_dataclass(kind: Any, data: Any, *, where: str) -> Any:
     _require(isinstance(data, Mapping), data, where=where)
     hints: dict[str, Any] = get_type_hints(kind)
-    _require(set(data) == set(hints), sorted(data), where=where)
+    _require(set(data) == set(hints), sorted(map(str, data)), where=where)
     return kind(**{name: _load(hint, data[name], where=f"{where}.{name}") for name, hint in hints.items()})
 
 

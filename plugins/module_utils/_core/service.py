@@ -13,7 +13,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.unit import
 
 STRATEGY_NAMES = ("unneeded", "ambient", "setcap", "authbind")
 _KEYS = ("name", "ports", "unit", "executable", "user", "strategy", "socket_activation", "backend_ports", "state")
-_PORT = re.compile(r"(?P<first>[0-9]+)(?:-(?P<last>[0-9]+))?(?:/(?P<protocol>tcp|udp))?")
+_PORT = re.compile(r"(?P<first>[0-9]{1,5})(?:-(?P<last>[0-9]{1,5}))?(?:/(?P<protocol>tcp|udp))?")
 
 
 @dataclass(frozen=True, order=True)
