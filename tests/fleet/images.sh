@@ -48,15 +48,15 @@ PasswordAuthentication no
 UseDNS no
 MaxStartups 100
 CONF
-if [ -d "$1/etc/systemd" ]; then
+if [ -x "$1/bin/systemctl" ]; then
   # The servers are there for the tests to start.
   for unit in nginx nftables caddy webfs; do
-    [ ! -e "$1/lib/systemd/system/$unit.service" ] || systemctl --root "$1" disable "$unit.service"
+    [ ! -e "$1/lib/systemd/system/$unit.service" ] || chroot "$1" systemctl disable "$unit.service"
   done
   # webfs is the server that has no unit.
   rm -f "$1/etc/init.d/webfs" "$1/lib/systemd/system/webfs.service" "$1"/etc/rc?.d/*webfs
   # No kernel modules and no network to update from: these would leave the host degraded or busy.
-  systemctl --root "$1" mask systemd-modules-load.service apt-daily.timer apt-daily-upgrade.timer \
+  chroot "$1" systemctl mask systemd-modules-load.service apt-daily.timer apt-daily-upgrade.timer \
     dpkg-db-backup.timer e2scrub_all.timer fstrim.timer man-db.timer
 fi
 HOOK
