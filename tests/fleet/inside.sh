@@ -6,7 +6,7 @@ set -euo pipefail
 read -r pid _ </proc/self/stat
 echo "$pid" >"$FLEET_STATE/pid"
 mount -t proc proc /proc
-umount -R /sys/fs/cgroup
+! mountpoint --quiet /sys/fs/cgroup || umount -R /sys/fs/cgroup
 mount -t cgroup2 none /sys/fs/cgroup
 for dir in /dev/shm /run/containers /run/libpod /run/netns /run/runc /var/lib/containers; do
   mkdir -p "$dir"
