@@ -10,7 +10,7 @@ from ansible_collections.netbind.privport.plugins.module_utils import _authbind_
 from ansible_collections.netbind.privport.plugins.module_utils import _processes as processes
 from ansible_collections.netbind.privport.plugins.module_utils import _units as units
 from ansible_collections.netbind.privport.plugins.module_utils._core import authbind, authbind_plan, filecap
-from ansible_collections.netbind.privport.plugins.module_utils._core.capability import format_text
+from ansible_collections.netbind.privport.plugins.module_utils._core.capability import FileCapabilities, format_text
 from ansible_collections.netbind.privport.plugins.module_utils._core.errors import PrivportError
 from ansible_collections.netbind.privport.plugins.module_utils._core.model import (
     FORMAT,
@@ -77,7 +77,6 @@ def _unit(host: Host, properties: dict[str, str]) -> Unit:
     path = dropin_path(unit=name, dropin=DROPIN_NAME)
     text = host.read(path) or ""
     own = parse_own_dropin(text)
-    pid = int(properties.get("MainPID", "0") or 0)
     return Unit(
         name=name,
         properties=properties,
@@ -85,7 +84,7 @@ def _unit(host: Host, properties: dict[str, str]) -> Unit:
         dropin_strategy=own.strategy if own else "",
         dropin_user=own.first("User") if own else "",
         dropin_text=text,
-        process=processes.read_process(host, pid) if pid else None,
+        process=units.main_process(host, properties),
     )
 
 
@@ -118,11 +117,15 @@ def _program(host: Host, path: str) -> Program | None:
         uid=status.uid,
         gid=status.gid,
         nosuid=found.nosuid,
-        capability=None if held is None else format_text(held),
+        capability=None if held is None else _capability_text(held),
         binds=held is not None and held.binds,
         refusals=judged.refusals,
         warnings=judged.warnings,
     )
+
+
+def _capability_text(held: FileCapabilities) -> str:
+    return "" if held.is_empty else format_text(held)
 
 
 def _authbind(host: Host) -> Authbind | None:

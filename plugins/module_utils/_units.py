@@ -5,11 +5,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Mapping, Sequence
+from typing import Callable, Mapping, Sequence
 
 from ansible_collections.netbind.privport.plugins.module_utils._core import unit as units
 from ansible_collections.netbind.privport.plugins.module_utils._core.errors import HostError, InvalidInput, Refused
+from ansible_collections.netbind.privport.plugins.module_utils._core.model import Process
 from ansible_collections.netbind.privport.plugins.module_utils._host import Host
+from ansible_collections.netbind.privport.plugins.module_utils._processes import read_process
 
 # All that decisions and proofs ask of a unit. A systemd that lacks one of them leaves it out.
 PROPERTIES = (
@@ -71,10 +73,16 @@ def show(host: Host, names: Sequence[str]) -> dict[str, dict[str, str]]:
     return dict(zip(names, shown))
 
 
-def show_loaded(host: Host, name: str) -> dict[str, str]:
-    """The properties of a unit that can be changed. Raises InvalidInput for one that is not there or masked."""
+def show_unit(host: Host, name: str, *, state: str) -> dict[str, str]:
+    """The properties of a unit that is to be changed.
+
+    Raises HostError without systemd, and for state present InvalidInput where the unit is missing or masked: what
+    is left of a unit that is gone can still be removed.
+    """
+    if systemd_version(host) is None:
+        raise HostError(f"unit is {name!r}, but systemd does not run this host; use privport_setcap instead")
     properties = show(host, [name])[name]
-    state = properties.get("LoadState", "")
+    state = properties.get("LoadState", "") if state == "present" else "loaded"
     if state == "not-found":
         raise InvalidInput(f"unit is {name!r}, which does not exist on this host; install it first or correct the name")
     if state != "loaded":
@@ -101,12 +109,18 @@ class Dropin:
     def changed(self) -> bool:
         return self.before != self.after
 
+    @property
+    def diff(self) -> dict[str, str]:
+        """As diff mode shows it."""
+        header = {"before_header": self.path, "after_header": self.path}
+        return {**header, "before": self.before, "after": self.after}
+
 
 def plan_dropin(host: Host, *, unit: str, dropin: str, strategy: str, wanted: str) -> Dropin:
     """What the drop-in is to become: wanted, or '' for none.
 
-    Only a drop-in that the collection wrote is ever replaced, and only one of this strategy removed.
-    Raises Refused for somebody else's file of that name.
+    Only a drop-in that the collection wrote is ever replaced, and only one of this strategy removed. Raises Refused
+    for somebody else's file of that name.
     """
     path = units.dropin_path(unit=unit, dropin=dropin)
     before = host.read(path) or ""
@@ -118,17 +132,33 @@ def plan_dropin(host: Host, *, unit: str, dropin: str, strategy: str, wanted: st
     return Dropin(path=path, before=before, after=wanted)
 
 
-def put_dropin(host: Host, dropin: Dropin) -> None:
-    """Make the drop-in what it is to become and have systemd read it."""
-    folder = dropin.path.rpartition("/")[0]
-    if dropin.after:
+def install_dropin(host: Host, dropin: Dropin, *, unit: str, in_force: Callable[[Mapping[str, str]], bool]) -> None:
+    """Make the drop-in what it is to become, have systemd read it, and read back that it is in force.
+
+    in_force judges the unit's properties. HostError where it says no; the drop-in is then what it was before.
+    """
+    _write_dropin(host, path=dropin.path, content=dropin.after)
+    properties = show(host, [unit])[unit]
+    if dropin.after and not in_force(properties):
+        _write_dropin(host, path=dropin.path, content=dropin.before)
+        raise HostError(
+            f"{dropin.path} does not come into force and was taken back; look for a setting that overrides it in the "
+            f"unit's drop-ins: {properties.get('DropInPaths', 'none')}"
+        )
+
+
+def _write_dropin(host: Host, *, path: str, content: str) -> None:
+    folder = path.rpartition("/")[0]
+    if content:
         host.make_folder(folder)
-        host.write(dropin.path, content=dropin.after)
+        host.write(path, content=content)
     else:
-        host.remove(dropin.path)
+        host.remove(path)
         host.remove_folder_if_empty(folder)
-    daemon_reload(host)
-
-
-def daemon_reload(host: Host) -> None:
     host.run(["systemctl", "daemon-reload"]).checked()
+
+
+def main_process(host: Host, properties: Mapping[str, str]) -> Process | None:
+    """The unit's running main process."""
+    pid = int(properties.get("MainPID", "0") or 0)
+    return read_process(host, pid) if pid else None

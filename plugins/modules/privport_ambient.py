@@ -108,49 +108,47 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.netbind.privport.plugins.module_utils import _units as units
 from ansible_collections.netbind.privport.plugins.module_utils._core.capability import name_of, parse_name
 from ansible_collections.netbind.privport.plugins.module_utils._core.errors import (
-    HostError,
     InvalidInput,
     PrivportError,
 )
+from ansible_collections.netbind.privport.plugins.module_utils._core.model import Process
 from ansible_collections.netbind.privport.plugins.module_utils._core.unit import render_ambient, unit_name
 from ansible_collections.netbind.privport.plugins.module_utils._host import Host
-from ansible_collections.netbind.privport.plugins.module_utils._processes import read_process
 
 
 def run(params: Mapping[str, Any], *, host: Host, check_mode: bool) -> dict[str, Any]:
     """The module's result. Raises PrivportError; then the drop-in is what it was before."""
     asked = unit_name(params["unit"], where="unit")
     capabilities = _names(params["capabilities"])
-    if units.systemd_version(host) is None:
-        raise HostError("unit: systemd does not run this host; use privport_setcap or privport_authbind instead")
-    unit = units.show_loaded(host, asked)["Id"]
-    wanted = _wanted(params, capabilities=capabilities, host=host) if params["state"] == "present" else ""
+    present = params["state"] == "present"
+    properties = units.show_unit(host, asked, state=params["state"])
+    wanted = _wanted(params, capabilities=capabilities, host=host) if present else ""
+    unit = properties["Id"]
     dropin = units.plan_dropin(host, unit=unit, dropin=params["dropin"], strategy="ambient", wanted=wanted)
-    reload = bool(wanted) and not dropin.changed and not _in_force(host, unit=unit, capabilities=capabilities)
-    if dropin.changed and not check_mode:
-        _put(host, dropin, unit=unit, capabilities=capabilities)
-    elif reload and not check_mode:
-        units.daemon_reload(host)
-        _require_in_force(host, unit=unit, capabilities=capabilities)
+    # A drop-in that is in place and not in force was written by a run that ended before systemd read it.
+    changed = dropin.changed or (present and not _in_force(properties, capabilities, user=params["user"]))
+    if changed and not check_mode:
+        units.install_dropin(
+            host, dropin, unit=unit, in_force=lambda now: _in_force(now, capabilities, user=params["user"])
+        )
+        properties = units.show_unit(host, unit, state=params["state"])
     return {
-        "changed": dropin.changed or reload,
-        "diff": {
-            "before_header": dropin.path,
-            "after_header": dropin.path,
-            "before": dropin.before,
-            "after": dropin.after,
-        },
+        "changed": changed,
+        "diff": dropin.diff,
         "unit": unit,
         "dropin_path": dropin.path,
         "restart_required": _restart_required(
-            host, unit=unit, capabilities=capabilities, granted=bool(wanted), check_mode=check_mode and dropin.changed
+            units.main_process(host, properties),
+            capabilities=set(capabilities),
+            # In check mode systemd still shows what is about to go.
+            granted=present or (_grants(properties, capabilities) and not (check_mode and dropin.changed)),
         ),
     }
 
 
 def _names(given: Sequence[str]) -> list[str]:
     if not given:
-        raise InvalidInput("capabilities is empty; leave it out for cap_net_bind_service, or use state=absent")
+        raise InvalidInput("capabilities is empty; leave it out for cap_net_bind_service, or use state: absent")
     return sorted({name_of(parse_name(name)) for name in given})
 
 
@@ -165,48 +163,20 @@ def _wanted(params: Mapping[str, Any], *, capabilities: Sequence[str], host: Hos
     return render_ambient(capabilities=capabilities, bounding_set=bounding_set, user=user)
 
 
-def _put(host: Host, dropin: units.Dropin, *, unit: str, capabilities: Sequence[str]) -> None:
-    """Write or remove the drop-in; one that does not come into force is taken back."""
-    units.put_dropin(host, dropin)
-    if not dropin.after:
-        return
-    try:
-        _require_in_force(host, unit=unit, capabilities=capabilities)
-    except PrivportError:
-        units.put_dropin(host, units.Dropin(path=dropin.path, before=dropin.after, after=dropin.before))
-        raise
+def _in_force(properties: Mapping[str, str], capabilities: Sequence[str], *, user: str) -> bool:
+    return _grants(properties, capabilities) and user in ("", properties.get("User", ""))
 
 
-def _in_force(host: Host, *, unit: str, capabilities: Sequence[str]) -> bool:
-    held = units.show(host, [unit])[unit].get("AmbientCapabilities", "").split()
-    return set(capabilities) <= set(held)
+def _grants(properties: Mapping[str, str], capabilities: Sequence[str]) -> bool:
+    return set(capabilities) <= set(properties.get("AmbientCapabilities", "").split())
 
 
-def _require_in_force(host: Host, *, unit: str, capabilities: Sequence[str]) -> None:
-    if _in_force(host, unit=unit, capabilities=capabilities):
-        return
-    later = units.show(host, [unit])[unit].get("DropInPaths", "none")
-    raise HostError(
-        f"{unit} does not get {', '.join(capabilities)} by the drop-in, which was taken back; a later one with an "
-        f"empty AmbientCapabilities= resets it, or systemd does not know the name; its drop-ins are: {later}"
-    )
-
-
-def _restart_required(host: Host, *, unit: str, capabilities: Sequence[str], granted: bool, check_mode: bool) -> bool:
-    """Whether the running process differs from what a new start would give it.
-
-    check_mode: systemd does not show the outcome yet, so absent is judged as if nothing else granted it.
-    """
-    properties = units.show(host, [unit])[unit]
-    pid = int(properties.get("MainPID", "0") or 0)
-    process = read_process(host, pid) if pid else None
+def _restart_required(process: Process | None, *, capabilities: set[str], granted: bool) -> bool:
+    """Whether the running process lacks what is granted, or still holds what is not."""
     if process is None:
         return False
-    held = set(process.status.ambient) & set(capabilities)
-    configured = set(properties.get("AmbientCapabilities", "").split()) & set(capabilities)
-    if granted:
-        return held != set(capabilities)
-    return bool(held) if check_mode else held != configured
+    held = set(process.status.ambient) & capabilities
+    return held != capabilities if granted else bool(held)
 
 
 def main() -> None:

@@ -14,7 +14,9 @@ author:
 description:
   - Manages the rule files of authbind below C(/etc/authbind), so that just one user or one group may bind the ports.
   - Judges rules as authbind does, and refuses when the rules that exist would keep the new one from working.
-  - Does not install authbind and does not start anything. The program must be started as C(authbind PROGRAM).
+  - With O(unit) it also has that unit start its program through authbind, by a drop-in.
+  - Does not install authbind and does not start anything. A program without a unit must be started as
+    C(authbind PROGRAM).
 options:
   ports:
     description:
@@ -53,6 +55,22 @@ options:
     type: str
     choices: [auto, byport, byaddr, byuid]
     default: auto
+  unit:
+    description:
+      - The service unit whose C(ExecStart=) commands are to run through authbind. The user must be the unit's C(User=).
+      - Writes C(/etc/systemd/system/UNIT.d/50-privport.conf) and reads back from systemd that it is in force.
+        RV(restart_required) tells whether the running process was started without it.
+    type: str
+  deep:
+    description:
+      - Whether authbind stays in force in programs that the unit's command starts in turn (C(--deep)), as behind a
+        wrapper script.
+    type: bool
+    default: false
+  dropin:
+    description: The name of the unit's drop-in, without C(.conf).
+    type: str
+    default: 50-privport
   state:
     description:
       - V(present) makes sure that the user or group may bind the ports, and narrows its own rule to the least
@@ -77,8 +95,8 @@ notes:
   - Needs root, and authbind on the host for O(state=present) (C(apt-get install authbind)).
   - A rule file that belongs to somebody else is never changed. When it admits the user, nothing needs to be done, and a
     warning says so when it admits everyone. When it does not, no other rule can work, and the module fails.
-  - Start a program behind a wrapper script with C(authbind --deep), since C(authbind) alone reaches only the first
-    program that it starts.
+  - Without O(unit), start a program behind a wrapper script with C(authbind --deep). C(authbind) alone reaches only
+    the first program that it starts.
   - Has no effect on statically linked programs, on Go programs, on programs with a set-user-ID bit or file
     capabilities, nor under C(NoNewPrivileges=).
   - "The error of a failed bind tells why. C(EPERM): no rule file was found. C(EACCES): a rule file was found and is not
@@ -97,8 +115,6 @@ EXAMPLES = r"""
     ports: [80, 443]
     user: www
 
-# The same from the command line: ansible web -b -m privport_authbind -a '{"ports": [80, 443], "user": "www"}'
-
 - name: Let every member of a group bind a port on one address
   netbind.privport.privport_authbind:
     ports: [25]
@@ -111,6 +127,13 @@ EXAMPLES = r"""
     user: "{{ item }}"
     method: byuid
   loop: [resolver-a, resolver-b]
+
+- name: Have a unit start its program through authbind, behind a wrapper script
+  netbind.privport.privport_authbind:
+    ports: [80]
+    user: www
+    unit: web.service
+    deep: true
 
 - name: Take the ports away again, whatever kind of rule gave them
   netbind.privport.privport_authbind:
@@ -159,11 +182,29 @@ rules_after:
       group: root
       mode: "0500"
       content: ""
+unit:
+  description: The unit's full name. An alias is resolved.
+  returned: when O(unit) is given
+  type: str
+  sample: web.service
+dropin_path:
+  description: The drop-in's path.
+  returned: when O(unit) is given
+  type: str
+  sample: /etc/systemd/system/web.service.d/50-privport.conf
+restart_required:
+  description:
+    - Whether the unit's running process was started without authbind (O(state=present)) or through it
+      (O(state=absent)). Read from the process. V(false) when nothing runs.
+  returned: when O(unit) is given
+  type: bool
 """
 
+from dataclasses import dataclass
 from typing import Any, Mapping, Sequence
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.netbind.privport.plugins.module_utils import _units as units
 from ansible_collections.netbind.privport.plugins.module_utils._authbind_files import apply_changes, read_rules
 from ansible_collections.netbind.privport.plugins.module_utils._core.authbind import BYPORT, BYUID, HELPER, RuleFile
 from ansible_collections.netbind.privport.plugins.module_utils._core.authbind_plan import (
@@ -182,11 +223,76 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.errors impo
     Refused,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.service import parse_ports
+from ansible_collections.netbind.privport.plugins.module_utils._core.unit import dropin_path, render_authbind, unit_name
 from ansible_collections.netbind.privport.plugins.module_utils._host import Host
+
+
+@dataclass(frozen=True)
+class UnitChange:
+    """A unit's properties as they are, and its drop-in before and after."""
+
+    properties: Mapping[str, str]
+    dropin: units.Dropin
 
 
 def run(params: Mapping[str, Any], *, host: Host, check_mode: bool) -> dict[str, Any]:
     """The module's result. Raises PrivportError."""
+    if not params["unit"]:
+        return manage_rules(params, host=host, check_mode=check_mode)
+    # Nothing is written before both parts are known to be possible.
+    manage_rules(params, host=host, check_mode=True)
+    change = plan_unit(params, host=host)
+    # A program that runs through authbind is never left without its rules.
+    rules_first = params["state"] == "present"
+    before = manage_rules(params, host=host, check_mode=check_mode) if rules_first else {}
+    started = manage_unit(change, host=host, state=params["state"], check_mode=check_mode)
+    rules = before or manage_rules(params, host=host, check_mode=check_mode)
+    return {
+        **rules,
+        **started,
+        "changed": rules["changed"] or started["changed"],
+        "diff": [{**rules["diff"], "before_header": "rules", "after_header": "rules"}, started["diff"]],
+    }
+
+
+def plan_unit(params: Mapping[str, Any], *, host: Host) -> UnitChange:
+    """What the unit's drop-in is to become. Raises PrivportError."""
+    state = params["state"]
+    properties = units.show_unit(host, unit_name(params["unit"], where="unit"), state=state)
+    unit = properties["Id"]
+    wanted = ""
+    if state == "present":
+        own = dropin_path(unit=unit, dropin=params["dropin"])
+        commands = units.commands(host, properties, own_dropin=own)
+        if not commands:
+            raise Refused(f"unit is {unit!r}, which has no ExecStart= that could run through authbind")
+        wanted = render_authbind(program=host.which("authbind") or "", commands=commands, deep=params["deep"])
+    dropin = units.plan_dropin(host, unit=unit, dropin=params["dropin"], strategy="authbind", wanted=wanted)
+    return UnitChange(properties=properties, dropin=dropin)
+
+
+def manage_unit(change: UnitChange, *, host: Host, state: str, check_mode: bool) -> dict[str, Any]:
+    """Carries out the plan for the unit, and tells whether its process has to be started anew."""
+    unit, dropin = change.properties["Id"], change.dropin
+    changed = dropin.changed or (state == "present" and not runs_through_authbind(change.properties))
+    if changed and not check_mode:
+        units.install_dropin(host, dropin, unit=unit, in_force=runs_through_authbind)
+    process = units.main_process(host, change.properties)
+    return {
+        "changed": changed,
+        "diff": dropin.diff,
+        "unit": unit,
+        "dropin_path": dropin.path,
+        "restart_required": process is not None and process.authbind is (state == "absent"),
+    }
+
+
+def runs_through_authbind(properties: Mapping[str, str]) -> bool:
+    return "/authbind ;" in properties.get("ExecStart", "")
+
+
+def manage_rules(params: Mapping[str, Any], *, host: Host, check_mode: bool) -> dict[str, Any]:
+    """The rules' part of the result. Raises PrivportError."""
     ports = sorted({port.number for port in parse_ports(params["ports"], where="ports")})
     grantee = find_grantee(user=params["user"], group=params["group"], state=params["state"], host=host)
     asked = {"grantee": grantee, "ports": ports, "addresses": params["addresses"]}
@@ -280,6 +386,9 @@ def main() -> None:
             "group": {"type": "str"},
             "addresses": {"type": "list", "elements": "str", "default": []},
             "method": {"type": "str", "choices": list(METHODS), "default": "auto"},
+            "unit": {"type": "str"},
+            "deep": {"type": "bool", "default": False},
+            "dropin": {"type": "str", "default": "50-privport"},
             "state": {"type": "str", "choices": list(STATES), "default": "present"},
         },
         mutually_exclusive=[("user", "group")],

@@ -126,11 +126,12 @@ def _decision(
 
 def _surplus(case: Case, *, strategy: str, others: Sequence[Case]) -> tuple[str, ...]:
     """The strategies but the chosen one that have a grant for this service and for no other one."""
-    return tuple(
-        name
-        for name, other in STRATEGIES.items()
-        if name != strategy and other.granted(case) and not (name == "setcap" and _shares_program(case, others=others))
-    )
+    kept = {strategy}
+    if strategy == "authbind" and case.facts.unit is not None:
+        kept.add("ambient")  # One drop-in serves both: authbind's replaces it.
+    if _shares_program(case, others=others):
+        kept.add("setcap")
+    return tuple(name for name, other in STRATEGIES.items() if name not in kept and other.granted(case))
 
 
 def _shares_program(case: Case, *, others: Sequence[Case]) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 import shlex
 from dataclasses import dataclass
-from typing import Mapping, Sequence
+from typing import Iterator, Mapping, Sequence
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.errors import InvalidInput, UnknownFormat
 
@@ -22,6 +22,10 @@ _OTHER_TYPES = (".socket", ".device", ".mount", ".automount", ".swap", ".target"
 _OWN_HEADER = re.compile(r"# Managed by netbind\.privport \((?P<strategy>[a-z]+)\)")
 _SECTION = re.compile(r"\[(?P<name>[^\]]+)\]")
 _ASSIGNMENT = re.compile(r"(?P<key>[A-Za-z0-9-]+)\s*=\s*(?P<value>.*)", re.DOTALL)
+# An even number of backslashes at the end is just backslashes.
+_ESCAPED_END = re.compile(r"(?<!\\)(?:\\\\)*\\\Z")
+_COMMAND_BEGINS = re.compile(r"\w+=\{ path=")
+_COMMAND_ENDS = re.compile(r" ; status=\S+ \}\Z")
 # systemd.service(5), "Command lines": what may stand before the path, in any order.
 _COMMAND = re.compile(r"(?P<prefix>[-@:+!|]*)(?P<line>.*)", re.DOTALL)
 
@@ -59,22 +63,40 @@ def parse_show(text: str) -> tuple[dict[str, str], ...]:
 
     A property that a unit has several times (ExecStart) keeps its lines, joined by newlines.
     """
-    return tuple(_parse_block(block) for block in re.split(r"\n\s*\n", text.strip()) if block.strip())
-
-
-def _parse_block(block: str) -> dict[str, str]:
+    shown: list[dict[str, str]] = []
     properties: dict[str, str] = {}
-    for line in block.splitlines():
-        key, equals, value = line.partition("=")
+    for record in _records(text):
+        if not record.strip():
+            properties = {}
+            continue
+        key, equals, value = record.partition("=")
         if not equals or not key.isalnum():
-            raise UnknownFormat(f"systemctl show printed the line {line!r}, which is not KEY=VALUE")
+            raise UnknownFormat(f"systemctl show printed the line {record!r}, which is not KEY=VALUE")
+        if not properties:
+            shown.append(properties)
         properties[key] = f"{properties[key]}\n{value}" if key in properties else value
-    return properties
+    return tuple(shown)
+
+
+def _records(text: str) -> Iterator[str]:
+    """The lines, but a command whole: its arguments are printed raw, newlines and empty lines included."""
+    pending = ""
+    for line in text.split("\n"):
+        pending = f"{pending}\n{line}" if pending else line
+        if _COMMAND_BEGINS.match(pending) and not _COMMAND_ENDS.search(pending):
+            continue
+        yield pending
+        pending = ""
+    if pending:
+        raise UnknownFormat(f"systemctl show printed {pending[:80]!r}, which is cut off")
 
 
 def split_paths(value: str) -> tuple[str, ...]:
     """The paths of DropInPaths=: blank-separated, and quoted as a shell would where they hold blanks."""
-    return tuple(shlex.split(value))
+    try:
+        return tuple(shlex.split(value))
+    except ValueError as failure:
+        raise UnknownFormat(f"systemctl show printed the paths {value!r}, whose quotes do not close") from failure
 
 
 @dataclass(frozen=True)
@@ -108,12 +130,12 @@ def parse_unit_file(text: str) -> tuple[Assignment, ...]:
 def _logical_lines(text: str) -> list[str]:
     lines: list[str] = []
     pending = ""
-    for raw in text.splitlines():
+    for raw in re.split(r"\r\n?|[\n\0]", text):
         line = raw.strip()
         # A comment may stand inside a continued line and does not end it.
         if line.startswith(("#", ";")) or (not line and not pending):
             continue
-        if line.endswith("\\"):
+        if _ESCAPED_END.search(line):
             pending += line[:-1] + " "
             continue
         if pending + line:
