@@ -43,7 +43,8 @@ def _no_unit(case: Case) -> Reason | None:
     if case.service.unit or case.service.strategy != "auto":
         return None
     text = "no unit starts it, and authbind works only for a program that is started through it"
-    return Reason("no_unit", text, f"service {case.service.name} has no unit; say strategy: authbind if you start it so")
+    evidence = f"service {case.service.name} has no unit; say strategy: authbind if you start it so"
+    return Reason("no_unit", text, evidence)
 
 
 def _high_port(case: Case) -> Reason | None:
