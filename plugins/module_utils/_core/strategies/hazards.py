@@ -4,10 +4,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Callable, Optional
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.capability import CAP_NET_BIND_SERVICE, parse_text
 from ansible_collections.netbind.privport.plugins.module_utils._core.model import CAPABILITY, Program, Unit
+from ansible_collections.netbind.privport.plugins.module_utils._core.service import Port
 from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.base import Case, Reason
 
 Hazard = Callable[[Case], Optional[Reason]]
@@ -34,6 +36,10 @@ _IMPLIES_NO_NEW_PRIVS = (
 )
 _FIRST_WITHOUT_IMPLIED = 257
 _UNSET = ("", "no", "~")
+# [FAMILY:][PROTOCOL:]PORTS; systemctl show leaves the colon before PORTS out: ipv4:tcpany, udp80-90.
+_SOCKET_BIND_RULE = re.compile(
+    r"(?:ipv[46]:?)?(?:(?P<protocol>tcp|udp):?)?(?:(?P<first>[0-9]{1,5})(?:-(?P<last>[0-9]{1,5}))?|any)?"
+)
 _S_ISUID, _S_ISGID = 0o4000, 0o2000
 
 
@@ -102,11 +108,14 @@ def private_network(case: Case) -> Reason | None:
 
 def address_families(case: Case) -> Reason | None:
     unit = case.facts.unit
-    value = unit.says("RestrictAddressFamilies") if unit is not None else ""
+    if unit is None or "RestrictAddressFamilies" not in unit.properties:
+        return None
+    # Unset is shown as '~', and 'none' as an empty list.
+    value = unit.says("RestrictAddressFamilies")
     families = {"AF_INET", "AF_INET6"}
     listed = set(value.lstrip("~").split())
-    closed = families <= listed if value.startswith("~") else bool(listed) and not families & listed
-    if unit is None or not closed:
+    closed = families <= listed if value.startswith("~") else not families & listed
+    if not closed:
         return None
     return Reason("address_families", "the unit may not open IP sockets", _said(unit, "RestrictAddressFamilies"))
 
@@ -171,25 +180,26 @@ def other_capabilities(program: Program | None) -> tuple[int, ...]:
 def socket_bind_deny(case: Case) -> Reason | None:
     """SocketBindDeny= that names all ports or one of the service's (systemd.resource-control(5))."""
     unit = case.facts.unit
-    value = unit.says("SocketBindDeny") if unit is not None else ""
-    if unit is None or not value or unit.says("SocketBindAllow"):
+    if unit is None:
         return None
-    denied: list[str] = [rule for rule in value.split() if _rule_covers(rule, case)]
-    if not denied:
-        return None
-    return Reason("socket_bind_deny", "the unit may not bind the port", _said(unit, "SocketBindDeny"))
+    denying, allowing = unit.says("SocketBindDeny").split(), unit.says("SocketBindAllow").split()
+    for port in case.service.ports:
+        # What is allowed wins over what is denied; a rule that cannot be read counts as denying.
+        denied = any(_rule_covers(rule, port) is not False for rule in denying)
+        if denied and not any(_rule_covers(rule, port) for rule in allowing):
+            rules = " ".join(denying)
+            return Reason("socket_bind_deny", f"the unit may not bind port {port}", f"SocketBindDeny={rules}")
+    return None
 
 
-def _rule_covers(rule: str, case: Case) -> bool:
-    """A rule is [FAMILY:][PROTOCOL:]PORTS, where PORTS is N, N-M or any."""
-    *limits, ports = rule.split(":")
-    first, _dash, last = ports.partition("-")
-    protocols = {limit for limit in limits if limit in ("tcp", "udp")}
-    return any(
-        (not protocols or port.protocol in protocols)
-        and (ports == "any" or int(first) <= port.number <= int(last or first))
-        for port in case.privileged_ports
-    )
+def _rule_covers(rule: str, port: Port) -> bool | None:
+    """Whether a rule of any address family names the port; None for a rule of an unknown form."""
+    match = _SOCKET_BIND_RULE.fullmatch(rule)
+    if match is None:
+        return None
+    first, last = match["first"], match["last"] or match["first"]
+    ports = first is None or int(first) <= port.number <= int(last)
+    return ports and match["protocol"] in (None, port.protocol)
 
 
 IN_PROCESS: tuple[Hazard, ...] = (private_network, private_users, bounding_set, address_families, socket_bind_deny)
