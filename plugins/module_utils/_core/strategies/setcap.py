@@ -42,13 +42,15 @@ def _warnings(case: Case) -> tuple[str, ...]:
 def _granted(case: Case) -> bool:
     """A file capability for ports is there, or an empty xattr, which grants nothing but breaks ambient.
 
-    Never so for a shared interpreter: whoever set it there did it for more than this service.
+    Never so for the capability of a shared interpreter: whoever set it there did it for more than this service.
     """
     program = case.facts.program
-    if program is None or program.capability is None or is_interpreter(program.real_path):
+    if program is None or program.capability is None:
         return False
-    held = parse_text(program.capability) if program.capability else None
-    return held is None or CAP_NET_BIND_SERVICE in held.permitted | held.inheritable
+    if not program.capability:
+        return True
+    held = parse_text(program.capability)
+    return not is_interpreter(program.real_path) and CAP_NET_BIND_SERVICE in held.permitted | held.inheritable
 
 
 def _pending(case: Case) -> tuple[str, ...]:

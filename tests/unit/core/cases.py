@@ -1,0 +1,173 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Cases to judge: a plain server of user web on Debian 12, of which a test says only what differs."""
+
+from __future__ import annotations
+
+from typing import Any, Mapping, Optional, Sequence, Tuple
+
+from ansible_collections.netbind.privport.plugins.module_utils._core.model import (
+    FORMAT,
+    Account,
+    Authbind,
+    AuthbindPort,
+    Listener,
+    Observation,
+    Process,
+    Program,
+    ServiceFacts,
+    Unit,
+)
+from ansible_collections.netbind.privport.plugins.module_utils._core.procfs import ProcessStatus
+from ansible_collections.netbind.privport.plugins.module_utils._core.service import Service, parse_services
+from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.base import Case
+from ansible_collections.netbind.privport.plugins.module_utils._core.unit import Command, render_ambient
+
+CAP = "cap_net_bind_service"
+SERVER = "/usr/sbin/server"
+AUTHBIND = "/usr/bin/authbind"
+WEB = Account(name="web", uid=990, gid=990, groups=(990,))
+AMBIENT_DROPIN = render_ambient(capabilities=[CAP])
+# What systemctl shows of a unit that sets nothing but User=.
+PROPERTIES = {
+    "Id": "web.service",
+    "LoadState": "loaded",
+    "ActiveState": "active",
+    "SubState": "running",
+    "Result": "success",
+    "ExecStart": f"{{ path={SERVER} ; argv[]={SERVER} ; status=0/0 }}",
+    "User": "web",
+    "DynamicUser": "no",
+    "AmbientCapabilities": "",
+    "CapabilityBoundingSet": f"cap_chown {CAP} cap_net_raw",
+    "NoNewPrivileges": "no",
+    "PrivateUsers": "no",
+    "PrivateNetwork": "no",
+    "PrivateDevices": "no",
+    "RestrictAddressFamilies": "~",
+    "RestrictNamespaces": "no",
+    "SystemCallFilter": "~",
+    "SystemCallLog": "~",
+    "SystemCallArchitectures": "",
+}
+
+
+def status(**fields: Any) -> ProcessStatus:
+    names = {"name": "server", "uid": 990, "effective": (), "permitted": (), "ambient": (), "no_new_privs": False}
+    return ProcessStatus(**{**names, **fields})
+
+
+def process(
+    *,
+    pid: int = 42,
+    unit: str = "web.service",
+    executable: str = SERVER,
+    authbind: Optional[bool] = False,
+    **fields: Any,
+) -> Process:
+    """A process of the server; other fields are those of its status."""
+    return Process(pid=pid, status=status(**fields), unit=unit, executable=executable, authbind=authbind)
+
+
+def ambient_process(**fields: Any) -> Process:
+    return process(**{"effective": (CAP,), "permitted": (CAP,), "ambient": (CAP,), **fields})
+
+
+def setcap_process(**fields: Any) -> Process:
+    return process(**{"effective": (CAP,), "permitted": (CAP,), **fields})
+
+
+def unit(*, properties: Optional[Mapping[str, str]] = None, **fields: Any) -> Unit:
+    shown = {**PROPERTIES, **(properties or {})}
+    plain = {
+        "name": shown["Id"],
+        "commands": (Command(prefix="", line=SERVER),),
+        "dropin_strategy": "",
+        "dropin_user": "",
+        "dropin_text": "",
+        "process": None,
+    }
+    return Unit(properties=shown, **{**plain, **fields})
+
+
+def program(**fields: Any) -> Program:
+    path = fields.get("path", SERVER)
+    plain = {
+        "path": path,
+        "real_path": path,
+        "form": "elf-dynamic",
+        "interpreter": (),
+        "mode": 0o755,
+        "uid": 0,
+        "gid": 0,
+        "nosuid": False,
+        "capability": None,
+        "binds": False,
+        "refusals": (),
+        "warnings": (),
+    }
+    return Program(**{**plain, **fields})
+
+
+def listener(*owners: Process, port: int = 80, protocol: str = "tcp", known: bool = True) -> Listener:
+    return Listener(
+        protocol=protocol, address="0.0.0.0", port=port, v6only=False, owners=tuple(owners), owners_known=known
+    )
+
+
+def authbind_port(port: int = 80, **fields: Any) -> AuthbindPort:
+    return AuthbindPort(**{"port": port, "allowed": False, "refusal": "", "warnings": (), "own_rules": (), **fields})
+
+
+def service(**description: Any) -> Service:
+    return parse_services([{"name": "web", "ports": [80], "unit": "web.service", **description}])[0]
+
+
+def host(*services: ServiceFacts, **fields: Any) -> Observation:
+    plain = {
+        "format": FORMAT,
+        "kernel": "6.1.0",
+        "effective_uid": 0,
+        "unprivileged_port_start": 1024,
+        "systemd": 252,
+        "authbind": Authbind(program=AUTHBIND, helper_setuid=True, helper_nosuid=False),
+        "socket_source": "ss",
+    }
+    return Observation(services=tuple(services), **{**plain, **fields})
+
+
+def facts(
+    *,
+    name: str = "web",
+    properties: Optional[Mapping[str, str]] = None,
+    unit_fields: Optional[Mapping[str, Any]] = None,
+    program_fields: Optional[Mapping[str, Any]] = None,
+    **fields: Any,
+) -> ServiceFacts:
+    plain = {
+        "unit": unit(properties=properties, **(unit_fields or {})),
+        "program": program(**(program_fields or {})),
+        "account": WEB,
+        "authbind_ports": (authbind_port(),),
+        "listeners": (),
+    }
+    return ServiceFacts(name=name, **{**plain, **fields})
+
+
+def case(
+    *,
+    description: Optional[Mapping[str, Any]] = None,
+    host_fields: Optional[Mapping[str, Any]] = None,
+    **fields: Any,
+) -> Case:
+    """One service on one host: description is the service's, host_fields the host's, the rest goes to facts()."""
+    declared = dict(description or {})
+    if "unit" in fields and fields["unit"] is None:
+        declared.setdefault("unit", None)
+    found = facts(**fields)
+    return Case(host=host(found, **(host_fields or {})), service=service(**declared), facts=found)
+
+
+def together(cases: Sequence[Case], **host_fields: Any) -> Tuple[Observation, Tuple[Service, ...]]:
+    """Several services on one host."""
+    return host(*(it.facts for it in cases), **host_fields), tuple(it.service for it in cases)
