@@ -53,14 +53,18 @@ def decide(observation: Observation, services: Sequence[Service]) -> tuple[Decis
 
 def _decide(case: Case, *, others: Sequence[Case]) -> Decision:
     problem = _description_problem(case)
-    rejected = {name: strategy.blockers(case) for name, strategy in STRATEGIES.items()}
-    rejected = {name: reasons for name, reasons in rejected.items() if reasons}
+    rejected = _rejected(case)
     if case.service.state == "absent":
         return _decision(case, strategy="", why="state is absent", rejected={}, error="", others=others)
     chosen = "" if problem else _choose(case, rejected=rejected)
     error = problem or ("" if chosen else _none_left(case, rejected=rejected))
     why = STRATEGIES[chosen].why(case) if chosen else error
     return _decision(case, strategy=chosen, why=why, rejected=rejected, error=error, others=others)
+
+
+def _rejected(case: Case) -> dict[str, tuple[Reason, ...]]:
+    judged = {name: strategy.blockers(case) for name, strategy in STRATEGIES.items()}
+    return {name: reasons for name, reasons in judged.items() if reasons}
 
 
 def _choose(case: Case, *, rejected: dict[str, tuple[Reason, ...]]) -> str:
@@ -135,10 +139,18 @@ def _surplus(case: Case, *, strategy: str, others: Sequence[Case]) -> tuple[str,
 
 
 def _shares_program(case: Case, *, others: Sequence[Case]) -> bool:
-    path = case.facts.program.real_path if case.facts.program else None
-    users: tuple[str | None, ...] = tuple(
-        other.facts.program.real_path if other.facts.program else None
-        for other in others
-        if other.service.state == "present"
-    )
-    return path is not None and path in users
+    """Whether the file capability of this service's program serves another service, which an empty one never does.
+
+    One that the other does not use has to go: exec clears the ambient set of a program with file capabilities.
+    """
+    program = case.facts.program
+    if program is None or not program.capability:
+        return False
+    sharing = [other for other in others if other.facts.program and other.facts.program.real_path == program.real_path]
+    return any(_may_need_setcap(other) for other in sharing)
+
+
+def _may_need_setcap(case: Case) -> bool:
+    if case.service.state != "present":
+        return False
+    return bool(_description_problem(case)) or _choose(case, rejected=_rejected(case)) in ("setcap", "")

@@ -1,0 +1,245 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The choice for each service, what is told of it, and what is left to do."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Tuple
+
+import pytest
+from ansible_collections.netbind.privport.plugins.module_utils._core.decide import Decision, decide
+from ansible_collections.netbind.privport.plugins.module_utils._core.errors import InvalidInput
+from ansible_collections.netbind.privport.plugins.module_utils._core.strategies import STRATEGIES
+from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.base import Case
+from ansible_collections.netbind.privport.plugins.module_utils._core.unit import Command
+from ansible_collections.netbind.privport.tests.unit.core.cases import (
+    AMBIENT_DROPIN,
+    CAP,
+    SERVER,
+    ambient_process,
+    authbind_port,
+    case,
+    process,
+    together,
+)
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+BINDS = {"capability": f"{CAP}=ep", "binds": True}
+NO_UNIT: Dict[str, Any] = {"unit": None}
+OUR_RULES = {"authbind_ports": (authbind_port(own_rules=("/etc/authbind/byport/80",)),)}
+CONVERGED = {
+    "properties": {"AmbientCapabilities": CAP},
+    "unit_fields": {"dropin_strategy": "ambient", "dropin_text": AMBIENT_DROPIN, "process": ambient_process()},
+}
+
+
+def only(judged: Case) -> Decision:
+    return decide(judged.host, [judged.service])[0]
+
+
+@pytest.mark.parametrize(
+    ("fields", "strategy"),
+    [
+        pytest.param({"host_fields": {"unprivileged_port_start": 80}}, "unneeded", id="the host lets everybody"),
+        pytest.param({}, "ambient", id="a unit"),
+        pytest.param({"properties": {"NoNewPrivileges": "yes"}}, "ambient", id="NoNewPrivileges"),
+        pytest.param({"host_fields": {"systemd": None}, **NO_UNIT}, "setcap", id="no systemd"),
+        pytest.param({**NO_UNIT, "description": {"executable": SERVER}}, "setcap", id="no unit"),
+        pytest.param({"description": {"strategy": "authbind"}}, "authbind", id="named"),
+        pytest.param({"description": {"strategy": "setcap"}}, "setcap", id="named, less preferred"),
+        pytest.param(
+            {"properties": {"User": ""}, "description": {"user": "web"}}, "ambient", id="ambient sets the user"
+        ),
+    ],
+)
+def test_choice(fields: Dict[str, Any], strategy: str) -> None:
+    decision = only(case(**fields))
+    assert (decision.strategy, decision.error) == (strategy, "")
+    assert decision.why == STRATEGIES[strategy].why(case(**fields))
+    assert strategy not in decision.rejected
+
+
+@pytest.mark.parametrize(
+    ("fields", "parts"),
+    [
+        pytest.param(
+            {"properties": {"PrivateUsers": "yes"}},
+            ("service 'web': no strategy works here: ", "unneeded: ", "ambient: ", "setcap: ", "authbind: "),
+            id="none left tells them all",
+        ),
+        pytest.param(
+            {"description": {"strategy": "setcap"}, "properties": {"NoNewPrivileges": "yes"}},
+            ("service 'web': strategy 'setcap' does not work here: ", "NoNewPrivileges=yes in web.service"),
+            id="named with a hazard",
+        ),
+        pytest.param(
+            {"description": {"user": "ghost"}, "account": None}, ("user 'ghost' does not exist",), id="no such user"
+        ),
+        pytest.param({"properties": {"LoadState": "not-found"}}, ("does not exist", "install it"), id="missing"),
+        pytest.param({"properties": {"LoadState": "masked"}}, ("is masked", "systemctl unmask"), id="masked"),
+        pytest.param({"properties": {"LoadState": "bad-setting"}}, ("is bad-setting", "mend its file"), id="broken"),
+    ],
+)
+def test_errors_say_what_to_do(fields: Dict[str, Any], parts: Tuple[str, ...]) -> None:
+    decision = only(case(**fields))
+    assert decision.strategy == ""
+    assert decision.why == decision.error
+    assert decision.pending == decision.surplus == ()
+    for part in parts:
+        assert part in decision.error
+
+
+def test_a_named_strategy_tells_of_no_other() -> None:
+    fields = {"description": {"strategy": "setcap"}, "properties": {"NoNewPrivileges": "yes"}}
+    assert "authbind" not in only(case(**fields)).error
+
+
+@pytest.mark.parametrize(
+    ("fields", "surplus"),
+    [
+        pytest.param({"program_fields": BINDS}, ("setcap",), id="a capability that ambient makes needless"),
+        pytest.param({"program_fields": {"capability": ""}}, ("setcap",), id="an empty attribute"),
+        pytest.param(OUR_RULES, ("authbind",), id="rules"),
+        pytest.param({"program_fields": BINDS, **OUR_RULES}, ("setcap", "authbind"), id="both"),
+        pytest.param(CONVERGED, (), id="converged"),
+        pytest.param({**CONVERGED, "description": {"strategy": "setcap"}}, ("ambient",), id="another was named"),
+        pytest.param({**CONVERGED, "description": {"strategy": "authbind"}}, (), id="authbind takes the drop-in over"),
+        pytest.param({**CONVERGED, "description": {"state": "absent"}}, ("ambient",), id="absent"),
+        pytest.param(
+            {"program_fields": {"path": "/usr/bin/python3.11", **BINDS}}, (), id="an interpreter's is not ours"
+        ),
+        pytest.param({"host_fields": {"unprivileged_port_start": 0}, **OUR_RULES}, ("authbind",), id="nothing needed"),
+    ],
+)
+def test_surplus(fields: Dict[str, Any], surplus: Tuple[str, ...]) -> None:
+    assert only(case(**fields)).surplus == surplus
+
+
+@pytest.mark.parametrize(
+    ("fields", "capability", "surplus"),
+    [
+        pytest.param({**NO_UNIT, "description": {"executable": SERVER}}, BINDS, (), id="the other needs it"),
+        pytest.param({}, BINDS, ("setcap",), id="the other is ambient too"),
+        pytest.param({"description": {"state": "absent"}}, BINDS, ("setcap",), id="the other goes"),
+        pytest.param({"properties": {"LoadState": "masked"}}, BINDS, (), id="the other cannot be judged"),
+        pytest.param({**NO_UNIT}, {"capability": ""}, ("setcap",), id="an empty one serves nobody"),
+        pytest.param({"program": None}, BINDS, ("setcap",), id="the other has no program"),
+    ],
+)
+def test_a_shared_program(fields: Dict[str, Any], capability: Dict[str, Any], surplus: Tuple[str, ...]) -> None:
+    description = {"name": "other", "ports": [443], **fields.get("description", {})}
+    program = {} if "program" in fields else {"program_fields": capability}
+    other = case(**{"name": "other", **program, **fields, "description": description})
+    observation, services = together([case(program_fields=capability), other])
+    assert decide(observation, services)[0].surplus == surplus
+
+
+def test_absent_has_nothing_pending_and_no_error() -> None:
+    decision = only(case(description={"state": "absent"}, properties={"PrivateUsers": "yes", "LoadState": "masked"}))
+    assert (decision.strategy, decision.error, decision.pending) == ("", "", ())
+
+
+def test_what_the_tasks_need() -> None:
+    judged = case(
+        description={"ports": ["8080", "443/udp", 80]},
+        properties={"ActiveState": "failed"},
+        unit_fields={"commands": (Command("", f"/usr/bin/env {SERVER}"),)},
+    )
+    decision = only(judged)
+    assert decision.ports == ("80", "443/udp", "8080")
+    assert decision.privileged_ports == ("80", "443/udp")
+    assert (decision.unit, decision.unit_failed, decision.executable) == ("web.service", True, SERVER)
+    assert (decision.user, decision.unit_user, decision.authbind_deep) == ("web", "", True)
+
+
+def test_nothing_known_is_empty() -> None:
+    decision = only(case(unit=None, program=None, account=None))
+    assert (decision.unit, decision.unit_failed, decision.executable, decision.user) == ("", False, "", "")
+
+
+def test_an_observation_of_other_services() -> None:
+    with pytest.raises(InvalidInput, match="'web' was not observed"):
+        decide(together([])[0], [case().service])
+
+
+def test_the_order_is_that_of_the_services() -> None:
+    cases = [case(name=name, description={"name": name, "ports": [port]}) for port, name in enumerate("bca", start=80)]
+    assert [decision.name for decision in decide(*together(cases))] == ["b", "c", "a"]
+
+
+def one_of(*values: Any) -> st.SearchStrategy[Any]:
+    return st.sampled_from(values)
+
+
+SWITCH = one_of("yes", "no", "")
+PROPERTIES = st.fixed_dictionaries(
+    {},
+    optional={
+        "LoadState": one_of("loaded", "masked", "not-found", "bad-setting"),
+        "ActiveState": one_of("active", "inactive", "failed"),
+        "User": one_of("", "root", "0", "web", "www", "990"),
+        "DynamicUser": SWITCH,
+        "NoNewPrivileges": SWITCH,
+        "LockPersonality": SWITCH,
+        "PrivateUsers": SWITCH,
+        "PrivateUsersEx": one_of("no", "self"),
+        "PrivateNetwork": SWITCH,
+        "AmbientCapabilities": one_of("", CAP),
+        "CapabilityBoundingSet": one_of("", CAP, "cap_chown"),
+        "RestrictAddressFamilies": one_of("~", "", "AF_INET", "AF_UNIX", "~AF_INET AF_INET6") | st.text(max_size=8),
+        "SocketBindDeny": one_of("any", "tcp80", "ipv4:tcpany", "443") | st.text(max_size=8),
+        "SocketBindAllow": one_of("", "80") | st.text(max_size=8),
+    },
+)
+CASES = st.fixed_dictionaries(
+    {
+        "properties": PROPERTIES,
+        "description": st.fixed_dictionaries(
+            {
+                "strategy": one_of("auto", *STRATEGIES),
+                "state": one_of("present", "absent"),
+                "ports": one_of([80], [80, 443], [8080], ["53/udp"], [1, 1023, 1024]),
+            },
+            optional={"user": one_of("web", "root", "0")},
+        ),
+        "host_fields": st.fixed_dictionaries(
+            {"systemd": one_of(None, 228, 247, 252, 257), "unprivileged_port_start": one_of(None, 0, 80, 1024)}
+        ),
+        "unit_fields": st.fixed_dictionaries(
+            {
+                "commands": one_of(
+                    (), (Command("", SERVER),), (Command("+", SERVER), Command("@", ""), Command("", "sh -c '"))
+                ),
+                "dropin_strategy": one_of("", "ambient", "authbind"),
+                "process": one_of(None, process(), ambient_process(), process(authbind=None)),
+            }
+        ),
+        "program_fields": st.fixed_dictionaries(
+            {
+                "form": one_of("elf-dynamic", "elf-static", "go", "script", "other"),
+                "mode": one_of(0o755, 0o4755, 0o2755),
+                "capability": one_of(None, "", f"{CAP}=ep", "cap_net_raw=p", "cap_chown,cap_net_raw=ep"),
+                "path": one_of(SERVER, "/usr/bin/python3.11"),
+                "refusals": one_of((), ("a script",)),
+            }
+        ),
+    }
+)
+GAPS = st.sets(one_of("unit", "program", "account"))
+
+
+@given(fields=CASES, gaps=GAPS)
+@settings(deadline=None, derandomize=True, max_examples=300)
+def test_a_choice_is_never_blocked(fields: Dict[str, Any], gaps: Any) -> None:
+    instead = {"unit": "unit_fields", "program": "program_fields"}
+    dropped = {instead.get(gap) for gap in gaps} | ({"properties"} if "unit" in gaps else set())
+    kept = {key: value for key, value in fields.items() if key not in dropped}
+    judged = case(**kept, **dict.fromkeys(gaps))
+    decision = only(judged)
+    if decision.strategy:
+        assert STRATEGIES[decision.strategy].blockers(judged) == ()
+        assert judged.service.strategy in ("auto", decision.strategy)
+    else:
+        assert judged.service.state == "absent" or decision.error
+    assert decision.strategy not in decision.surplus
