@@ -12,7 +12,7 @@ author:
 description:
   - Decides from what M(netbind.privport.privport_info) observed, and from nothing else. The same observation and the
     same services always give the same plan.
-positional: services
+positional: services, policy
 options:
   _input:
     description: The RV(netbind.privport.privport_info#module:privport) of a host.
@@ -23,12 +23,35 @@ options:
     type: list
     elements: dict
     required: true
+  policy:
+    description:
+      - Rules of the site's own. Each is a mapping with one of V(forbid), V(prefer) and V(require), which name a
+        strategy, and with V(when), a JMESPath expression over the observation, and V(why), a sentence.
+      - A rule applies to a service when its expression is true. The observation holds C(service) beside the rest, the
+        facts of the service that is decided, with its description as C(service.declared).
+      - Rules decide between strategies that work. They cannot make one work, and a strategy that is named in the
+        service's description is refused when a rule forbids it.
+    type: list
+    elements: dict
+    default: []
 """
 
 EXAMPLES = r"""
 - name: Show the plan
   ansible.builtin.debug:
     msg: "{{ observed.privport | netbind.privport.privport_plan(privport_services) }}"
+
+- name: Keep file capabilities off the hosts, and prefer authbind on old systemd
+  ansible.builtin.debug:
+    msg: "{{ observed.privport | netbind.privport.privport_plan(privport_services, policy) }}"
+  vars:
+    policy:
+      - forbid: setcap
+        when: "`true`"
+        why: our packages are upgraded every night
+      - prefer: authbind
+        when: systemd < `240` && service.account.name == 'www-data'
+        why: its drop-ins are managed elsewhere
 """
 
 RETURN = r"""
@@ -69,25 +92,61 @@ _value:
       type: dict
 """
 
-from typing import Any, Callable
+import json
+from typing import Any, Callable, Mapping
 
+import jmespath
 from ansible.errors import AnsibleFilterError
 from ansible_collections.netbind.privport.plugins.module_utils._core.decide import Decision, decide
 from ansible_collections.netbind.privport.plugins.module_utils._core.document import dump, load
-from ansible_collections.netbind.privport.plugins.module_utils._core.errors import PrivportError
+from ansible_collections.netbind.privport.plugins.module_utils._core.errors import InvalidInput, PrivportError
 from ansible_collections.netbind.privport.plugins.module_utils._core.model import Observation
+from ansible_collections.netbind.privport.plugins.module_utils._core.policy import Rule, parse_policy
 from ansible_collections.netbind.privport.plugins.module_utils._core.service import Service, parse_services
+from jmespath.exceptions import JMESPathError
 
 
-def privport_plan(observation: Any, services: Any) -> list[dict[str, Any]]:
+def privport_plan(observation: Any, services: Any, policy: Any = ()) -> list[dict[str, Any]]:
     """The decisions as plain data; AnsibleFilterError with one sentence for wrong input."""
     try:
         described = parse_services(services)
-        observed = load(Observation, {key: value for key, value in dict(observation).items() if key != "grants"})
-        decisions = decide(observed, described)
-    except (PrivportError, TypeError, ValueError) as error:
+        observed = load(Observation, _without_grants(observation))
+        decisions = decide(observed, described, policy=_applying(parse_policy(policy), observed, described))
+    except PrivportError as error:
         raise AnsibleFilterError(f"privport_plan: {error}") from error
     return [_result(decision, service) for decision, service in zip(decisions, described)]
+
+
+def _without_grants(observation: Any) -> Any:
+    """What privport_info observed, less the scan of the whole host, which decides nothing."""
+    if not isinstance(observation, Mapping):
+        return observation
+    return {key: value for key, value in observation.items() if key != "grants"}
+
+
+def _applying(
+    rules: tuple[Rule, ...], observed: Observation, described: tuple[Service, ...]
+) -> dict[str, tuple[Rule, ...]]:
+    """The rules whose expression is true, for each service by its name."""
+    # Plain JSON: JMESPath judges types by their names, which Ansible's tagged ones do not have.
+    document = json.loads(json.dumps(dump(observed)))
+    facts = {it["name"]: it for it in document["services"]}
+    return {
+        service.name: tuple(
+            rule
+            for rule in rules
+            if _is_true(rule, {**document, "service": {**facts.get(service.name, {}), "declared": dump(service)}})
+        )
+        for service in described
+    }
+
+
+def _is_true(rule: Rule, document: dict[str, Any]) -> bool:
+    try:
+        return bool(jmespath.search(rule.when, document))
+    except JMESPathError as error:
+        reason = " ".join(str(error).split())
+        raise InvalidInput(f"policy rule {rule}: its expression cannot be evaluated: {reason}") from error
 
 
 def _result(decision: Decision, service: Service) -> dict[str, Any]:

@@ -5,10 +5,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Sequence
+from typing import Mapping, Sequence
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.errors import InvalidInput
 from ansible_collections.netbind.privport.plugins.module_utils._core.model import Observation
+from ansible_collections.netbind.privport.plugins.module_utils._core.policy import Rule
 from ansible_collections.netbind.privport.plugins.module_utils._core.service import Service
 from ansible_collections.netbind.privport.plugins.module_utils._core.strategies import STRATEGIES, ambient, authbind
 from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.base import Case, Reason
@@ -41,13 +42,22 @@ class Decision:
     authbind_deep: bool
 
 
-def decide(observation: Observation, services: Sequence[Service]) -> tuple[Decision, ...]:
-    """A decision for each service. Raises InvalidInput where the observation holds another list of services."""
+def decide(
+    observation: Observation, services: Sequence[Service], *, policy: Mapping[str, tuple[Rule, ...]] | None = None
+) -> tuple[Decision, ...]:
+    """A decision for each service; policy holds the rules that apply to each, by the service's name.
+
+    Raises InvalidInput where the observation holds another list of services.
+    """
+    rules = policy or {}
     observed = {facts.name: facts for facts in observation.services}
     missing = [service.name for service in services if service.name not in observed]
     if missing:
         raise InvalidInput(f"service {missing[0]!r} was not observed; give privport_info the same services")
-    cases = [Case(host=observation, service=service, facts=observed[service.name]) for service in services]
+    cases = [
+        Case(host=observation, service=service, facts=observed[service.name], policy=rules.get(service.name, ()))
+        for service in services
+    ]
     return tuple(_decide(case, others=[other for other in cases if other is not case]) for case in cases)
 
 
@@ -58,27 +68,37 @@ def _decide(case: Case, *, others: Sequence[Case]) -> Decision:
         return _decision(case, strategy="", why="state is absent", rejected={}, error="", others=others)
     chosen = "" if problem else _choose(case, rejected=rejected)
     error = problem or ("" if chosen else _none_left(case, rejected=rejected))
-    why = STRATEGIES[chosen].why(case) if chosen else error
+    why = _why(case, chosen) if chosen else error
     return _decision(case, strategy=chosen, why=why, rejected=rejected, error=error, others=others)
 
 
 def _rejected(case: Case) -> dict[str, tuple[Reason, ...]]:
-    judged = {name: strategy.blockers(case) for name, strategy in STRATEGIES.items()}
+    judged = {name: strategy.blockers(case) + _ruled_out(case, name) for name, strategy in STRATEGIES.items()}
     return {name: reasons for name, reasons in judged.items() if reasons}
 
 
+def _ruled_out(case: Case, name: str) -> tuple[Reason, ...]:
+    return tuple(Reason("policy", rule.why, f"policy rule {rule}") for rule in case.policy if rule.rejects(name))
+
+
 def _choose(case: Case, *, rejected: dict[str, tuple[Reason, ...]]) -> str:
-    candidates = STRATEGIES if case.service.strategy == "auto" else (case.service.strategy,)
+    preferred = [rule.strategy for rule in case.policy if rule.effect == "prefer"]
+    candidates = (*preferred, *STRATEGIES) if case.service.strategy == "auto" else (case.service.strategy,)
     return next((name for name in candidates if name not in rejected), "")
+
+
+def _why(case: Case, chosen: str) -> str:
+    """The strategy's own sentence, with the site's reasons for preferring or requiring it."""
+    rules = [rule.why for rule in case.policy if rule.effect != "forbid" and rule.strategy == chosen]
+    return "; ".join([STRATEGIES[chosen].why(case), *rules])
 
 
 def _none_left(case: Case, *, rejected: dict[str, tuple[Reason, ...]]) -> str:
     named = case.service.strategy
     told = rejected if named == "auto" else {named: rejected[named]}
-    reasons = "; ".join(f"{name}: {' and '.join(map(str, blocking))}" for name, blocking in told.items())
-    if named == "auto":
-        return f"service {case.service.name!r}: no strategy works here: {reasons}"
-    return f"service {case.service.name!r}: strategy {named!r} does not work here: {reasons}"
+    reasons = "".join(f"\n  {name}: {'; '.join(map(str, blocking))}" for name, blocking in told.items())
+    which = "no strategy works" if named == "auto" else f"strategy {named!r} does not work"
+    return f"service {case.service.name!r}: {which} here:{reasons}"
 
 
 def _description_problem(case: Case) -> str:

@@ -12,6 +12,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model impor
     Process,
     ServiceFacts,
 )
+from ansible_collections.netbind.privport.plugins.module_utils._core.policy import Rule
 from ansible_collections.netbind.privport.plugins.module_utils._core.service import Port, Service
 
 
@@ -34,6 +35,8 @@ class Case:
     host: Observation
     service: Service
     facts: ServiceFacts
+    # The rules of the site that apply to it.
+    policy: tuple[Rule, ...] = ()
 
     @property
     def privileged_ports(self) -> tuple[Port, ...]:

@@ -1,0 +1,103 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The controller's doors to the core: plain data in, plain data out, one sentence for wrong input."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from ansible.errors import AnsibleFilterError
+from ansible_collections.netbind.privport.plugins.filter.privport_plan import privport_plan
+from ansible_collections.netbind.privport.plugins.filter.privport_tables import (
+    privport_plan_table,
+    privport_proof_table,
+)
+from ansible_collections.netbind.privport.plugins.module_utils._core.document import dump
+from ansible_collections.netbind.privport.tests.unit.core.cases import case
+
+SERVICES = [{"name": "web", "ports": [80], "unit": "web.service"}]
+
+
+def observation(**fields: Any) -> dict[str, Any]:
+    """What privport_info returns, as it arrives at the controller."""
+    return json.loads(json.dumps({**dump(case(**fields).host), "grants": None}))
+
+
+def test_a_plan_is_plain_data_with_what_the_role_needs() -> None:
+    plan = privport_plan(observation(), SERVICES)
+    assert json.loads(json.dumps(plan)) == plan
+    assert [it["strategy"] for it in plan] == ["ambient"]
+    assert plan[0]["pending"] == ["dropin", "start"] or plan[0]["pending"] == ["dropin", "restart"]
+    assert plan[0]["service"] == {
+        "name": "web",
+        "ports": ["80"],
+        "unit": "web.service",
+        "strategy": "ambient",
+        "state": "present",
+    }
+
+
+def test_a_rejection_has_code_text_and_evidence() -> None:
+    plan = privport_plan(observation(properties={"NoNewPrivileges": "yes"}), SERVICES)
+    reason = plan[0]["rejected"]["setcap"][0]
+    assert (reason["code"], reason["evidence"]) == ("no_new_privs", "NoNewPrivileges=yes in web.service")
+    assert reason["text"]
+
+
+@pytest.mark.parametrize(
+    ("when", "chosen"),
+    [
+        ("`true`", "setcap"),
+        ("systemd == `252`", "setcap"),
+        ("systemd == `257`", "ambient"),
+        ("service.unit.properties.User == 'nobody-at-all'", "ambient"),
+        ("service.declared.ports[?number == `80`]", "setcap"),
+        ("contains(service.program.path, 'server')", "setcap"),
+    ],
+)
+def test_a_rule_applies_where_its_expression_is_true(when: str, chosen: str) -> None:
+    policy = [{"forbid": "ambient", "when": when, "why": "the site says so"}]
+    assert privport_plan(observation(), SERVICES, policy)[0]["strategy"] == chosen
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        pytest.param((observation(), [{"name": "web", "ports": [0]}]), "service 'web': ports holds 0", id="service"),
+        pytest.param((observation(), [{"name": "other", "ports": [80]}]), "'other' was not observed", id="unobserved"),
+        pytest.param(("text", SERVICES), "observe the host again", id="no-observation"),
+        pytest.param(({"format": 0}, SERVICES), "observe the host again", id="other-version"),
+        pytest.param(
+            (observation(), SERVICES, [{"forbid": "setcap", "when": "systemd ==", "why": "x"}]),
+            "policy rule {forbid: setcap, when: 'systemd =='}: its expression cannot be evaluated",
+            id="expression",
+        ),
+        pytest.param(
+            (observation(), SERVICES, [{"forbid": "setcap", "when": "nosuch(@)", "why": "x"}]),
+            "Unknown function: nosuch()",
+            id="function",
+        ),
+    ],
+)
+def test_wrong_input_gets_one_sentence(arguments: tuple[Any, ...], told: str) -> None:
+    with pytest.raises(AnsibleFilterError) as refused:
+        privport_plan(*arguments)
+    assert told in str(refused.value)
+
+
+def test_the_plan_table_says_what_would_change() -> None:
+    lines = privport_plan_table({"host-a": privport_plan(observation(), SERVICES)})
+    assert lines[0].split() == ["HOST", "SERVICE", "PORTS", "STRATEGY", "WHY", "WOULD", "CHANGE"]
+    assert lines[2].split()[:4] == ["host-a", "web", "80", "ambient"]
+    assert "dropin" in lines[2]
+
+
+def test_tables_without_services_say_so() -> None:
+    assert privport_plan_table({"host-a": []}) == ["No services are declared for these hosts."]
+
+
+def test_a_table_of_something_else_is_refused_with_a_sentence() -> None:
+    with pytest.raises(AnsibleFilterError, match="what a plan or a proof returned"):
+        privport_proof_table({"host-a": [{"name": "web"}]})
