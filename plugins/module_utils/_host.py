@@ -165,16 +165,17 @@ class Host:
         """The passwd entry of a name or of a number."""
         with contextlib.suppress(KeyError):
             return pwd.getpwnam(user)
-        with contextlib.suppress(KeyError, ValueError, OverflowError):
-            return pwd.getpwuid(int(user))
+        with contextlib.suppress(KeyError, OverflowError):
+            # int() alone would take blanks and newlines, which a drop-in must not get.
+            return pwd.getpwuid(int(user)) if user.isascii() and user.isdecimal() else None
         return None
 
     def group(self, group: str) -> grp.struct_group | None:
         """The group entry of a name or of a number."""
         with contextlib.suppress(KeyError):
             return grp.getgrnam(group)
-        with contextlib.suppress(KeyError, ValueError, OverflowError):
-            return grp.getgrgid(int(group))
+        with contextlib.suppress(KeyError, OverflowError):
+            return grp.getgrgid(int(group)) if group.isascii() and group.isdecimal() else None
         return None
 
     def groups_of(self, account: pwd.struct_passwd) -> tuple[int, ...]:
