@@ -125,11 +125,22 @@ def plan_dropin(host: Host, *, unit: str, dropin: str, strategy: str, wanted: st
     path = units.dropin_path(unit=unit, dropin=dropin)
     before = host.read(path) or ""
     own = units.parse_own_dropin(before)
-    if before and own is None and wanted:
+    # An empty file or a link to /dev/null is how people keep a drop-in of that name out.
+    if own is None and wanted and _exists(host, path):
         raise Refused(f"{path} was not written by this collection; choose another name with the option dropin")
     if not wanted and (own is None or own.strategy != strategy):
         return Dropin(path=path, before=before, after=before)
     return Dropin(path=path, before=before, after=wanted)
+
+
+def _exists(host: Host, path: str) -> bool:
+    return host.status(path) is not None or host.link_target(path) is not None
+
+
+def is_unread_removal(host: Host, dropin: Dropin, properties: Mapping[str, str]) -> bool:
+    """Whether a drop-in is gone, and systemd has not been told: the unit still has its settings."""
+    loaded = dropin.path in units.split_paths(properties.get("DropInPaths", ""))
+    return loaded and not dropin.after and not _exists(host, dropin.path)
 
 
 def install_dropin(host: Host, dropin: Dropin, *, unit: str, in_force: Callable[[Mapping[str, str]], bool]) -> None:

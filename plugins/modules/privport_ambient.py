@@ -96,12 +96,14 @@ dropin_path:
   sample: /etc/systemd/system/caddy.service.d/50-privport.conf
 restart_required:
   description:
-    - Whether the unit's running process lacks a capability that was granted, or still holds one that was taken away.
+    - Whether the unit's running process lacks a capability that was granted, still holds one that was taken away, or
+      runs as another user than O(user).
     - Read from the process, whatever RV(ignore:changed) says. V(false) when nothing runs.
   returned: success
   type: bool
 """
 
+import pwd
 from typing import Any, Mapping, Sequence
 
 from ansible.module_utils.basic import AnsibleModule
@@ -112,26 +114,36 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.errors impo
     PrivportError,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.model import Process
-from ansible_collections.netbind.privport.plugins.module_utils._core.unit import render_ambient, unit_name
+from ansible_collections.netbind.privport.plugins.module_utils._core.unit import (
+    parse_own_dropin,
+    render_ambient,
+    unit_name,
+)
 from ansible_collections.netbind.privport.plugins.module_utils._host import Host
 
 
 def run(params: Mapping[str, Any], *, host: Host, check_mode: bool) -> dict[str, Any]:
     """The module's result. Raises PrivportError; then the drop-in is what it was before."""
     asked = unit_name(params["unit"], where="unit")
-    capabilities = _names(params["capabilities"])
+    capabilities = _names(params["capabilities"], where="capabilities")
+    if not capabilities:
+        raise InvalidInput("capabilities is empty; leave it out for cap_net_bind_service, or use state: absent")
     present = params["state"] == "present"
     properties = units.show_unit(host, asked, state=params["state"])
     wanted = _wanted(params, capabilities=capabilities, host=host) if present else ""
     unit = properties["Id"]
     dropin = units.plan_dropin(host, unit=unit, dropin=params["dropin"], strategy="ambient", wanted=wanted)
-    # A drop-in that is in place and not in force was written by a run that ended before systemd read it.
-    changed = dropin.changed or (present and not _in_force(properties, capabilities, user=params["user"]))
+    # What is in place and not in force was written by a run that ended before systemd read it.
+    in_force = _in_force(properties, capabilities, user=params["user"])
+    unread = not in_force if present else units.is_unread_removal(host, dropin, properties)
+    changed = dropin.changed or unread
     if changed and not check_mode:
         units.install_dropin(
             host, dropin, unit=unit, in_force=lambda now: _in_force(now, capabilities, user=params["user"])
         )
         properties = units.show_unit(host, unit, state=params["state"])
+    granted = set(capabilities) if present else set()
+    held = set(properties.get("AmbientCapabilities", "").split())
     return {
         "changed": changed,
         "diff": dropin.diff,
@@ -139,21 +151,22 @@ def run(params: Mapping[str, Any], *, host: Host, check_mode: bool) -> dict[str,
         "dropin_path": dropin.path,
         "restart_required": _restart_required(
             units.main_process(host, properties),
-            capabilities=set(capabilities),
-            # In check mode systemd still shows what is about to go.
-            granted=present or (_grants(properties, capabilities) and not (check_mode and dropin.changed)),
+            granted=granted,
+            in_systemd=held if not check_mode or not changed else (held - _own(dropin) - set(capabilities)) | granted,
+            user=host.account(params["user"]) if present else None,
         ),
     }
 
 
-def _names(given: Sequence[str]) -> list[str]:
-    if not given:
-        raise InvalidInput("capabilities is empty; leave it out for cap_net_bind_service, or use state: absent")
-    return sorted({name_of(parse_name(name)) for name in given})
+def _names(given: Sequence[str], *, where: str) -> list[str]:
+    try:
+        return sorted({name_of(parse_name(name)) for name in given})
+    except InvalidInput as error:
+        raise InvalidInput(f"{where}: {error}") from error
 
 
 def _wanted(params: Mapping[str, Any], *, capabilities: Sequence[str], host: Host) -> str:
-    bounding_set = sorted({name_of(parse_name(name)) for name in params["bounding_set"]})
+    bounding_set = _names(params["bounding_set"], where="bounding_set")
     outside = [name for name in capabilities if bounding_set and name not in bounding_set]
     if outside:
         raise InvalidInput(f"bounding_set lacks {outside[0]}, which capabilities grants; add it to bounding_set")
@@ -171,12 +184,23 @@ def _grants(properties: Mapping[str, str], capabilities: Sequence[str]) -> bool:
     return set(capabilities) <= set(properties.get("AmbientCapabilities", "").split())
 
 
-def _restart_required(process: Process | None, *, capabilities: set[str], granted: bool) -> bool:
-    """Whether the running process lacks what is granted, or still holds what is not."""
+def _own(dropin: units.Dropin) -> set[str]:
+    """The capabilities that the drop-in of the collection gave before."""
+    own = parse_own_dropin(dropin.before)
+    return set(own.first("AmbientCapabilities").lower().split()) if own else set()
+
+
+def _restart_required(
+    process: Process | None, *, granted: set[str], in_systemd: set[str], user: pwd.struct_passwd | None
+) -> bool:
+    """Whether the running process lacks what is granted, still holds what is not, or is another user's.
+
+    in_systemd: every capability that systemd gives to the unit's next process.
+    """
     if process is None:
         return False
-    held = set(process.status.ambient) & capabilities
-    return held != capabilities if granted else bool(held)
+    held = set(process.status.ambient)
+    return not granted <= held <= in_systemd or (user is not None and process.status.uid != user.pw_uid)
 
 
 def main() -> None:

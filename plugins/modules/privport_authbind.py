@@ -274,7 +274,9 @@ def plan_unit(params: Mapping[str, Any], *, host: Host) -> UnitChange:
 def manage_unit(change: UnitChange, *, host: Host, state: str, check_mode: bool) -> dict[str, Any]:
     """Carries out the plan for the unit, and tells whether its process has to be started anew."""
     unit, dropin = change.properties["Id"], change.dropin
-    changed = dropin.changed or (state == "present" and not runs_through_authbind(change.properties))
+    absent = state == "absent"
+    unread = units.is_unread_removal(host, dropin, change.properties)
+    changed = dropin.changed or (unread if absent else not runs_through_authbind(change.properties))
     if changed and not check_mode:
         units.install_dropin(host, dropin, unit=unit, in_force=runs_through_authbind)
     process = units.main_process(host, change.properties)
@@ -283,7 +285,7 @@ def manage_unit(change: UnitChange, *, host: Host, state: str, check_mode: bool)
         "diff": dropin.diff,
         "unit": unit,
         "dropin_path": dropin.path,
-        "restart_required": process is not None and process.authbind is (state == "absent"),
+        "restart_required": process is not None and process.authbind is absent,
     }
 
 
