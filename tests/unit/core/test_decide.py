@@ -65,12 +65,12 @@ def test_choice(fields: Dict[str, Any], strategy: str) -> None:
     [
         pytest.param(
             {"properties": {"PrivateUsers": "yes"}},
-            ("service 'web': no strategy works here: ", "unneeded: ", "ambient: ", "setcap: ", "authbind: "),
+            ("service 'web': no strategy works here:", "unneeded: ", "ambient: ", "setcap: ", "authbind: "),
             id="none left tells them all",
         ),
         pytest.param(
             {"description": {"strategy": "setcap"}, "properties": {"NoNewPrivileges": "yes"}},
-            ("service 'web': strategy 'setcap' does not work here: ", "NoNewPrivileges=yes in web.service"),
+            ("service 'web': strategy 'setcap' does not work here:", "NoNewPrivileges=yes in web.service"),
             id="named with a hazard",
         ),
         pytest.param(

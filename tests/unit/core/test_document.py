@@ -40,7 +40,7 @@ def test_there_and_back(kind: Any, value: Any) -> None:
 
 @pytest.mark.parametrize("kind", [Observation, Decision, Evidence, Service])
 @given(data=st.data())
-@settings(deadline=None, derandomize=True, max_examples=30, suppress_health_check=list(HealthCheck))
+@settings(deadline=None, derandomize=True, max_examples=10, suppress_health_check=list(HealthCheck))
 def test_anything_there_and_back(kind: Any, data: Any) -> None:
     value = data.draw(st.from_type(kind))
     assert load(kind, dump(value)) == value

@@ -196,11 +196,13 @@ WORDS = st.sampled_from(
         "))",
     ]
 ) | st.text(max_size=6)
-LINES = st.lists(st.lists(WORDS, max_size=10).map(" ".join)).map("\n".join)
+LINES = st.lists(st.lists(WORDS, max_size=10).map(" ".join), max_size=3).map("\n".join)
 CELLS = st.sampled_from(["0:", "0100007F:0050", "00000000:0000", "0A", "07", "990", "0", "7", "::", "FFFF:"]) | st.text(
     max_size=6
 )
-ROWS = st.lists(st.lists(CELLS, min_size=9, max_size=12).map(" ".join)).map(lambda rows: "\n".join(["head", *rows]))
+ROWS = st.lists(st.lists(CELLS, min_size=9, max_size=12).map(" ".join), max_size=3).map(
+    lambda rows: "\n".join(["head", *rows])
+)
 
 
 @given(text=st.text() | LINES)

@@ -1,0 +1,208 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The rules that keep the parts apart, and the parts that each strategy must have."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Iterator, List, Set
+
+import pytest
+from ansible_collections.netbind.privport.plugins.module_utils._core.service import STRATEGY_NAMES
+from ansible_collections.netbind.privport.plugins.module_utils._core.strategies import STRATEGIES
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = "ansible_collections.netbind.privport."
+CORE = ROOT / "plugins/module_utils/_core"
+# Data and text only: nothing here can see or change a machine.
+PURE = {
+    *[
+        "__future__",
+        "array",
+        "collections",
+        "dataclasses",
+        "enum",
+        "errno",
+        "functools",
+        "ipaddress",
+        "itertools",
+        "json",
+    ],
+    *["math", "operator", "posixpath", "re", "shlex", "stat", "string", "struct", "textwrap", "typing"],
+}
+IMPURE_CALLS = {"open", "exec", "eval", "compile", "input", "print", "__import__", "breakpoint"}
+MODULES = sorted((ROOT / "plugins/modules").glob("privport_*.py"))
+PLUGINS = sorted(path for path in (ROOT / "plugins").rglob("*.py") if path.name != "__init__.py")
+
+
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Every module that a file imports, also inside its functions; names of a package as package.name too."""
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path.name}: AnsiballZ and sanity want absolute imports"
+            yield str(node.module)
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def own_file(name: str) -> List[Path]:
+    base = ROOT / name[len(PACKAGE) :].replace(".", "/")
+    return [path for path in (base.with_suffix(".py"), base / "__init__.py") if path.is_file()]
+
+
+def reached(path: Path) -> Set[Path]:
+    """The collection's own files that a file imports, and what those import, as AnsiballZ sends them."""
+    found: Set[Path] = set()
+    waiting = [path]
+    while waiting:
+        for name in imports(waiting.pop()):
+            files = own_file(name) if name.startswith(PACKAGE) else []
+            waiting.extend(file for file in files if file not in found)
+            found.update(files)
+    return found
+
+
+def ids(paths: List[Path]) -> List[str]:
+    return [str(path.relative_to(ROOT / "plugins")) for path in paths]
+
+
+CORE_FILES = sorted(CORE.rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", CORE_FILES, ids=ids(CORE_FILES))
+def test_the_core_imports_data_modules_and_itself(path: Path) -> None:
+    core = PACKAGE + "plugins.module_utils._core"
+    outside = {name for name in imports(path) if not (name + ".").startswith(core + ".")}
+    # 'from typing import Any' counts as typing and as typing.Any.
+    assert {name.partition(".")[0] for name in outside} <= PURE
+
+
+@pytest.mark.parametrize("path", CORE_FILES, ids=ids(CORE_FILES))
+def test_the_core_calls_nothing_that_acts(path: Path) -> None:
+    called = {
+        node.func.id for node in ast.walk(tree(path)) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    }
+    assert not called & IMPURE_CALLS
+
+
+def test_the_core_needs_neither_ansible_nor_anything_installed() -> None:
+    names = [
+        PACKAGE + str(path.relative_to(ROOT).with_suffix("")).replace("/", ".")
+        for path in CORE_FILES
+        if path.name != "__init__.py"
+    ]
+    code = "import importlib, sys; sys.modules['ansible'] = None; sys.modules['yaml'] = None\n"
+    code += "\n".join(f"importlib.import_module({name!r})" for name in names)
+    searched = [str(Path(entry).resolve()) for entry in sys.path if (Path(entry) / PACKAGE.partition(".")[0]).is_dir()]
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", f"import sys; sys.path[:0] = {searched!r}\n{code}"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("path", MODULES, ids=ids(MODULES))
+def test_a_module_fails_in_main_alone(path: Path) -> None:
+    functions = [node for node in ast.walk(tree(path)) if isinstance(node, ast.FunctionDef)]
+    failing = [
+        function.name
+        for function in functions
+        for node in ast.walk(function)
+        if isinstance(node, ast.Attribute) and node.attr == "fail_json"
+    ]
+    assert failing == ["main"]
+
+
+@pytest.mark.parametrize("path", PLUGINS, ids=ids(PLUGINS))
+def test_nothing_but_a_module_ends_the_program(path: Path) -> None:
+    ending = {"fail_json", "exit_json", "exit"}
+    found = [node for node in ast.walk(tree(path)) if isinstance(node, ast.Attribute) and node.attr in ending]
+    assert not found or path in MODULES
+
+
+@pytest.mark.parametrize("path", MODULES, ids=ids(MODULES))
+def test_a_module_has_its_documentation(path: Path) -> None:
+    assigned = {
+        target.id: node.value
+        for node in tree(path).body
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    for name in ("DOCUMENTATION", "EXAMPLES", "RETURN"):
+        assert isinstance(assigned.get(name), ast.Constant), name
+    documentation = ast.literal_eval(assigned["DOCUMENTATION"])
+    for part in (f"module: {path.stem}", "short_description:", "check_mode:", "diff_mode:"):
+        assert part in documentation
+
+
+@pytest.mark.parametrize("name", ["privport_setcap", "privport_authbind", "privport_ambient"])
+def test_a_module_that_does_one_thing_knows_no_strategies(name: str) -> None:
+    sent = reached(ROOT / f"plugins/modules/{name}.py")
+    assert CORE / "unit.py" in sent or CORE / "capability.py" in sent
+    assert [path for path in sent if "strategies" in path.parts or path.name == "decide.py"] == []
+
+
+@pytest.mark.parametrize("name", ["privport_verify"])
+def test_a_module_that_judges_is_sent_every_strategy(name: str) -> None:
+    sent = reached(ROOT / f"plugins/modules/{name}.py")
+    assert {CORE / f"strategies/{strategy}.py" for strategy in STRATEGIES} <= sent
+
+
+@pytest.mark.parametrize("path", PLUGINS, ids=ids(PLUGINS))
+def test_nothing_is_imported_by_a_computed_name(path: Path) -> None:
+    # AnsiballZ sends what it sees imported.
+    assert not {name.partition(".")[0] for name in imports(path)} & {"importlib", "pkgutil"}
+
+
+def test_the_host_is_the_one_seam() -> None:
+    acting = {"subprocess", "shutil", "tempfile", "pty", "pexpect"}
+    users = {path.name for path in PLUGINS if {name.partition(".")[0] for name in imports(path)} & acting}
+    assert users == {"_host.py"}
+
+
+@pytest.mark.parametrize("path", PLUGINS, ids=ids(PLUGINS))
+def test_every_file_says_its_licence(path: Path) -> None:
+    head = path.read_text(encoding="utf-8").removeprefix("#!/usr/bin/python\n").splitlines()
+    assert "GNU General Public License v3.0+" in head[0]
+    assert head[1] == "# SPDX-License-Identifier: GPL-3.0-or-later"
+
+
+def test_the_names_are_the_registrys_in_its_order() -> None:
+    assert tuple(STRATEGIES) == STRATEGY_NAMES
+    assert all(name == strategy.name for name, strategy in STRATEGIES.items())
+
+
+def strategy_files() -> Set[str]:
+    return {path.stem for path in (CORE / "strategies").glob("*.py")} - {"__init__", "base", "hazards"}
+
+
+def test_every_strategy_file_is_registered() -> None:
+    assert strategy_files() == set(STRATEGIES)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_strategy_has_its_tasks(strategy: str) -> None:
+    assert (ROOT / f"roles/privport/tasks/strategies/{strategy}.yml").is_file()
+
+
+def test_no_tasks_are_left_of_a_strategy_that_is_gone() -> None:
+    found = {path.stem for path in (ROOT / "roles/privport/tasks/strategies").glob("*.yml")}
+    assert found == set(STRATEGIES)
+
+
+@pytest.mark.parametrize("path", ["roles/privport/meta/argument_specs.yml", "README.md"])
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_strategy_is_documented(strategy: str, path: str) -> None:
+    assert re.search(rf"\b{strategy}\b", (ROOT / path).read_text(encoding="utf-8"))
