@@ -13,6 +13,25 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.errors impo
 
 UNIT_FOLDER = "/etc/systemd/system"
 DROPIN_NAME = "50-privport"
+# systemd.exec(5), NoNewPrivileges=: up to systemd 252 these imply it for a unit with a user and without ambient
+# capabilities, although the property goes on saying no. systemd 257 no longer does so.
+IMPLIES_NO_NEW_PRIVS = (
+    "SystemCallFilter",
+    "SystemCallArchitectures",
+    "SystemCallLog",
+    "RestrictAddressFamilies",
+    "RestrictNamespaces",
+    "RestrictRealtime",
+    "RestrictSUIDSGID",
+    "MemoryDenyWriteExecute",
+    "LockPersonality",
+    "PrivateDevices",
+    "ProtectKernelTunables",
+    "ProtectKernelModules",
+    "ProtectKernelLogs",
+    "ProtectClock",
+    "ProtectHostname",
+)
 
 # systemd.unit(5), DESCRIPTION: the valid characters, and at most 255 of them.
 _UNIT_NAME = re.compile(r"[A-Za-z0-9:_.\\-]+(?:@[A-Za-z0-9:_.\\@-]*)?\.service")

@@ -11,29 +11,11 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.capability 
 from ansible_collections.netbind.privport.plugins.module_utils._core.model import CAPABILITY, Program, Unit
 from ansible_collections.netbind.privport.plugins.module_utils._core.service import Port
 from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.base import Case, Reason
+from ansible_collections.netbind.privport.plugins.module_utils._core.unit import IMPLIES_NO_NEW_PRIVS
 
 Hazard = Callable[[Case], Optional[Reason]]
 
-# systemd.exec(5), NoNewPrivileges=: these imply it for a unit with a user and without ambient
-# capabilities, although the property goes on saying no. systemd 257 no longer does so; nothing
-# between 252 and 257 was measured, so those count as the older one.
-_IMPLIES_NO_NEW_PRIVS = (
-    "SystemCallFilter",
-    "SystemCallArchitectures",
-    "SystemCallLog",
-    "RestrictAddressFamilies",
-    "RestrictNamespaces",
-    "RestrictRealtime",
-    "RestrictSUIDSGID",
-    "MemoryDenyWriteExecute",
-    "LockPersonality",
-    "PrivateDevices",
-    "ProtectKernelTunables",
-    "ProtectKernelModules",
-    "ProtectKernelLogs",
-    "ProtectClock",
-    "ProtectHostname",
-)
+# Nothing between 252 and 257 was measured, so those count as the older one.
 _FIRST_WITHOUT_IMPLIED = 257
 _UNSET = ("", "no", "~")
 # [FAMILY:][PROTOCOL:]PORTS; systemctl show leaves the colon before PORTS out: ipv4:tcpany, udp80-90.
@@ -138,7 +120,7 @@ def _implied_no_new_privs(case: Case, *, unit: Unit, text: str) -> Reason | None
     # Ambient capabilities of the unit's own lift the implication; those of our drop-in go with it.
     if unit.says("AmbientCapabilities") and unit.dropin_strategy != "ambient":
         return None
-    implying = [name for name in _IMPLIES_NO_NEW_PRIVS if unit.says(name) not in _UNSET]
+    implying = [name for name in IMPLIES_NO_NEW_PRIVS if unit.says(name) not in _UNSET]
     if not implying:
         return None
     return Reason(
