@@ -79,6 +79,8 @@ case $command in
     pid=$(pid_of_fleet) || exit 0
     inside "$ROOT/tests/fleet/hosts.sh" down
     kill -KILL "$pid"
+    # enter.sh cleans up behind it.
+    while [[ -d $FLEET_STATE ]]; do sleep 0.1; done
     ;;
   *)
     usage >&2
