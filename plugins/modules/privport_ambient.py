@@ -14,6 +14,8 @@ description:
   - Writes C(/etc/systemd/system/UNIT.d/50-privport.conf), has systemd read it, and reads back from systemd that the
     capabilities are in force. No other file is ever written.
   - Does not restart the unit. RV(restart_required) tells whether its running process lacks what was granted.
+extends_documentation_fragment:
+  - netbind.privport.attributes
 options:
   unit:
     description: The service unit, such as V(caddy.service). C(.service) may be left out.
@@ -44,17 +46,6 @@ options:
     type: str
     choices: [present, absent]
     default: present
-attributes:
-  check_mode:
-    description: Can run in check mode and return changed status prediction without modifying target.
-    support: full
-  diff_mode:
-    description: Will return details on what has changed (or possibly needs changing in check mode), when in diff mode.
-    support: full
-  platform:
-    description: Target OS/families that can be operated against.
-    support: full
-    platforms: linux
 notes:
   - Needs root and a host that systemd runs, version 229 or later.
   - Children of the service inherit ambient capabilities.

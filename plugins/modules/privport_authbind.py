@@ -17,6 +17,8 @@ description:
   - With O(unit) it also has that unit start its program through authbind, by a drop-in.
   - Does not install authbind and does not start anything. A program without a unit must be started as
     C(authbind PROGRAM).
+extends_documentation_fragment:
+  - netbind.privport.attributes
 options:
   ports:
     description:
@@ -80,17 +82,6 @@ options:
     type: str
     choices: [present, absent]
     default: present
-attributes:
-  check_mode:
-    description: Can run in check mode and return changed status prediction without modifying target.
-    support: full
-  diff_mode:
-    description: Will return details on what has changed (or possibly needs changing in check mode), when in diff mode.
-    support: full
-  platform:
-    description: Target OS/families that can be operated against.
-    support: full
-    platforms: linux
 notes:
   - Needs root, and authbind on the host for O(state=present) (C(apt-get install authbind)).
   - A rule file that belongs to somebody else is never changed. When it admits the user, nothing needs to be done, and a

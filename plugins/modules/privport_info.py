@@ -15,6 +15,7 @@ description:
     which strategy each service gets.
   - One run observes all services. Nothing is ever changed.
 extends_documentation_fragment:
+  - netbind.privport.attributes.observes
   - netbind.privport.services
 options:
   scan:
@@ -22,18 +23,6 @@ options:
       - Also list every grant on the host, whoever made it. This looks at every file of the local file systems.
     type: bool
     default: false
-attributes:
-  check_mode:
-    description: Can run in check mode and return the same, since it changes nothing.
-    support: full
-  diff_mode:
-    description: Will return details on what has changed (or possibly needs changing in check mode), when in diff mode.
-    support: full
-    details: There is never a difference.
-  platform:
-    description: Target OS/families that can be operated against.
-    support: full
-    platforms: linux
 notes:
   - Run it as root (C(become=true)). What other users cannot see, such as who holds a port, is returned as unknown.
 seealso:

@@ -20,6 +20,8 @@ author:
   - The netbind.privport authors (@netbind)
 requirements:
   - Python 3.8 or later on the host.
+extends_documentation_fragment:
+  - netbind.privport.attributes
 options:
   path:
     description:
@@ -58,19 +60,6 @@ options:
       - A private copy that only the service's group can execute (mode 0750) needs no such consent.
     type: bool
     default: false
-attributes:
-  check_mode:
-    description: Can run in check mode and return changed status prediction without modifying the target.
-    support: full
-    details:
-      - Foresees also what would fail, such as an immutable file, a read-only file system or a missing privilege.
-  diff_mode:
-    description: Returns details on what has changed (or possibly needs changing in check mode).
-    support: full
-  platform:
-    description: Target operating systems the module can be operated against.
-    support: full
-    platforms: linux
 notes:
   - The kernel or the tool clears a file's capabilities when the file is written or truncated, on every C(chown) and
     C(chgrp) (even to the same owner), and when it is replaced, as by C(cp), C(install), C(sed -i), C(strip),

@@ -18,24 +18,13 @@ description:
   - A service that nothing on the host starts and that does not listen has the verdict V(unknown), with the reason
     V(granted, not listening).
 extends_documentation_fragment:
+  - netbind.privport.attributes.observes
   - netbind.privport.services
 options:
   timeout:
     description: How many seconds to wait for slow starters before a check counts as failed.
     type: int
     default: 30
-attributes:
-  check_mode:
-    description: Can run in check mode and return the same, since it changes nothing.
-    support: full
-  diff_mode:
-    description: Will return details on what has changed (or possibly needs changing in check mode), when in diff mode.
-    support: full
-    details: There is never a difference.
-  platform:
-    description: Target OS/families that can be operated against.
-    support: full
-    platforms: linux
 notes:
   - Run it as root (C(become=true)). Other users do not see who holds a port.
   - Each port gets one connection that is closed at once, and one attempt to bind it as an unknown user, which the
