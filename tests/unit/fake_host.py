@@ -1,0 +1,161 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A machine in memory: files, links, and a systemctl and ss that answer what the real ones answered."""
+
+from __future__ import annotations
+
+import pwd
+import stat
+from pathlib import Path
+from typing import Iterator, Mapping, Sequence
+
+from ansible_collections.netbind.privport.plugins.module_utils._core.errors import HostError
+from ansible_collections.netbind.privport.plugins.module_utils._core.unit import parse_own_dropin, parse_show
+from ansible_collections.netbind.privport.plugins.module_utils._host import Completed, FileStatus, Host, OpenFile
+
+FIXTURES = Path(__file__).parent / "fixtures"
+PID = "105"
+DROPIN = "/etc/systemd/system/plain.service.d/50-privport.conf"
+
+
+def fixture(name: str) -> str:
+    return (FIXTURES / name).read_text(encoding="utf-8")
+
+
+def captured_unit(name: str, *, systemd: int = 252) -> dict[str, str]:
+    shown = parse_show(fixture(f"systemctl-show-systemd{systemd}.txt"))
+    return next(properties for properties in shown if properties["Id"] == name)
+
+
+def process_files(*, pid: str = PID, uid: int = 990, unit: str = "plain.service", caps: str = "400") -> dict[str, str]:
+    """What /proc shows of a process with the comm of a liar."""
+    status = fixture("proc-status-linux6.18.txt")
+    status = status.replace("\t990\t990\t990\t990", f"\t{uid}" * 4)
+    for name in ("CapPrm", "CapEff", "CapAmb"):
+        status = status.replace(f"{name}:\t0000000000000400", f"{name}:\t{caps.zfill(16)}")
+    return {
+        f"/proc/{pid}/status": status,
+        f"/proc/{pid}/cgroup": f"0::/system.slice/{unit}\n",
+        f"/proc/{pid}/maps": "7f0000000000-7f0000001000 r-xp 00000000 00:00 0 /usr/bin/python3.11\n",
+    }
+
+
+def socket_links(inodes: Sequence[int], *, pid: str = PID) -> dict[str, str]:
+    held = {f"/proc/{pid}/fd/{number}": f"socket:[{inode}]" for number, inode in enumerate(inodes, start=3)}
+    return {f"/proc/{pid}/exe": "/usr/bin/python3.11", **held}
+
+
+class FakeHost(Host):
+    """Everything is there that the tests name, and nothing else."""
+
+    def __init__(
+        self,
+        *,
+        files: Mapping[str, str] | None = None,
+        links: Mapping[str, str] | None = None,
+        programs: Sequence[str] = ("systemctl", "ss"),
+        units: Sequence[Mapping[str, str]] = (),
+        sockets: str = "",
+        uid: int = 0,
+        overridden: bool = False,
+    ) -> None:
+        self.files = {
+            "/run/systemd/system/": "",
+            "/proc/sys/net/ipv4/ip_unprivileged_port_start": "1024\n",
+            **(files or {}),
+        }
+        self.links = dict(links or {})
+        self.programs = programs
+        self.units = {properties["Id"]: dict(properties) for properties in units}
+        self.sockets = sockets
+        self.uid = uid
+        # Whether another drop-in resets what ours sets.
+        self.overridden = overridden
+        self.ran: list[tuple[str, ...]] = []
+        self.wrote: list[str] = []
+
+    def run(self, argv: Sequence[str], *, seconds: float = 0) -> Completed:
+        self.ran.append(tuple(argv))
+        if argv[0] == "ss":
+            return self._said(argv, self.sockets)
+        answers = {"--version": lambda: fixture("systemctl-version-systemd252.txt"), "daemon-reload": self._reload}
+        answer = answers.get(argv[1], lambda: self._show(argv[argv.index("--") + 1 :]))
+        return self._said(argv, answer())
+
+    def _said(self, argv: Sequence[str], stdout: str) -> Completed:
+        return Completed(argv=tuple(argv), rc=0, stdout=stdout, stderr="")
+
+    def _show(self, names: Sequence[str]) -> str:
+        missing = captured_unit("missing.service")
+        shown = [self.units.get(name, {**missing, "Id": name}) for name in names]
+        return "\n".join("".join(f"{key}={value}\n" for key, value in properties.items()) for properties in shown)
+
+    def _reload(self) -> str:
+        for name, properties in self.units.items():
+            path = f"/etc/systemd/system/{name}.d/50-privport.conf"
+            own = parse_own_dropin(self.files.get(path))
+            properties["DropInPaths"] = path if path in self.files else ""
+            in_force = own is not None and not self.overridden
+            properties["AmbientCapabilities"] = own.first("AmbientCapabilities").lower() if in_force and own else ""
+        return ""
+
+    def which(self, program: str) -> str | None:
+        return f"/usr/bin/{program}" if program in self.programs else None
+
+    def effective_uid(self) -> int:
+        return self.uid
+
+    def kernel_release(self) -> str:
+        return "6.1.0-18-amd64"
+
+    def account(self, user: str) -> pwd.struct_passwd | None:
+        if user not in ("web", "990"):
+            return None
+        return pwd.struct_passwd(("web", "x", 990, 990, "", "/", "/usr/sbin/nologin"))
+
+    def groups_of(self, account: pwd.struct_passwd) -> tuple[int, ...]:
+        return (account.pw_gid,)
+
+    def resolve(self, path: str) -> str:
+        return self.links.get(path, path)
+
+    def read(self, path: str) -> str | None:
+        return self.files.get(path)
+
+    def status(self, path: str) -> FileStatus | None:
+        folder = any(name.startswith(path.rstrip("/") + "/") for name in (*self.files, *self.links))
+        if path not in self.files and not folder:
+            return None
+        mode = stat.S_IFDIR if folder else stat.S_IFREG
+        return FileStatus(mode=mode | 0o755, uid=0, gid=0, size=len(self.files.get(path, "")))
+
+    def nosuid(self, path: str) -> bool | None:
+        return False
+
+    def noexec(self, path: str) -> bool | None:
+        return False
+
+    def names_in(self, folder: str) -> tuple[str, ...]:
+        prefix = folder.rstrip("/") + "/"
+        inside = (path[len(prefix) :] for path in (*self.files, *self.links) if path.startswith(prefix))
+        return tuple(sorted({name.partition("/")[0] for name in inside} - {""}))
+
+    def link_target(self, path: str) -> str | None:
+        return self.links.get(path)
+
+    def open_regular(self, path: str) -> Iterator[OpenFile]:  # type: ignore[override]
+        raise HostError(f"{path} cannot be opened: this machine has no programs")
+
+    def write(self, path: str, *, content: str, uid: int = 0, gid: int = 0, mode: int = 0o644) -> None:
+        self.wrote.append(path)
+        self.files[path] = content
+
+    def make_folder(self, path: str) -> None:
+        self.files[path + "/"] = ""
+
+    def remove(self, path: str) -> None:
+        self.files.pop(path, None)
+
+    def remove_folder_if_empty(self, path: str) -> None:
+        if self.names_in(path) == ():
+            self.files.pop(path + "/", None)

@@ -1,0 +1,353 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is asked of a machine, how often, and what its answers are taken for."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+from pathlib import Path
+from typing import Any, Iterator
+
+import pytest
+from ansible_collections.netbind.privport.plugins.module_utils import _observe as observing
+from ansible_collections.netbind.privport.plugins.module_utils import _probe as probing
+from ansible_collections.netbind.privport.plugins.module_utils import _processes as processes
+from ansible_collections.netbind.privport.plugins.module_utils import _units as units
+from ansible_collections.netbind.privport.plugins.module_utils._core.errors import (
+    HostError,
+    InvalidInput,
+    Refused,
+    UnknownFormat,
+)
+from ansible_collections.netbind.privport.plugins.module_utils._core.model import Listener, Observation, ServiceFacts
+from ansible_collections.netbind.privport.plugins.module_utils._core.service import Port, parse_services
+from ansible_collections.netbind.privport.plugins.module_utils._core.sockets import parse_ss
+from ansible_collections.netbind.privport.plugins.module_utils._core.unit import Command, render_ambient
+from ansible_collections.netbind.privport.plugins.module_utils._host import Completed, Host
+from ansible_collections.netbind.privport.tests.unit.fake_host import (
+    DROPIN,
+    PID,
+    FakeHost,
+    captured_unit,
+    fixture,
+    process_files,
+    socket_links,
+)
+
+SS = fixture("ss-iproute2-6.1.txt")
+INODES = [found.inode for found in parse_ss(SS) if found.port == 80]
+TABLES = {f"/proc/net/{name}": fixture(f"proc-net-{name}-linux6.18.txt") for name in ("tcp", "tcp6", "udp", "udp6")}
+PLAIN = {**captured_unit("plain.service"), "MainPID": PID}
+UNIT_FILE = {"/etc/systemd/system/plain.service": "[Service]\nUser=web\nExecStart=-/usr/bin/python3 /srv/a.py\n"}
+OURS = render_ambient(capabilities=["cap_net_bind_service"])
+
+
+def machine(**fields: Any) -> FakeHost:
+    """A machine on which plain.service holds its sockets."""
+    files = {**UNIT_FILE, **process_files(), **fields.pop("files", {})}
+    links = {**socket_links(INODES), **fields.pop("links", {})}
+    return FakeHost(**{"units": [PLAIN], "sockets": SS, **fields, "files": files, "links": links})
+
+
+def observe(host: Host, **description: Any) -> Observation:
+    service = {"name": "web", "ports": [80], "unit": "plain.service", **description}
+    return observing.observe(host, parse_services([service]))
+
+
+def only(host: Host, **description: Any) -> ServiceFacts:
+    return observe(host, **description).services[0]
+
+
+@pytest.mark.parametrize("count", [1, 2, 20])
+def test_systemctl_show_runs_once_for_all_services(count: int) -> None:
+    host = machine()
+    services = [{"name": f"web{n}", "ports": [2000 + n], "unit": f"web@{n}"} for n in range(count)]
+    found = observing.observe(host, parse_services(services))
+    shows = [argv for argv in host.ran if argv[:2] == ("systemctl", "show")]
+    assert len(shows) == 1
+    assert shows[0][shows[0].index("--") + 1 :] == tuple(sorted(f"web@{n}.service" for n in range(count)))
+    assert [facts.unit.name for facts in found.services if facts.unit] == [f"web@{n}.service" for n in range(count)]
+
+
+def test_two_services_of_one_unit_ask_for_it_once() -> None:
+    host = machine()
+    services = [{"name": name, "ports": [port], "unit": "plain"} for name, port in (("a", 80), ("b", 443))]
+    assert [facts.unit.name for facts in observing.observe(host, parse_services(services)).services if facts.unit] == [
+        "plain.service",
+        "plain.service",
+    ]
+
+
+def test_without_units_systemctl_shows_nothing() -> None:
+    host = machine()
+    observe(host, unit=None)
+    assert [argv for argv in host.ran if argv[:2] == ("systemctl", "show")] == []
+
+
+def test_a_unit_and_its_process() -> None:
+    unit = only(machine()).unit
+    assert unit is not None
+    assert unit.commands == (Command("-", "/usr/bin/python3 /srv/a.py"),)
+    assert (unit.user, unit.runs, unit.dropin_strategy, unit.dropin_text) == ("web", True, "", "")
+    assert unit.process is not None
+    assert (unit.process.pid, unit.process.unit, unit.process.executable) == (
+        105,
+        "plain.service",
+        "/usr/bin/python3.11",
+    )
+    assert unit.process.status.ambient == ("cap_net_bind_service",)
+
+
+@pytest.mark.parametrize("name", ["missing.service", "masked.service", "broken.service"])
+def test_units_that_cannot_run_are_observed(name: str) -> None:
+    unit = only(machine(units=[captured_unit(name)]), unit=name).unit
+    assert unit is not None
+    assert (unit.name, unit.process, unit.commands, unit.runs) == (name, None, (), False)
+
+
+def test_our_dropin_is_read_and_its_command_left_out() -> None:
+    text = "# Managed by netbind.privport (authbind)\n[Service]\nExecStart=\nExecStart=/x\n"
+    unit = only(machine(units=[{**PLAIN, "DropInPaths": DROPIN}], files={DROPIN: text})).unit
+    assert unit is not None
+    assert (unit.dropin_strategy, unit.dropin_text) == ("authbind", text)
+    assert unit.commands == (Command("-", "/usr/bin/python3 /srv/a.py"),)
+
+
+@pytest.mark.parametrize(
+    ("programs", "files", "systemd"),
+    [
+        (("systemctl", "ss"), {}, 252),
+        (("ss",), {}, None),
+    ],
+)
+def test_systemd(programs: Any, files: Any, systemd: Any) -> None:
+    assert observe(machine(programs=programs, files=files)).systemd == systemd
+
+
+def test_a_machine_that_systemd_does_not_run() -> None:
+    host = machine()
+    del host.files["/run/systemd/system/"]
+    found = observe(host)
+    assert (found.systemd, found.services[0].unit, host.ran) == (None, None, [host.ran[0]])
+    assert host.ran[0][0] == "ss"
+
+
+def test_an_answer_for_too_few_units() -> None:
+    class Short(FakeHost):
+        def run(self, argv: Any, *, seconds: float = 0) -> Completed:
+            return Completed(argv=tuple(argv), rc=0, stdout="Id=a.service\n", stderr="")
+
+    with pytest.raises(HostError, match=r"answered for 1 of the units a\.service, b\.service"):
+        units.show(Short(), ["a.service", "b.service"])
+
+
+@pytest.mark.parametrize(
+    ("text", "start"), [("1024\n", 1024), ("0\n", 0), (None, None)], ids=["default", "open", "an old kernel"]
+)
+def test_the_first_port_for_everybody(text: Any, start: Any) -> None:
+    host = machine()
+    path = "/proc/sys/net/ipv4/ip_unprivileged_port_start"
+    host.files.pop(path)
+    host.files.update({path: text} if text else {})
+    assert observe(host).unprivileged_port_start == start
+
+
+def test_the_first_port_is_a_number() -> None:
+    with pytest.raises(UnknownFormat, match="'many'"):
+        observe(machine(files={"/proc/sys/net/ipv4/ip_unprivileged_port_start": "many"}))
+
+
+def test_owners_are_found_by_inode_whatever_the_name_says() -> None:
+    # The comm of the process imitates pid 1, which exists and holds nothing.
+    host = machine(files=process_files(pid="1", uid=0, unit="init.scope"))
+    found = only(host).listeners
+    assert [(it.protocol, it.address, it.port, it.v6only) for it in found] == [
+        ("tcp", "127.0.0.1", 80, False),
+        ("tcp", "::1", 80, True),
+    ]
+    assert [[owner.pid for owner in it.owners] for it in found] == [[105], [105]]
+    assert found[0].owners[0].status.name == 'x",pid=1,fd=3))'
+    assert all(it.owners_known for it in found)
+
+
+def test_a_socket_with_two_owners() -> None:
+    host = machine(files=process_files(pid="7", unit="other.service"), links=socket_links(INODES[:1], pid="7"))
+    assert [[owner.unit for owner in it.owners] for it in only(host).listeners] == [
+        ["plain.service", "other.service"],
+        ["plain.service"],
+    ]
+
+
+def test_a_process_that_is_gone_again() -> None:
+    host = machine(links=socket_links(INODES, pid="7"))
+    assert [[owner.pid for owner in it.owners] for it in only(host).listeners] == [[105], [105]]
+
+
+@pytest.mark.parametrize(
+    ("uid", "links", "known"),
+    [
+        pytest.param(0, {}, True, id="root sees that nobody holds it"),
+        pytest.param(1000, {}, False, id="a user cannot tell"),
+        pytest.param(1000, socket_links(INODES), True, id="a user sees his own"),
+    ],
+)
+def test_whether_owners_are_known(uid: int, links: Any, known: bool) -> None:
+    host = FakeHost(files={**UNIT_FILE, **process_files()}, links=links, units=[PLAIN], sockets=SS, uid=uid)
+    assert {it.owners_known for it in only(host).listeners} == {known}
+
+
+def test_ss_is_asked_for_the_ports_alone_and_never_for_names() -> None:
+    host = machine()
+    observe(host, ports=[443, 80, "443/udp"])
+    (asked,) = [argv for argv in host.ran if argv[0] == "ss"]
+    assert asked[-1] == "sport = :80 or sport = :443"
+    assert not [word for word in asked[1:-1] if "p" in word]
+
+
+def test_other_ports_and_protocols_do_not_count() -> None:
+    assert {(it.protocol, it.port) for it in only(machine(), ports=["443/udp"]).listeners} == {("udp", 443)}
+    assert only(machine(), ports=[4430]).listeners == ()
+
+
+def test_without_ss_the_kernels_tables_are_read_and_that_is_said() -> None:
+    host = machine(programs=("systemctl",), files=TABLES)
+    found = observe(host)
+    assert found.socket_source == "/proc/net"
+    assert observe(machine()).socket_source == "ss"
+    assert [argv for argv in host.ran if argv[0] == "ss"] == []
+    assert [(it.address, [owner.pid for owner in it.owners]) for it in found.services[0].listeners] == [
+        ("127.0.0.1", [105]),
+        ("::1", [105]),
+    ]
+
+
+def test_without_proc_net_nothing_listens() -> None:
+    assert only(machine(programs=("systemctl",))).listeners == ()
+
+
+@pytest.mark.parametrize(
+    ("maps", "expected"),
+    [("7f00 r-xp 0 0 0 /usr/lib/authbind/libauthbind.so.1\n", True), ("7f00 r-xp 0 0 0 /bin/a\n", False), (None, None)],
+)
+def test_whether_authbind_is_mapped(maps: Any, expected: Any) -> None:
+    host = machine()
+    host.files.pop(f"/proc/{PID}/maps")
+    host.files.update({f"/proc/{PID}/maps": maps} if maps else {})
+    found = processes.read_process(host, 105)
+    assert found is not None
+    assert found.authbind is expected
+
+
+@pytest.mark.parametrize(
+    ("description", "name"), [({}, "web"), ({"user": "990"}, "web"), ({"user": "ghost"}, None), ({"unit": None}, None)]
+)
+def test_the_account(description: Any, name: Any) -> None:
+    account = only(machine(), **description).account
+    assert (account.name if account else None) == name
+
+
+def test_a_program_that_is_not_there() -> None:
+    assert only(machine(), executable="/srv/missing").program is None
+    assert only(machine(files={"/srv/x": ""}), executable="/srv/x").program is None
+
+
+def test_a_real_program(tmp_path: Path) -> None:
+    file = tmp_path / "my server"
+    shutil.copy("/bin/true", file)
+    link = tmp_path / "link"
+    link.symlink_to(file)
+    found = only(Host(), unit=None, executable=str(link)).program
+    assert found is not None
+    assert (found.path, found.real_path, found.form) == (str(link), str(file), "elf-dynamic")
+    assert (found.capability, found.binds, found.uid) == (None, False, os.geteuid())
+
+
+def plan(host: FakeHost, wanted: str = OURS, strategy: str = "ambient") -> units.Dropin:
+    return units.plan_dropin(host, unit="plain.service", dropin="50-privport", strategy=strategy, wanted=wanted)
+
+
+@pytest.mark.parametrize(
+    ("before", "wanted", "strategy", "after"),
+    [
+        pytest.param("", OURS, "ambient", OURS, id="new"),
+        pytest.param(OURS, OURS, "ambient", OURS, id="as it is to be"),
+        pytest.param(OURS, "", "ambient", "", id="removed"),
+        pytest.param(OURS, "", "authbind", OURS, id="another strategy's is not removed"),
+        pytest.param("[Service]\n", "", "ambient", "[Service]\n", id="somebody else's is not removed"),
+        pytest.param("", "", "ambient", "", id="nothing to remove"),
+    ],
+)
+def test_plan_of_the_dropin(before: str, wanted: str, strategy: str, after: str) -> None:
+    found = plan(machine(files={DROPIN: before} if before else {}), wanted, strategy)
+    assert (found.path, found.before, found.after, found.changed) == (DROPIN, before, after, before != after)
+
+
+@pytest.mark.parametrize(
+    ("files", "links"),
+    [({DROPIN: "[Service]\nNice=1\n"}, {}), ({DROPIN: ""}, {}), ({}, {DROPIN: "/dev/null"})],
+    ids=["a drop-in", "an empty file", "a link to nowhere"],
+)
+def test_somebody_elses_file_is_refused(files: Any, links: Any) -> None:
+    host = machine(files=files, links=links)
+    with pytest.raises(Refused, match="was not written by this collection"):
+        plan(host)
+    assert host.wrote == []
+
+
+def test_a_dropin_that_does_not_come_into_force_is_taken_back() -> None:
+    host = machine(overridden=True)
+    with pytest.raises(HostError, match="was taken back"):
+        units.install_dropin(
+            host, plan(host), unit="plain.service", in_force=lambda it: bool(it["AmbientCapabilities"])
+        )
+    assert DROPIN not in host.files
+    assert host.ran[-1] == ("systemctl", "daemon-reload")
+
+
+@pytest.mark.parametrize(
+    ("name", "state", "sentence"),
+    [
+        ("missing.service", "present", "does not exist on this host"),
+        ("masked.service", "present", "which is masked"),
+        ("broken.service", "present", "which is bad-setting"),
+    ],
+)
+def test_units_that_cannot_be_changed(name: str, state: str, sentence: str) -> None:
+    host = machine(units=[captured_unit(name)])
+    with pytest.raises(InvalidInput, match=sentence):
+        units.show_unit(host, name, state=state)
+    assert units.show_unit(host, name, state="absent")["Id"] == name
+
+
+@pytest.fixture
+def listening() -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+def on(port: int, *, address: str = "127.0.0.1", protocol: str = "tcp") -> Listener:
+    return Listener(protocol=protocol, address=address, port=port, v6only=False, owners=(), owners_known=True)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "0.0.0.0", "0.0.0.0%lo"])
+def test_a_connection(listening: int, address: str) -> None:
+    assert probing.connect(on(listening, address=address)) == ""
+
+
+def test_a_refused_connection(listening: int) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        closed = server.getsockname()[1]
+    assert probing.connect(on(closed)) == "ECONNREFUSED"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become a stranger")
+def test_a_stranger_meets_a_busy_port(listening: int) -> None:
+    assert probing.bind_as_stranger(on(listening), own_uid=0) == "EADDRINUSE"
+    assert probing.bind_as_stranger(on(0), own_uid=0) == ""
+
+
+def test_where_nobody_listens_nothing_is_tried() -> None:
+    facts = ServiceFacts(name="web", unit=None, program=None, account=None, authbind_ports=(), listeners=())
+    assert probing.probe(facts, port=Port(80)) == probing.Probe()

@@ -1,0 +1,202 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What privport_info, privport_ambient, privport_verify and the filters return, on a machine in memory."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from ansible.errors import AnsibleFilterError
+from ansible_collections.netbind.privport.plugins.filter.privport_plan import privport_plan
+from ansible_collections.netbind.privport.plugins.filter.privport_tables import (
+    privport_plan_table,
+    privport_proof_table,
+)
+from ansible_collections.netbind.privport.plugins.module_utils._core.errors import HostError, InvalidInput, Refused
+from ansible_collections.netbind.privport.plugins.module_utils._core.sockets import parse_ss
+from ansible_collections.netbind.privport.plugins.module_utils._core.unit import render_ambient
+from ansible_collections.netbind.privport.plugins.module_utils._core.verdict import Probe
+from ansible_collections.netbind.privport.plugins.modules import privport_ambient, privport_info, privport_verify
+from ansible_collections.netbind.privport.tests.unit.fake_host import (
+    DROPIN,
+    PID,
+    FakeHost,
+    captured_unit,
+    fixture,
+    process_files,
+    socket_links,
+)
+
+SS = fixture("ss-iproute2-6.1.txt")
+INODES = [found.inode for found in parse_ss(SS) if found.port == 80]
+SERVICES = [{"name": "web", "ports": [80], "unit": "plain.service"}]
+UNIT_FILE = {"/etc/systemd/system/plain.service": "[Service]\nUser=web\nExecStart=/usr/bin/python3 /srv/a.py\n"}
+OURS = render_ambient(capabilities=["cap_net_bind_service"])
+PLAIN = {**captured_unit("plain.service"), "AmbientCapabilities": "", "MainPID": PID}
+GRANTED = {**PLAIN, "AmbientCapabilities": "cap_net_bind_service", "DropInPaths": DROPIN}
+
+
+def machine(*, caps: str = "400", dropin: str = "", **fields: Any) -> FakeHost:
+    files = {**UNIT_FILE, **process_files(caps=caps), **({DROPIN: dropin} if dropin else {})}
+    plain = {"units": [GRANTED if dropin else PLAIN], "sockets": SS, "links": socket_links(INODES)}
+    return FakeHost(**{**plain, **fields, "files": {**files, **fields.get("files", {})}})
+
+
+def ambient(host: FakeHost, *, check_mode: bool = False, **options: Any) -> dict[str, Any]:
+    plain = {"capabilities": ["cap_net_bind_service"], "bounding_set": [], "user": "", "dropin": "50-privport"}
+    params = {"unit": "plain.service", "state": "present", **plain, **options}
+    return privport_ambient.run(params, host=host, check_mode=check_mode)
+
+
+def test_ambient_grants_once() -> None:
+    host = machine(caps="0")
+    first = ambient(host)
+    assert (first["changed"], first["restart_required"], first["unit"]) == (True, True, "plain.service")
+    assert (first["dropin_path"], first["diff"]["before"], first["diff"]["after"]) == (DROPIN, "", OURS)
+    assert host.files[DROPIN] == OURS
+    second = ambient(host)
+    # The process still has what it was started with.
+    assert (second["changed"], second["restart_required"]) == (False, True)
+
+
+def test_ambient_predicts_in_check_mode_just_what_it_does() -> None:
+    for caps, dropin, state in (("0", "", "present"), ("400", OURS, "absent"), ("400", OURS, "present")):
+        host = machine(caps=caps, dropin=dropin)
+        files = dict(host.files)
+        foreseen = ambient(host, check_mode=True, state=state)
+        assert host.files == files
+        assert ("systemctl", "daemon-reload") not in host.ran
+        assert ambient(host, state=state) == foreseen
+
+
+def test_ambient_takes_away_and_tells_that_the_process_still_has_it() -> None:
+    host = machine(dropin=OURS)
+    done = ambient(host, state="absent")
+    assert (done["changed"], done["restart_required"], DROPIN in host.files) == (True, True, False)
+    assert ambient(host, state="absent")["changed"] is False
+
+
+def test_ambient_needs_no_restart_of_a_process_that_has_it() -> None:
+    assert ambient(machine(dropin=OURS))["restart_required"] is False
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "text"),
+    [
+        (["CAP_NET_BIND_SERVICE"], "AmbientCapabilities=CAP_NET_BIND_SERVICE\n"),
+        (["cap_net_raw", "cap_chown", "cap_net_raw"], "AmbientCapabilities=CAP_CHOWN CAP_NET_RAW\n"),
+    ],
+)
+def test_ambient_writes_each_name_once(capabilities: list[str], text: str) -> None:
+    assert text in ambient(machine(), check_mode=True, capabilities=capabilities)["diff"]["after"]
+
+
+@pytest.mark.parametrize(
+    ("options", "fields", "error"),
+    [
+        pytest.param({"unit": "../x"}, {}, InvalidInput, id="a path"),
+        pytest.param({"unit": "web.socket"}, {}, InvalidInput, id="no service"),
+        pytest.param({"unit": "missing"}, {}, InvalidInput, id="no such unit"),
+        pytest.param({"dropin": "../x"}, {}, InvalidInput, id="a drop-in that is a path"),
+        pytest.param({"capabilities": []}, {}, InvalidInput, id="no capability"),
+        pytest.param({"capabilities": ["cap_bogus"]}, {}, InvalidInput, id="an unknown capability"),
+        pytest.param({"bounding_set": ["cap_chown"]}, {}, InvalidInput, id="a bounding set without it"),
+        pytest.param({"user": "ghost"}, {}, InvalidInput, id="no such user"),
+        pytest.param({}, {"programs": ()}, HostError, id="no systemd"),
+        pytest.param({}, {"files": {DROPIN: "[Service]\n"}}, Refused, id="somebody else's drop-in"),
+    ],
+)
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_ambient_refuses_with_one_line(options: Any, fields: Any, error: Any, check_mode: bool) -> None:
+    host = machine(**fields)
+    with pytest.raises(error) as told:
+        ambient(host, check_mode=check_mode, **options)
+    assert "\n" not in str(told.value)
+    assert host.wrote == []
+
+
+def test_ambient_takes_back_what_another_dropin_resets() -> None:
+    host = machine(overridden=True)
+    with pytest.raises(HostError, match="was taken back"):
+        ambient(host)
+    assert DROPIN not in host.files
+
+
+def test_info_is_json_and_plans() -> None:
+    observed = privport_info.run({"services": SERVICES, "scan": False}, host=machine(caps="0"))
+    assert observed["grants"] is None
+    (decision,) = privport_plan(json.loads(json.dumps(observed)), SERVICES)
+    assert (decision["strategy"], decision["pending"], decision["error"]) == ("ambient", ["dropin", "restart"], "")
+    codes = {name: reasons[0]["code"] for name, reasons in decision["rejected"].items()}
+    assert (codes["unneeded"], codes["authbind"]) == ("privileged", "no_authbind")
+    assert decision["service"]["strategy"] == "ambient"
+
+
+def test_a_converged_host_has_nothing_pending() -> None:
+    observed = privport_info.run({"services": SERVICES, "scan": False}, host=machine(dropin=OURS))
+    (decision,) = privport_plan(observed, SERVICES)
+    assert (decision["pending"], decision["surplus"]) == ([], [])
+
+
+@pytest.mark.parametrize("observation", [None, {}, [], "x", {"format": 1}, 5], ids=repr)
+def test_the_plan_wants_an_observation(observation: Any) -> None:
+    with pytest.raises(AnsibleFilterError, match=r"^privport_plan: "):
+        privport_plan(observation, SERVICES)
+
+
+@pytest.fixture
+def answers(monkeypatch: pytest.MonkeyPatch) -> list[Probe]:
+    """What the probes of the coming looks find; the last one stays."""
+    coming = [Probe(connect="", stranger="EACCES")]
+    monkeypatch.setattr(privport_verify, "probe", lambda *_, **__: coming.pop(0) if len(coming) > 1 else coming[0])
+    monkeypatch.setattr(privport_verify.time, "sleep", lambda seconds: None)
+    return coming
+
+
+def test_verify_passes(answers: list[Probe]) -> None:
+    done = privport_verify.run({"services": SERVICES, "timeout": 0}, host=machine(dropin=OURS))
+    assert (done["verdict"], done["reasons"], done["changed"]) == ("pass", [], False)
+    assert [(it["service"], it["port"], it["strategy"]) for it in done["evidence"]] == [("web", "80", "ambient")]
+
+
+def test_verify_waits_for_a_slow_starter(answers: list[Probe]) -> None:
+    answers.insert(0, Probe(connect="ECONNREFUSED", stranger="EACCES"))
+    assert privport_verify.run({"services": SERVICES, "timeout": 60}, host=machine(dropin=OURS))["verdict"] == "pass"
+
+
+def test_verify_does_not_wait_for_what_no_time_mends(answers: list[Probe]) -> None:
+    host = machine(caps="0")
+    done = privport_verify.run({"services": SERVICES, "timeout": 3600}, host=host)
+    assert done["verdict"] == "fail"
+    assert done["reasons"][0].startswith("web: the grant of strategy ambient is not in place")
+    assert len([argv for argv in host.ran if argv[0] == "ss"]) == 1
+
+
+def test_verify_says_that_owners_are_hidden(answers: list[Probe]) -> None:
+    host = machine(dropin=OURS, uid=1000, links={})
+    done = privport_verify.run({"services": SERVICES, "timeout": 0}, host=host)
+    assert done["verdict"] == "unknown"
+    assert "look as root" in done["reasons"][0]
+
+
+def test_verify_leaves_out_what_is_to_be_absent() -> None:
+    done = privport_verify.run({"services": [{**SERVICES[0], "state": "absent"}], "timeout": 0}, host=machine())
+    assert done["evidence"] == []
+
+
+def test_tables(answers: list[Probe]) -> None:
+    host = machine(dropin=OURS)
+    plan = privport_plan(privport_info.run({"services": SERVICES, "scan": False}, host=host), SERVICES)
+    assert "nothing" in privport_plan_table({"host1": plan})[2]
+    proof = privport_verify.run({"services": SERVICES, "timeout": 0}, host=host)
+    assert "pass" in privport_proof_table({"host1": proof["evidence"]})[2]
+
+
+@pytest.mark.parametrize("table", [privport_plan_table, privport_proof_table])
+def test_tables_of_nothing_and_of_nonsense(table: Any) -> None:
+    assert table({"host1": []}) == ["No services are declared for these hosts."]
+    for nonsense in ([], {"host1": 5}, {"host1": [{}]}):
+        with pytest.raises(AnsibleFilterError, match="by host"):
+            table(nonsense)
