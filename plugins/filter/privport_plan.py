@@ -64,7 +64,7 @@ _value:
       description: The service's name.
       type: str
     strategy:
-      description: The chosen strategy. Empty where none is left, and where O(services[].state=absent).
+      description: The chosen strategy. Empty where none is left, and for a service whose state is V(absent).
       type: str
     why:
       description: Why this strategy, in a sentence.
@@ -95,7 +95,6 @@ _value:
 import json
 from typing import Any, Callable, Mapping
 
-import jmespath
 from ansible.errors import AnsibleFilterError
 from ansible_collections.netbind.privport.plugins.module_utils._core.decide import Decision, decide
 from ansible_collections.netbind.privport.plugins.module_utils._core.document import dump, load
@@ -103,7 +102,12 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.errors impo
 from ansible_collections.netbind.privport.plugins.module_utils._core.model import Observation
 from ansible_collections.netbind.privport.plugins.module_utils._core.policy import Rule, parse_policy
 from ansible_collections.netbind.privport.plugins.module_utils._core.service import Service, parse_services
-from jmespath.exceptions import JMESPathError
+
+try:
+    import jmespath
+    from jmespath.exceptions import JMESPathError
+except ImportError:  # Only a policy needs it.
+    jmespath = None
 
 
 def privport_plan(observation: Any, services: Any, policy: Any = ()) -> list[dict[str, Any]]:
@@ -128,6 +132,8 @@ def _applying(
     rules: tuple[Rule, ...], observed: Observation, described: tuple[Service, ...]
 ) -> dict[str, tuple[Rule, ...]]:
     """The rules whose expression is true, for each service by its name."""
+    if rules and jmespath is None:
+        raise InvalidInput("policy needs jmespath on the controller; install it with 'pip install jmespath'")
     # Plain JSON: JMESPath judges types by their names, which Ansible's tagged ones do not have.
     document = json.loads(json.dumps(dump(observed)))
     facts = {it["name"]: it for it in document["services"]}
