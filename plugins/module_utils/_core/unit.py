@@ -157,7 +157,7 @@ def _logical_lines(text: str) -> list[str]:
         if _ESCAPED_END.search(line):
             pending += line[:-1] + " "
             continue
-        if pending + line:
+        if (pending + line).strip():
             lines.append((pending + line).strip())
         pending = ""
     return lines + ([pending.strip()] if pending.strip() else [])

@@ -96,6 +96,10 @@ def test_show_joins_a_property_that_comes_several_times(systemd: int, deny: List
     assert shown(systemd)["hardened.service"]["SocketBindDeny"].split("\n") == deny
 
 
+def test_show_ends_lines_at_newlines_alone() -> None:
+    assert parse_show("Id=a\u2028b\x0cc\n\nId=d\n") == ({"Id": "a\u2028b\x0cc"}, {"Id": "d"})
+
+
 @pytest.mark.parametrize("systemd", SYSTEMDS)
 def test_paths_of_dropins(systemd: int) -> None:
     folder = "/etc/systemd/system/hardened.service.d"
@@ -173,6 +177,7 @@ def test_dropin_names_that_are_none(name: str) -> None:
         pytest.param("[S]\nA=1 \\\n# no\n; no\n 2", [("S", "A", "1  2")], id="comment inside"),
         pytest.param("[S]\nA=1 \\\n\n[S]\nB=2", [("S", "A", "1"), ("S", "B", "2")], id="an empty line ends it"),
         pytest.param("[S]\nA=1 \\", [("S", "A", "1")], id="continued at the end"),
+        pytest.param("[S]\n\\\n\nA=1", [("S", "A", "1")], id="nothing continued"),
         pytest.param("[S]\nA=1\\\\\nB=2", [("S", "A", "1\\\\"), ("S", "B", "2")], id="two backslashes end it"),
         pytest.param("[S]\r\nA=1\r\n", [("S", "A", "1")], id="carriage returns"),
         pytest.param("[S]\nA=x\u2028B=y\x0cz", [("S", "A", "x\u2028B=y\x0cz")], id="other separators stay"),
