@@ -164,6 +164,7 @@ def test_only_what_listens(protocol: str, state: str, count: int) -> None:
         "nonsense",
         ROW.format(address="0100007F", state="0A"),
         ROW.format(address="0100007:0050", state="0A"),
+        ROW.format(address="0100007F00000000:0050", state="0A"),
         ROW.format(address="0100007F:00:50", state="0A"),
         ROW.format(address="G100007F:0050", state="0A"),
         "   0: 0100007F:0050 00000000:0000 0A",

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
             ["HOST  WHY", "----  ---", "web1  so", "b"],
             id="short cells",
         ),
+        pytest.param([{"host": "", "why": ""}], ["HOST  WHY", "----  ---", ""], id="nothing to say"),
         pytest.param(
             [{"host": "a", "why": "word " * 10 + "end"}],
             [
