@@ -253,6 +253,7 @@ def plan_unit(params: Mapping[str, Any], *, host: Host) -> UnitChange:
     unit = properties["Id"]
     wanted = ""
     if state == "present":
+        check_unit_user(params["user"], properties=properties, host=host)
         own = dropin_path(unit=unit, dropin=params["dropin"])
         commands = units.commands(host, properties, own_dropin=own)
         if not commands:
@@ -260,6 +261,14 @@ def plan_unit(params: Mapping[str, Any], *, host: Host) -> UnitChange:
         wanted = render_authbind(program=host.which("authbind") or "", commands=commands, deep=params["deep"])
     dropin = units.plan_dropin(host, unit=unit, dropin=params["dropin"], strategy="authbind", wanted=wanted)
     return UnitChange(properties=properties, dropin=dropin)
+
+
+def check_unit_user(user: str | None, *, properties: Mapping[str, str], host: Host) -> None:
+    """Refuse rules for another user than the unit's, whose program they would not reach. Raises InvalidInput."""
+    asked = host.account(user) if user is not None else None
+    runs_as = host.account(properties.get("User", ""))
+    if asked is not None and runs_as is not None and asked.pw_uid != runs_as.pw_uid:
+        raise InvalidInput(f"user is {user!r}, but {properties['Id']} runs as {runs_as.pw_name!r}; name that user")
 
 
 def manage_unit(change: UnitChange, *, host: Host, state: str, check_mode: bool) -> dict[str, Any]:
