@@ -11,7 +11,7 @@ from ansible_collections.netbind.privport.plugins.module_utils import _processes
 from ansible_collections.netbind.privport.plugins.module_utils import _units as units
 from ansible_collections.netbind.privport.plugins.module_utils._core import authbind, authbind_plan, filecap
 from ansible_collections.netbind.privport.plugins.module_utils._core.capability import FileCapabilities, format_text
-from ansible_collections.netbind.privport.plugins.module_utils._core.errors import PrivportError
+from ansible_collections.netbind.privport.plugins.module_utils._core.errors import PrivportError, UnknownFormat
 from ansible_collections.netbind.privport.plugins.module_utils._core.model import (
     FORMAT,
     Account,
@@ -25,6 +25,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model impor
 from ansible_collections.netbind.privport.plugins.module_utils._core.service import Service
 from ansible_collections.netbind.privport.plugins.module_utils._core.unit import (
     DROPIN_NAME,
+    Command,
     dropin_path,
     executable_of,
     parse_own_dropin,
@@ -80,12 +81,20 @@ def _unit(host: Host, properties: dict[str, str]) -> Unit:
     return Unit(
         name=name,
         properties=properties,
-        commands=units.commands(host, properties, own_dropin=path),
+        commands=_commands(host, properties, own_dropin=path),
         dropin_strategy=own.strategy if own else "",
         dropin_user=own.first("User") if own else "",
         dropin_text=text,
         process=units.main_process(host, properties),
     )
+
+
+def _commands(host: Host, properties: dict[str, str], *, own_dropin: str) -> tuple[Command, ...]:
+    """The unit's commands; none where a file of it cannot be parsed, which systemd itself only warns of."""
+    try:
+        return units.commands(host, properties, own_dropin=own_dropin)
+    except UnknownFormat:
+        return ()
 
 
 def _account(host: Host, user: str) -> Account | None:

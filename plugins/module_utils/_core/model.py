@@ -10,10 +10,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ansible_collections.netbind.privport.plugins.module_utils._core.executable import is_interpreter
 from ansible_collections.netbind.privport.plugins.module_utils._core.procfs import ProcessStatus
 from ansible_collections.netbind.privport.plugins.module_utils._core.unit import Command
 
 FORMAT = 1
+_OTHERS_EXECUTE = 0o001
 CAPABILITY = "cap_net_bind_service"
 
 
@@ -101,6 +103,11 @@ class Program:
     # What privport_setcap refuses and warns of, each a sentence.
     refusals: tuple[str, ...]
     warnings: tuple[str, ...]
+
+    @property
+    def shared_interpreter(self) -> bool:
+        """Whether a file capability on it serves every user: it is nobody's to take for one service."""
+        return is_interpreter(self.real_path) and bool(self.mode & _OTHERS_EXECUTE)
 
 
 @dataclass(frozen=True)

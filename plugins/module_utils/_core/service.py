@@ -135,10 +135,14 @@ def _flag(given: Mapping[str, Any], key: str, *, where: str) -> bool:
 def _backend_ports(value: Any, *, where: str) -> dict[str, int]:
     if not isinstance(value, Mapping):
         raise InvalidInput(f"{where} is {value!r}; write a mapping such as {{80: 8080}}")
-    return {
-        str(_parse_port(low, where=where)[0].number): _parse_port(high, where=where)[0].number
-        for low, high in value.items()
-    }
+    return {str(_one_number(low, where=where)): _one_number(high, where=where) for low, high in value.items()}
+
+
+def _one_number(value: Any, *, where: str) -> int:
+    ports = _parse_port(value, where=where)
+    if len(ports) != 1 or ports[0].protocol != "tcp" or "/" in str(value):
+        raise InvalidInput(f"{where} holds {value!r}; write single ports, such as {{80: 8080}}")
+    return ports[0].number
 
 
 def _refuse_shared_names(services: Sequence[Service]) -> None:

@@ -100,6 +100,8 @@ def test_keys(fields: Dict[str, Any], attribute: str, value: Any) -> None:
         ({"socket_activation": "yes"}, "write true or false"),
         ({"backend_ports": [8080]}, "write a mapping"),
         ({"backend_ports": {80: 0}}, "ports go from 1 to 65535"),
+        ({"backend_ports": {"80-90": 8080}}, "'80-90'; write single ports"),
+        ({"backend_ports": {80: "8080/udp"}}, "'8080/udp'; write single ports"),
         ({"state": "started"}, "choose one of present, absent"),
     ],
 )

@@ -53,6 +53,9 @@ def prefixed(prefix: str) -> Dict[str, Any]:
     return {"unit_fields": {"commands": (Command(prefix=prefix, line=SERVER),)}}
 
 
+BINDS = {"capability": f"{CAP}=ep", "binds": True}
+
+
 def row(setcap: str, authbind: str, ambient: str, _id: str, **fields: Any) -> Any:
     """A row of the table of hazards: each strategy's reason, '' where it works all the same."""
     return pytest.param({"setcap": setcap, "authbind": authbind, "ambient": ambient}, fields, id=_id)
@@ -80,6 +83,13 @@ def row(setcap: str, authbind: str, ambient: str, _id: str, **fields: Any) -> An
         row("", "setuid_program", "setuid_program", "setgid", program_fields={"mode": 0o2755}),
         row("", "", "", "setuid to the same user", program_fields={"mode": 0o6755, "uid": 990, "gid": 990}),
         row("", "other_capability", "other_capability", "other", program_fields={"capability": "cap_net_raw=ep"}),
+        row(
+            "program_refused",
+            "other_capability",
+            "other_capability",
+            "a shared interpreter's",
+            program_fields={"path": "/usr/bin/python3.11", "refusals": ("an interpreter",), **BINDS},
+        ),
         row("", "", "", "empty attribute, to be removed", program_fields={"capability": ""}),
         row("", "", "", "its own capability", program_fields={"capability": f"{CAP}=ep", "binds": True}),
         row(*["private_network"] * 3, "PrivateNetwork", properties={"PrivateNetwork": "yes"}),
@@ -315,9 +325,6 @@ def test_pending_of_ambient(fields: Dict[str, Any], steps: Tuple[str, ...]) -> N
     assert STRATEGIES["ambient"].pending(case(**fields)) == steps
 
 
-BINDS = {"capability": f"{CAP}=ep", "binds": True}
-
-
 @pytest.mark.parametrize(
     ("fields", "steps"),
     [
@@ -398,6 +405,12 @@ def test_authbind_goes_deep_for_wrappers(command: str, form: str, deep: bool) ->
         ("setcap", {"program_fields": {"capability": None}}, False),
         ("setcap", {"program": None}, False),
         ("setcap", {"program_fields": {"path": "/usr/bin/python3.11", **BINDS}}, False),
+        pytest.param(
+            "setcap",
+            {"program_fields": {"path": "/opt/web/python3", "mode": 0o750, **BINDS}},
+            True,
+            id="an interpreter of its own",
+        ),
         pytest.param("setcap", {"program_fields": {"capability": ""}}, True, id="empty breaks ambient"),
         pytest.param(
             "setcap",

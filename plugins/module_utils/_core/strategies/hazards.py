@@ -144,10 +144,10 @@ def setuid_program(case: Case) -> Reason | None:
 def other_capability(case: Case) -> Reason | None:
     """A capability that is not ours to remove makes the exec secure: no ambient set, no LD_PRELOAD."""
     program = case.facts.program
-    others = other_capabilities(program)
-    if program is None or not others:
+    # Of a shared interpreter not even the one that binds is this service's to remove.
+    if program is None or not (other_capabilities(program) or (program.capability and program.shared_interpreter)):
         return None
-    text = "the program's other file capabilities make the kernel clear ambient capabilities and LD_PRELOAD"
+    text = "file capabilities that others gave the program make the kernel clear ambient capabilities and LD_PRELOAD"
     return Reason("other_capability", text, f"{program.real_path} {program.capability}")
 
 

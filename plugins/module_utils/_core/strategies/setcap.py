@@ -8,7 +8,6 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.capability 
     CAP_NET_BIND_SERVICE,
     parse_text,
 )
-from ansible_collections.netbind.privport.plugins.module_utils._core.executable import is_interpreter
 from ansible_collections.netbind.privport.plugins.module_utils._core.model import CAPABILITY, Process
 from ansible_collections.netbind.privport.plugins.module_utils._core.strategies import hazards
 from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.base import (
@@ -50,7 +49,7 @@ def _granted(case: Case) -> bool:
     if not program.capability:
         return True
     held = parse_text(program.capability)
-    return not is_interpreter(program.real_path) and CAP_NET_BIND_SERVICE in held.permitted | held.inheritable
+    return not program.shared_interpreter and CAP_NET_BIND_SERVICE in held.permitted | held.inheritable
 
 
 def _pending(case: Case) -> tuple[str, ...]:
