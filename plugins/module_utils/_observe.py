@@ -17,12 +17,13 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model impor
     Account,
     Authbind,
     AuthbindPort,
+    Listener,
     Observation,
     Program,
     ServiceFacts,
     Unit,
 )
-from ansible_collections.netbind.privport.plugins.module_utils._core.service import Service
+from ansible_collections.netbind.privport.plugins.module_utils._core.service import Port, Service
 from ansible_collections.netbind.privport.plugins.module_utils._core.unit import (
     DROPIN_NAME,
     Command,
@@ -41,6 +42,7 @@ def observe(host: Host, services: Sequence[Service]) -> Observation:
     systemd = units.systemd_version(host)
     shown = units.show(host, sorted({it.unit for it in services if it.unit})) if systemd is not None else {}
     rules = authbind_files.read_rules(host)
+    listeners = processes.listeners(host, sorted({port for it in services for port in it.ports}))
     return Observation(
         format=FORMAT,
         kernel=host.kernel_release(),
@@ -49,7 +51,7 @@ def observe(host: Host, services: Sequence[Service]) -> Observation:
         systemd=systemd,
         authbind=_authbind(host),
         socket_source=processes.socket_source(host),
-        services=tuple(_service(host, service, shown=shown, rules=rules) for service in services),
+        services=tuple(_service(host, service, shown=shown, rules=rules, listeners=listeners) for service in services),
     )
 
 
@@ -59,6 +61,7 @@ def _service(
     *,
     shown: Mapping[str, dict[str, str]],
     rules: Mapping[str, authbind.RuleFile],
+    listeners: Sequence[Listener],
 ) -> ServiceFacts:
     unit = _unit(host, shown[service.unit]) if service.unit in shown else None
     user = service.user or (unit.user if unit else "")
@@ -69,7 +72,7 @@ def _service(
         program=_program(host, service.executable or (executable_of(unit.commands, unit.properties) if unit else "")),
         account=account,
         authbind_ports=_authbind_ports(service, account=account, rules=rules),
-        listeners=processes.listeners(host, service.ports),
+        listeners=tuple(it for it in listeners if Port(it.port, it.protocol) in service.ports),
     )
 
 

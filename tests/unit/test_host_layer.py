@@ -60,6 +60,13 @@ def only(host: Host, **description: Any) -> ServiceFacts:
     return observe(host, **description).services[0]
 
 
+def test_a_unit_file_with_a_line_that_systemd_ignores_hides_its_commands_alone() -> None:
+    host = machine(files={"/etc/systemd/system/plain.service": "[Service]\nExecStart=/bin/a\nthis is no setting\n"})
+    unit = only(host).unit
+    assert unit is not None
+    assert (unit.name, unit.commands) == ("plain.service", ())
+
+
 @pytest.mark.parametrize("count", [1, 2, 20])
 def test_systemctl_show_runs_once_for_all_services(count: int) -> None:
     host = machine()
@@ -67,6 +74,7 @@ def test_systemctl_show_runs_once_for_all_services(count: int) -> None:
     found = observing.observe(host, parse_services(services))
     shows = [argv for argv in host.ran if argv[:2] == ("systemctl", "show")]
     assert len(shows) == 1
+    assert len([argv for argv in host.ran if argv[0] == "ss"]) == 1
     assert shows[0][shows[0].index("--") + 1 :] == tuple(sorted(f"web@{n}.service" for n in range(count)))
     assert [facts.unit.name for facts in found.services if facts.unit] == [f"web@{n}.service" for n in range(count)]
 
