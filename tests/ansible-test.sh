@@ -49,6 +49,10 @@ case $kind in
     ;;
   integration)
     compgen -G "$ROOT/tests/integration/targets/*/tasks/main.yml" >/dev/null || die "there are no integration targets"
+    # A role of the collection wins over a target of its name, which would then pass without having run.
+    for role in roles/*; do
+      [[ ! -d tests/integration/targets/${role##*/} ]] || die "rename the target ${role##*/}: a role has its name"
+    done
     tests/fleet/hosts.sh up bookworm
     # A home of its own: the addresses are those of every fleet, so kept connections must not be shared.
     export HOME=$work/home
