@@ -58,18 +58,43 @@ def decide(
         Case(host=observation, service=service, facts=observed[service.name], policy=rules.get(service.name, ()))
         for service in services
     ]
-    return tuple(_decide(case, others=[other for other in cases if other is not case]) for case in cases)
+    choices = [_choice(case) for case in cases]
+    return tuple(_decision(choice, others=[other for other in choices if other is not choice]) for choice in choices)
 
 
-def _decide(case: Case, *, others: Sequence[Case]) -> Decision:
+@dataclass(frozen=True)
+class _Choice:
+    """What a service would get if it were alone on the host."""
+
+    case: Case
+    strategy: str
+    rejected: dict[str, tuple[Reason, ...]]
+    error: str
+
+    @property
+    def uses(self) -> frozenset[str]:
+        """The strategies whose grants the service may need; all where that cannot be told."""
+        if self.case.service.state == "absent":
+            return frozenset()
+        return frozenset({self.strategy} if self.strategy else STRATEGIES)
+
+    def same_unit(self, other: _Choice) -> bool:
+        unit, others = self.case.facts.unit, other.case.facts.unit
+        return unit is not None and others is not None and unit.name == others.name
+
+    def same_program(self, other: _Choice) -> bool:
+        program, others = self.case.facts.program, other.case.facts.program
+        return program is not None and others is not None and program.real_path == others.real_path
+
+
+def _choice(case: Case) -> _Choice:
+    if case.service.state == "absent":
+        return _Choice(case=case, strategy="", rejected={}, error="")
     problem = _description_problem(case)
     rejected = _rejected(case)
-    if case.service.state == "absent":
-        return _decision(case, strategy="", why="state is absent", rejected={}, error="", others=others)
     chosen = "" if problem else _choose(case, rejected=rejected)
     error = problem or ("" if chosen else _none_left(case, rejected=rejected))
-    why = _why(case, chosen) if chosen else error
-    return _decision(case, strategy=chosen, why=why, rejected=rejected, error=error, others=others)
+    return _Choice(case=case, strategy=chosen, rejected=rejected, error=error)
 
 
 def _rejected(case: Case) -> dict[str, tuple[Reason, ...]]:
@@ -116,27 +141,32 @@ def _description_problem(case: Case) -> str:
     return ""
 
 
-def _decision(
-    case: Case,
-    *,
-    strategy: str,
-    why: str,
-    rejected: dict[str, tuple[Reason, ...]],
-    error: str,
-    others: Sequence[Case],
-) -> Decision:
-    chosen = STRATEGIES.get(strategy)
-    facts = case.facts
+def _conflict(choice: _Choice, *, others: Sequence[_Choice]) -> str:
+    """Why the strategies of two services exclude each other, '' where none do."""
+    for other in others:
+        where, both = f"service {choice.case.service.name!r}:", {choice.strategy, other.strategy}
+        advice = f"also that of service {other.case.service.name!r}, which gets {other.strategy}"
+        if choice.same_unit(other) and both == {"ambient", "authbind"}:
+            return f"{where} its unit is {advice}, and a unit has one drop-in; give both the same strategy"
+        if choice.same_program(other) and "setcap" in both and both & {"ambient", "authbind"}:
+            return f"{where} its program is {advice}, and a file capability voids the rest; give both the same strategy"
+    return ""
+
+
+def _decision(choice: _Choice, *, others: Sequence[_Choice]) -> Decision:
+    case, facts = choice.case, choice.case.facts
+    error = choice.error or _conflict(choice, others=others)
+    chosen = None if error else STRATEGIES.get(choice.strategy)
     return Decision(
         name=case.service.name,
         state=case.service.state,
         ports=tuple(str(port) for port in case.service.ports),
-        strategy=strategy,
-        why=why,
-        rejected=rejected,
+        strategy=chosen.name if chosen else "",
+        why=_why(case, chosen.name) if chosen else error or "state is absent",
+        rejected=choice.rejected,
         warnings=chosen.warnings(case) if chosen else (),
         pending=chosen.pending(case) if chosen else (),
-        surplus=() if error else _surplus(case, strategy=strategy, others=others),
+        surplus=() if error else _surplus(choice, others=others),
         error=error,
         unit=facts.unit.name if facts.unit else "",
         unit_failed=facts.unit is not None and facts.unit.says("ActiveState") == "failed",
@@ -148,29 +178,16 @@ def _decision(
     )
 
 
-def _surplus(case: Case, *, strategy: str, others: Sequence[Case]) -> tuple[str, ...]:
+def _surplus(choice: _Choice, *, others: Sequence[_Choice]) -> tuple[str, ...]:
     """The strategies but the chosen one that have a grant for this service and for no other one."""
-    kept = {strategy}
-    if strategy == "authbind" and case.facts.unit is not None:
+    kept = {choice.strategy}
+    facts = choice.case.facts
+    if choice.strategy == "authbind" and facts.unit is not None:
         kept.add("ambient")  # One drop-in serves both: authbind's replaces it.
-    if _shares_program(case, others=others):
-        kept.add("setcap")
-    return tuple(name for name, other in STRATEGIES.items() if name not in kept and other.granted(case))
-
-
-def _shares_program(case: Case, *, others: Sequence[Case]) -> bool:
-    """Whether the file capability of this service's program serves another service, which an empty one never does.
-
-    One that the other does not use has to go: exec clears the ambient set of a program with file capabilities.
-    """
-    program = case.facts.program
-    if program is None or not program.capability:
-        return False
-    sharing = [other for other in others if other.facts.program and other.facts.program.real_path == program.real_path]
-    return any(_may_need_setcap(other) for other in sharing)
-
-
-def _may_need_setcap(case: Case) -> bool:
-    if case.service.state != "present":
-        return False
-    return bool(_description_problem(case)) or _choose(case, rejected=_rejected(case)) in ("setcap", "")
+    for other in others:
+        if choice.same_unit(other):
+            kept |= other.uses & {"ambient", "authbind"}
+        # An empty attribute serves nobody, and breaks ambient.
+        if choice.same_program(other) and facts.program is not None and facts.program.capability:
+            kept |= other.uses & {"setcap"}
+    return tuple(name for name, strategy in STRATEGIES.items() if name not in kept and strategy.granted(choice.case))

@@ -123,7 +123,9 @@ def test_surplus(fields: Dict[str, Any], surplus: Tuple[str, ...]) -> None:
         pytest.param({}, BINDS, ("setcap",), id="the other is ambient too"),
         pytest.param({"description": {"state": "absent"}}, BINDS, ("setcap",), id="the other goes"),
         pytest.param({"properties": {"LoadState": "masked"}}, BINDS, (), id="the other cannot be judged"),
-        pytest.param({**NO_UNIT}, {"capability": ""}, ("setcap",), id="an empty one serves nobody"),
+        pytest.param(
+            {"properties": {"LoadState": "masked"}}, {"capability": ""}, ("setcap",), id="an empty one serves nobody"
+        ),
         pytest.param({"program": None}, BINDS, ("setcap",), id="the other has no program"),
     ],
 )
@@ -133,6 +135,44 @@ def test_a_shared_program(fields: Dict[str, Any], capability: Dict[str, Any], su
     other = case(**{"name": "other", **program, **fields, "description": description})
     observation, services = together([case(program_fields=capability), other])
     assert decide(observation, services)[0].surplus == surplus
+
+
+@pytest.mark.parametrize(
+    ("description", "surplus"),
+    [
+        pytest.param({"ports": [8080]}, (), id="the other needs the drop-in"),
+        pytest.param({"ports": [8080], "state": "absent"}, (), id="absent takes nothing from the other"),
+    ],
+)
+def test_a_shared_unit(description: Dict[str, Any], surplus: Tuple[str, ...]) -> None:
+    """A unit with a high port beside the low one: the high one needs nothing, and the drop-in stays."""
+    high = case(**{"name": "high", **CONVERGED, "description": {"name": "high", **description}})
+    observation, services = together([case(**CONVERGED), high])
+    low_decision, high_decision = decide(observation, services)
+    assert (low_decision.strategy, low_decision.pending, low_decision.surplus) == ("ambient", (), ())
+    assert high_decision.surplus == surplus
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "told"),
+    [
+        pytest.param({}, {"strategy": "authbind"}, "its unit is also that of service 'other'", id="one drop-in"),
+        pytest.param({}, {"strategy": "setcap"}, "its program is also that of service 'other'", id="ambient cleared"),
+        pytest.param({"strategy": "authbind"}, {"strategy": "setcap"}, "which gets setcap", id="preload ignored"),
+        pytest.param({}, {}, "", id="the same"),
+    ],
+)
+def test_services_that_exclude_each_other(first: Dict[str, Any], second: Dict[str, Any], told: str) -> None:
+    cases = [
+        case(description=first, authbind_ports=(authbind_port(),)),
+        case(
+            name="other", description={"name": "other", "ports": [443], **second}, authbind_ports=(authbind_port(443),)
+        ),
+    ]
+    observation, services = together(cases)
+    decision = decide(observation, services)[0]
+    assert told in decision.error
+    assert bool(told) is bool(decision.error)
 
 
 def test_absent_has_nothing_pending_and_no_error() -> None:
