@@ -132,16 +132,20 @@ def is_unread_removal(host: Host, dropin: Dropin, properties: Mapping[str, str])
 def install_dropin(host: Host, dropin: Dropin, *, unit: str, in_force: Callable[[Mapping[str, str]], bool]) -> None:
     """Make the drop-in what it is to become, have systemd read it, and read back that it is in force.
 
-    in_force judges the unit's properties. HostError where it says no; the drop-in is then what it was before.
+    in_force judges the unit's properties. HostError where it says no, or where systemd fails; the drop-in is then
+    what it was before.
     """
-    _write_dropin(host, path=dropin.path, content=dropin.after)
-    properties = show(host, [unit])[unit]
-    if dropin.after and not in_force(properties):
+    try:
+        _write_dropin(host, path=dropin.path, content=dropin.after)
+        properties = show(host, [unit])[unit]
+        if dropin.after and not in_force(properties):
+            raise HostError(
+                f"{dropin.path} does not come into force and was taken back; look for a setting that overrides it in "
+                f"the unit's drop-ins: {properties.get('DropInPaths', 'none')}"
+            )
+    except HostError:
         _write_dropin(host, path=dropin.path, content=dropin.before)
-        raise HostError(
-            f"{dropin.path} does not come into force and was taken back; look for a setting that overrides it in the "
-            f"unit's drop-ins: {properties.get('DropInPaths', 'none')}"
-        )
+        raise
 
 
 def _write_dropin(host: Host, *, path: str, content: str) -> None:

@@ -103,6 +103,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.capability 
 from ansible_collections.netbind.privport.plugins.module_utils._core.errors import (
     InvalidInput,
     PrivportError,
+    Refused,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.model import Process
 from ansible_collections.netbind.privport.plugins.module_utils._core.unit import (
@@ -124,6 +125,9 @@ def run(params: Mapping[str, Any], *, host: Host, check_mode: bool) -> dict[str,
     wanted = _wanted(params, capabilities=capabilities, host=host) if present else ""
     unit = properties["Id"]
     dropin = units.plan_dropin(host, unit=unit, dropin=params["dropin"], strategy="ambient", wanted=wanted)
+    # A set that the drop-in itself brought is about to be replaced.
+    if present and "CapabilityBoundingSet" not in dropin.before + dropin.after:
+        _require_bounding_set(properties, capabilities)
     # What is in place and not in force was written by a run that ended before systemd read it.
     in_force = _in_force(properties, capabilities, user=params["user"])
     unread = not in_force if present else units.is_unread_removal(host, dropin, properties)
@@ -165,6 +169,17 @@ def _wanted(params: Mapping[str, Any], *, capabilities: Sequence[str], host: Hos
     if user and host.account(user) is None:
         raise InvalidInput(f"user is {user!r}, which does not exist on this host; create it first")
     return render_ambient(capabilities=capabilities, bounding_set=bounding_set, user=user)
+
+
+def _require_bounding_set(properties: Mapping[str, str], capabilities: Sequence[str]) -> None:
+    """Refuse what the unit may never have (systemd.exec(5), CapabilityBoundingSet=): it would be granted in vain."""
+    bounding = properties.get("CapabilityBoundingSet")
+    beyond = [name for name in capabilities if bounding is not None and name not in bounding.split()]
+    if beyond:
+        raise Refused(
+            f"unit is {properties['Id']!r}, whose CapabilityBoundingSet= lacks {beyond[0]}, which would be granted in "
+            "vain; add it there, or give the option bounding_set"
+        )
 
 
 def _in_force(properties: Mapping[str, str], capabilities: Sequence[str], *, user: str) -> bool:

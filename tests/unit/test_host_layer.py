@@ -314,6 +314,18 @@ def test_a_dropin_that_does_not_come_into_force_is_taken_back() -> None:
     assert host.ran[-1] == ("systemctl", "daemon-reload")
 
 
+def test_a_dropin_that_systemd_does_not_read_is_taken_back() -> None:
+    class Failing(FakeHost):
+        def _reload(self) -> str:
+            raise HostError("systemctl daemon-reload failed")
+
+    host = Failing(files=UNIT_FILE, units=[PLAIN])
+    with pytest.raises(HostError, match="daemon-reload failed"):
+        units.install_dropin(host, plan(host), unit="plain.service", in_force=lambda it: True)
+    assert host.wrote == [DROPIN]
+    assert DROPIN not in host.files
+
+
 @pytest.mark.parametrize(
     ("name", "state", "sentence"),
     [

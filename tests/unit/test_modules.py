@@ -106,6 +106,9 @@ def test_ambient_writes_each_name_once(capabilities: list[str], text: str) -> No
         pytest.param({"user": "ghost"}, {}, InvalidInput, id="no such user"),
         pytest.param({}, {"programs": ()}, HostError, id="no systemd"),
         pytest.param({}, {"files": {DROPIN: "[Service]\n"}}, Refused, id="somebody else's drop-in"),
+        pytest.param(
+            {}, {"units": [{**PLAIN, "CapabilityBoundingSet": "cap_chown"}]}, Refused, id="bounded without it"
+        ),
     ],
 )
 @pytest.mark.parametrize("check_mode", [True, False])

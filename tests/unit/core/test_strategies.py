@@ -312,6 +312,15 @@ STOPPED = {"ActiveState": "inactive"}
         pytest.param({}, ("dropin", "restart"), id="no process to look at"),
         pytest.param(
             {
+                "description": {"user": "web"},
+                "properties": {**GRANTED, "User": ""},
+                "unit_fields": {"process": ambient_process(uid=0)},
+            },
+            ("dropin", "restart"),
+            id="root with the capability, and a user declared",
+        ),
+        pytest.param(
+            {
                 "properties": GRANTED,
                 "unit_fields": {**OURS, "dropin_text": AMBIENT_DROPIN + "Nice=1\n", "process": ambient_process()},
             },

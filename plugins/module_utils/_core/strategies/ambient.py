@@ -62,7 +62,14 @@ def _loaded(case: Case) -> bool:
 def _pending(case: Case) -> tuple[str, ...]:
     written = _dropin_is_right(case)
     steps: tuple[str, ...] = () if written and _loaded(case) else ("dropin",)
-    return steps + process_steps(case, changing=bool(steps), holds=_holds)
+    return steps + process_steps(case, changing=bool(steps), holds=lambda process: _is_converged(case, process))
+
+
+def _is_converged(case: Case, process: Process) -> bool:
+    """Whether the process has the capability, and is the user's that the drop-in sets."""
+    account = case.facts.account
+    other_user = bool(unit_user(case)) and account is not None and process.status.uid != account.uid
+    return not other_user and CAPABILITY in process.status.ambient
 
 
 def _holds(process: Process) -> bool | None:
