@@ -8,49 +8,66 @@ from typing import Any, Callable, Mapping, Sequence
 from ansible.errors import AnsibleFilterError
 from ansible_collections.netbind.privport.plugins.module_utils._core.table import render
 
+_NOTHING = "No services are declared for these hosts."
+
 
 def privport_plan_table(plans: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
-    """The plans of hosts, by host name, as the lines of a table."""
-    return _table(plans, row=_plan_row, columns=("host", "service", "ports", "strategy", "why", "would change"))
+    """The plans of hosts, by host name, as the lines of two tables: what was chosen, and what was rejected."""
+    chosen = _table(plans, rows=_plan_rows, columns=("host", "service", "ports", "strategy", "why", "would change"))
+    rejected = _table(plans, rows=_rejected_rows, columns=("host", "service", "rejected", "because", "seen"))
+    return [*chosen, "", *rejected] if rejected else chosen or [_NOTHING]
 
 
 def privport_proof_table(proofs: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
     """The evidence of hosts, by host name, as the lines of a table."""
-    return _table(proofs, row=_proof_row, columns=("host", "service", "port", "strategy", "verdict", "seen"))
+    columns = ("host", "service", "port", "strategy", "verdict", "seen")
+    return _table(proofs, rows=_proof_rows, columns=columns) or [_NOTHING]
 
 
 def _table(
     by_host: Any,
     *,
-    row: Callable[[Mapping[str, Any]], dict[str, str]],
+    rows: Callable[[Mapping[str, Any]], list[dict[str, str]]],
     columns: tuple[str, ...],
 ) -> list[str]:
     try:
-        rows = [{"host": str(host), **row(item)} for host, items in by_host.items() for item in items]
+        found = [{"host": str(host), **row} for host, items in by_host.items() for item in items for row in rows(item)]
     except (AttributeError, KeyError, TypeError) as error:
         raise AnsibleFilterError(f"this table needs what a plan or a proof returned, by host: {error}") from error
-    return list(render(rows, columns=columns)) if rows else ["No services are declared for these hosts."]
+    return list(render(found, columns=columns)) if found else []
 
 
-def _plan_row(decision: Mapping[str, Any]) -> dict[str, str]:
+def _plan_rows(decision: Mapping[str, Any]) -> list[dict[str, str]]:
     surplus = [f"remove {name}" for name in decision["surplus"]]
-    return {
-        "service": decision["name"],
-        "ports": ", ".join(decision["ports"]),
-        "strategy": decision["strategy"] or "none",
-        "why": decision["why"],
-        "would change": ", ".join([*decision["pending"], *surplus]) or "nothing",
-    }
+    return [
+        {
+            "service": decision["name"],
+            "ports": ", ".join(decision["ports"]),
+            "strategy": decision["strategy"] or "none",
+            "why": decision["why"],
+            "would change": ", ".join([*decision["pending"], *surplus]) or "nothing",
+        }
+    ]
 
 
-def _proof_row(evidence: Mapping[str, Any]) -> dict[str, str]:
-    return {
-        "service": evidence["service"],
-        "port": evidence["port"],
-        "strategy": evidence["strategy"] or "none",
-        "verdict": evidence["verdict"],
-        "seen": "; ".join(evidence["reasons"]) or _seen(evidence),
-    }
+def _rejected_rows(decision: Mapping[str, Any]) -> list[dict[str, str]]:
+    return [
+        {"service": decision["name"], "rejected": strategy, "because": reason["text"], "seen": reason["evidence"]}
+        for strategy, reasons in decision["rejected"].items()
+        for reason in reasons
+    ]
+
+
+def _proof_rows(evidence: Mapping[str, Any]) -> list[dict[str, str]]:
+    return [
+        {
+            "service": evidence["service"],
+            "port": evidence["port"],
+            "strategy": evidence["strategy"] or "none",
+            "verdict": evidence["verdict"],
+            "seen": "; ".join(evidence["reasons"]) or _seen(evidence),
+        }
+    ]
 
 
 def _seen(evidence: Mapping[str, Any]) -> str:

@@ -37,7 +37,8 @@ def read_process(host: Host, pid: int) -> Process | None:
         pid=pid,
         status=parse_status(status),
         unit=parse_cgroup(host.read(f"/proc/{pid}/cgroup") or ""),
-        executable=host.link_target(f"/proc/{pid}/exe") or "",
+        # proc_pid_exe(5): a program that was replaced since has the mark behind its name.
+        executable=re.sub(r" \(deleted\)$", "", host.link_target(f"/proc/{pid}/exe") or ""),
         authbind=None if maps is None else "/libauthbind.so" in maps,
     )
 

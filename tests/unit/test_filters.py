@@ -94,6 +94,15 @@ def test_the_plan_table_says_what_would_change() -> None:
     assert "dropin" in lines[2]
 
 
+def test_a_second_table_says_what_was_rejected_and_why() -> None:
+    plan = privport_plan(observation(properties={"NoNewPrivileges": "yes"}), SERVICES)
+    lines = privport_plan_table({"host-a": plan})
+    heading = next(line for line in lines[2:] if line.startswith("HOST"))
+    assert heading.split() == ["HOST", "SERVICE", "REJECTED", "BECAUSE", "SEEN"]
+    row = next(line for line in lines[lines.index(heading) :] if "setcap" in line)
+    assert "NoNewPrivileges=yes in web.service" in row
+
+
 def test_tables_without_services_say_so() -> None:
     assert privport_plan_table({"host-a": []}) == ["No services are declared for these hosts."]
 

@@ -7,10 +7,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Mapping, Sequence
 
+from ansible_collections.netbind.privport.plugins.module_utils._core.authbind import WILDCARDS
 from ansible_collections.netbind.privport.plugins.module_utils._core.errors import InvalidInput
 from ansible_collections.netbind.privport.plugins.module_utils._core.model import Observation
 from ansible_collections.netbind.privport.plugins.module_utils._core.policy import Rule
-from ansible_collections.netbind.privport.plugins.module_utils._core.service import Service
+from ansible_collections.netbind.privport.plugins.module_utils._core.service import Port, Service
 from ansible_collections.netbind.privport.plugins.module_utils._core.strategies import STRATEGIES, ambient, authbind
 from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.base import Case, Reason
 
@@ -138,6 +139,19 @@ def _description_problem(case: Case) -> str:
         return f"{where} unit {unit.name!r} is masked; unmask it first (systemctl unmask {unit.name})"
     if unit is not None and unit.says("LoadState") != "loaded":
         return f"{where} unit {unit.name!r} is {unit.says('LoadState')}; mend its file (systemctl status {unit.name})"
+    return _held_port(case)
+
+
+def _held_port(case: Case) -> str:
+    """Who else holds one of the ports on every address, '' for nobody.
+
+    On one address alone it need not be in the way: the service may bind another.
+    """
+    for listener in case.facts.listeners:
+        others = [process for process in listener.owners if not case.owns(process)]
+        if listener.address in WILDCARDS and others and len(others) == len(listener.owners):
+            port = Port(listener.port, listener.protocol)
+            return f"service {case.service.name!r}: port {port} is held by {others[0]}; stop that first"
     return ""
 
 

@@ -42,6 +42,10 @@ class Process:
     # Whether libauthbind is mapped; None where /proc/PID/maps is closed to us.
     authbind: bool | None
 
+    def __str__(self) -> str:
+        unit = f" of {self.unit}" if self.unit else ""
+        return f"pid {self.pid} ({self.status.name}, uid {self.status.uid}{unit})"
+
 
 @dataclass(frozen=True)
 class Listener:

@@ -110,16 +110,7 @@ def _on(case: Case, port: Port) -> tuple[Listener, ...]:
 def _owners(case: Case, listeners: tuple[Listener, ...]) -> tuple[Process, ...]:
     """The processes of the service among those that hold the sockets."""
     holders = (process for listener in listeners for process in listener.owners)
-    return tuple(process for process in holders if _belongs(case, process))
-
-
-def _belongs(case: Case, process: Process) -> bool:
-    unit, program, account = case.facts.unit, case.facts.program, case.facts.account
-    if unit is not None:
-        return process.unit == unit.name
-    if program is not None:
-        return process.executable in (program.real_path, *program.interpreter[:1])
-    return account is not None and process.status.uid == account.uid
+    return tuple(process for process in holders if case.owns(process))
 
 
 def _checks(case: Case, port: Port, strategy: Strategy, probe: Probe) -> tuple[Check, ...]:
@@ -157,14 +148,9 @@ def _owner_check(case: Case, port: Port, listeners: tuple[Listener, ...]) -> Che
         return Check("owner", PASS, f"port {port} is held by {case.service.name}")
     if not all(listener.owners_known for listener in listeners):
         return Check("owner", UNKNOWN, f"who holds port {port} is hidden from this user; look as root")
-    holders = ", ".join(_describe(process) for listener in listeners for process in listener.owners)
+    holders = ", ".join(str(process) for listener in listeners for process in listener.owners)
     whose = f"{holders}, which is" if holders else "a process of another PID namespace,"
     return Check("owner", FAIL, f"port {port} is held by {whose} not part of {case.service.name}")
-
-
-def _describe(process: Process) -> str:
-    unit = f" of {process.unit}" if process.unit else ""
-    return f"pid {process.pid} ({process.status.name}, uid {process.status.uid}{unit})"
 
 
 def _process_checks(case: Case, process: Process, strategy: Strategy) -> tuple[Check, ...]:
@@ -174,9 +160,9 @@ def _process_checks(case: Case, process: Process, strategy: Strategy) -> tuple[C
 def _user_check(case: Case, process: Process) -> Check:
     uid, account = process.status.uid, case.facts.account
     if uid == 0:
-        return Check("user", FAIL, f"{_describe(process)} runs as root")
+        return Check("user", FAIL, f"{process} runs as root")
     if account is not None and uid != account.uid:
-        return Check("user", FAIL, f"{_describe(process)} does not run as {account.name} (uid {account.uid})")
+        return Check("user", FAIL, f"{process} does not run as {account.name} (uid {account.uid})")
     return Check("user", PASS, f"pid {process.pid} runs as {account.name if account else uid}")
 
 
@@ -184,7 +170,7 @@ def _held_check(process: Process, strategy: Strategy) -> Check:
     verdicts = {True: PASS, False: FAIL, None: UNKNOWN}
     texts = {True: "has", False: "lacks; restart it", None: "does not show whether it has"}
     held = strategy.holds(process)
-    return Check("held", verdicts[held], f"{_describe(process)} {texts[held]} what strategy {strategy.name} gives")
+    return Check("held", verdicts[held], f"{process} {texts[held]} what strategy {strategy.name} gives")
 
 
 def _probe_checks(case: Case, port: Port, strategy: Strategy, probe: Probe) -> tuple[Check, ...]:

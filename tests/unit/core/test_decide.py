@@ -4,11 +4,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Dict, Tuple
 
 import pytest
 from ansible_collections.netbind.privport.plugins.module_utils._core.decide import Decision, decide
 from ansible_collections.netbind.privport.plugins.module_utils._core.errors import InvalidInput
+from ansible_collections.netbind.privport.plugins.module_utils._core.model import Listener
 from ansible_collections.netbind.privport.plugins.module_utils._core.strategies import STRATEGIES
 from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.base import Case
 from ansible_collections.netbind.privport.plugins.module_utils._core.unit import Command
@@ -19,6 +21,7 @@ from ansible_collections.netbind.privport.tests.unit.core.cases import (
     ambient_process,
     authbind_port,
     case,
+    listener,
     process,
     together,
 )
@@ -151,6 +154,33 @@ def test_a_shared_unit(description: Dict[str, Any], surplus: Tuple[str, ...]) ->
     low_decision, high_decision = decide(observation, services)
     assert (low_decision.strategy, low_decision.pending, low_decision.surplus) == ("ambient", (), ())
     assert high_decision.surplus == surplus
+
+
+OTHER = process(pid=7, unit="other.service", uid=0, name="nginx")
+
+
+@pytest.mark.parametrize(
+    ("listeners", "error"),
+    [
+        pytest.param((), "", id="nobody"),
+        pytest.param((listener(process()),), "", id="the service itself"),
+        pytest.param((listener(process(), OTHER),), "", id="the service and who gave it the socket"),
+        pytest.param((listener(known=False),), "", id="hidden from us"),
+        pytest.param((replace(listener(OTHER), address="127.0.0.53"),), "", id="another address"),
+        pytest.param(
+            (listener(OTHER),),
+            "service 'web': port 80 is held by pid 7 (nginx, uid 0 of other.service); stop that first",
+            id="another unit",
+        ),
+        pytest.param(
+            (replace(listener(OTHER), address="::"),),
+            "service 'web': port 80 is held by pid 7 (nginx, uid 0 of other.service); stop that first",
+            id="another unit on IPv6",
+        ),
+    ],
+)
+def test_a_port_that_somebody_else_holds(listeners: Tuple[Listener, ...], error: str) -> None:
+    assert only(case(listeners=listeners)).error == error
 
 
 @pytest.mark.parametrize(

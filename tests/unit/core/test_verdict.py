@@ -153,7 +153,7 @@ def test_who_holds_the_port_is_told(fields: Dict[str, Any], part: str) -> None:
             {"unit": None, "program_fields": {"form": "script", "interpreter": ("/bin/sh", "-e")}},
             {"executable": "/bin/sh"},
             True,
-            id="by interpreter",
+            id="a script by its user",
         ),
         pytest.param({"unit": None, "program": None}, {"executable": "/any"}, True, id="by user"),
         pytest.param({"unit": None, "program": None}, {"uid": 5}, False, id="another user"),

@@ -44,6 +44,16 @@ class Case:
         start = self.host.unprivileged_port_start
         return tuple(port for port in self.service.ports if port.number < (1024 if start is None else start))
 
+    def owns(self, process: Process) -> bool:
+        """Whether the process is the service's: by its unit's control group, else by its program, else by its user."""
+        unit, program, account = self.facts.unit, self.facts.program, self.facts.account
+        if unit is not None:
+            return process.unit == unit.name
+        # A script's process runs its interpreter, and often something else that the script starts.
+        if program is not None and program.form != "script":
+            return process.executable == program.real_path
+        return account is not None and process.status.uid == account.uid
+
 
 @dataclass(frozen=True)
 class Strategy:
