@@ -40,10 +40,10 @@ def _no_user(case: Case) -> Reason | None:
 
 def _no_unit(case: Case) -> Reason | None:
     """A person who names the strategy starts the program through authbind; auto cannot know that."""
-    if case.service.unit or case.service.strategy != "auto":
+    if case.facts.unit is not None or case.service.strategy != "auto":
         return None
     text = "no unit starts it, and authbind works only for a program that is started through it"
-    evidence = f"service {case.service.name} has no unit; say strategy: authbind if you start it so"
+    evidence = f"service {case.service.name} has no unit here; say strategy: authbind if you start it so"
     return Reason("no_unit", text, evidence)
 
 
