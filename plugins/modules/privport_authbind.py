@@ -195,13 +195,14 @@ from dataclasses import dataclass
 from typing import Any, Mapping, Sequence
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.netbind.privport.plugins.module_utils import _units as units
 from ansible_collections.netbind.privport.plugins.module_utils._authbind_files import apply_changes, read_rules
+from ansible_collections.netbind.privport.plugins.module_utils._authbind_unit import manage_unit, plan_unit
 from ansible_collections.netbind.privport.plugins.module_utils._core.authbind import BYPORT, BYUID, HELPER, RuleFile
 from ansible_collections.netbind.privport.plugins.module_utils._core.authbind_plan import (
     METHODS,
     STATES,
     Grantee,
+    RuleChange,
     RulePlan,
     applied,
     concerned,
@@ -214,87 +215,60 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.errors impo
     Refused,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.service import parse_ports
-from ansible_collections.netbind.privport.plugins.module_utils._core.unit import dropin_path, render_authbind, unit_name
+from ansible_collections.netbind.privport.plugins.module_utils._core.unit import unit_name
 from ansible_collections.netbind.privport.plugins.module_utils._host import Host
 
 
 @dataclass(frozen=True)
-class UnitChange:
-    """A unit's properties as they are, and its drop-in before and after."""
+class Rules:
+    """What was done to the rule files, and the module's result for them."""
 
-    properties: Mapping[str, str]
-    dropin: units.Dropin
+    changes: tuple[RuleChange, ...]
+    result: Mapping[str, Any]
 
 
 def run(params: Mapping[str, Any], *, host: Host, check_mode: bool) -> dict[str, Any]:
-    """The module's result. Raises PrivportError."""
+    """The module's result. Raises PrivportError; then rules and drop-in are what they were."""
     if not params["unit"]:
-        return manage_rules(params, host=host, check_mode=check_mode)
-    # Nothing is written before both parts are known to be possible.
-    manage_rules(params, host=host, check_mode=True)
-    change = plan_unit(params, host=host)
-    # A program that runs through authbind is never left without its rules.
-    rules_first = params["state"] == "present"
-    before = manage_rules(params, host=host, check_mode=check_mode) if rules_first else {}
-    started = manage_unit(change, host=host, state=params["state"], check_mode=check_mode)
-    rules = before or manage_rules(params, host=host, check_mode=check_mode)
-    return {
-        **rules,
-        **started,
-        "changed": rules["changed"] or started["changed"],
-        "diff": [{**rules["diff"], "before_header": "rules", "after_header": "rules"}, started["diff"]],
-    }
-
-
-def plan_unit(params: Mapping[str, Any], *, host: Host) -> UnitChange:
-    """What the unit's drop-in is to become. Raises PrivportError."""
+        return manage_rules(params, host=host, check_mode=check_mode).result
     state = params["state"]
-    properties = units.show_unit(host, unit_name(params["unit"], where="unit"), state=state)
-    unit = properties["Id"]
-    wanted = ""
-    if state == "present":
-        check_unit_user(params["user"], properties=properties, host=host)
-        own = dropin_path(unit=unit, dropin=params["dropin"])
-        commands = units.commands(host, properties, own_dropin=own)
-        if not commands:
-            raise Refused(f"unit is {unit!r}, which has no ExecStart= that could run through authbind")
-        wanted = render_authbind(program=host.which("authbind") or "", commands=commands, deep=params["deep"])
-    dropin = units.plan_dropin(host, unit=unit, dropin=params["dropin"], strategy="authbind", wanted=wanted)
-    return UnitChange(properties=properties, dropin=dropin)
+    # Nothing is written before both parts are known to be possible.
+    foreseen = manage_rules(params, host=host, check_mode=True)
+    change = plan_unit(
+        host,
+        unit=unit_name(params["unit"], where="unit"),
+        dropin=params["dropin"],
+        deep=params["deep"],
+        user=params["user"],
+        state=state,
+    )
+    if check_mode:
+        return joined(foreseen, manage_unit(change, host=host, state=state, check_mode=True))
+    # A program that runs through authbind is never left without its rules.
+    if state == "absent":
+        started = manage_unit(change, host=host, state=state, check_mode=False)
+        return joined(manage_rules(params, host=host, check_mode=False), started)
+    rules = manage_rules(params, host=host, check_mode=False)
+    try:
+        started = manage_unit(change, host=host, state=state, check_mode=False)
+    except PrivportError:
+        apply_changes(host, [RuleChange(before=it.after, after=it.before) for it in rules.changes])
+        raise
+    return joined(rules, started)
 
 
-def check_unit_user(user: str | None, *, properties: Mapping[str, str], host: Host) -> None:
-    """Refuse rules for another user than the unit's, whose program they would not reach. Raises InvalidInput."""
-    asked = host.account(user) if user is not None else None
-    runs_as = host.account(properties.get("User", ""))
-    if asked is not None and runs_as is not None and asked.pw_uid != runs_as.pw_uid:
-        raise InvalidInput(f"user is {user!r}, but {properties['Id']} runs as {runs_as.pw_name!r}; name that user")
-
-
-def manage_unit(change: UnitChange, *, host: Host, state: str, check_mode: bool) -> dict[str, Any]:
-    """Carries out the plan for the unit, and tells whether its process has to be started anew."""
-    unit, dropin = change.properties["Id"], change.dropin
-    absent = state == "absent"
-    unread = units.is_unread_removal(host, dropin, change.properties)
-    changed = dropin.changed or (unread if absent else not runs_through_authbind(change.properties))
-    if changed and not check_mode:
-        units.install_dropin(host, dropin, unit=unit, in_force=runs_through_authbind)
-    process = units.main_process(host, change.properties)
+def joined(rules: Rules, started: Mapping[str, Any]) -> dict[str, Any]:
+    """The result of both parts."""
     return {
-        "changed": changed,
-        "diff": dropin.diff,
-        "unit": unit,
-        "dropin_path": dropin.path,
-        "restart_required": process is not None and process.authbind is absent,
+        **rules.result,
+        **started,
+        "changed": rules.result["changed"] or started["changed"],
+        "diff": [{**rules.result["diff"], "before_header": "rules", "after_header": "rules"}, started["diff"]],
     }
 
 
-def runs_through_authbind(properties: Mapping[str, str]) -> bool:
-    return "/authbind ;" in properties.get("ExecStart", "")
-
-
-def manage_rules(params: Mapping[str, Any], *, host: Host, check_mode: bool) -> dict[str, Any]:
-    """The rules' part of the result. Raises PrivportError."""
+def manage_rules(params: Mapping[str, Any], *, host: Host, check_mode: bool) -> Rules:
+    """Carries out what is asked of the rule files. Raises PrivportError."""
     ports = sorted({port.number for port in parse_ports(params["ports"], where="ports")})
     grantee = find_grantee(user=params["user"], group=params["group"], state=params["state"], host=host)
     asked = {"grantee": grantee, "ports": ports, "addresses": params["addresses"]}
@@ -311,13 +285,14 @@ def manage_rules(params: Mapping[str, Any], *, host: Host, check_mode: bool) -> 
             )
     rules_before = describe(concerned(rules, **asked), host=host)
     rules_after = describe(concerned(after, **asked), host=host)
-    return {
+    result = {
         "changed": bool(plan.changes),
         "diff": {"before": as_text(rules_before), "after": as_text(rules_after)},
         "rules_before": rules_before,
         "rules_after": rules_after,
         "warnings": list(plan.warnings),
     }
+    return Rules(changes=plan.changes, result=result)
 
 
 def find_grantee(*, user: str | None, group: str | None, state: str, host: Host) -> Grantee:
