@@ -72,6 +72,10 @@ _value:
     rejected:
       description: For each strategy that cannot work here its reasons, each with C(code), C(text) and C(evidence).
       type: dict
+    policy:
+      description: The rules of O(policy) that apply to the service, as text.
+      type: list
+      elements: str
     warnings:
       description: What works but is wider than a reader may expect.
       type: list
@@ -93,7 +97,7 @@ _value:
 """
 
 import json
-from typing import Any, Callable, Mapping
+from typing import Any, Callable, Mapping, Sequence
 
 from ansible.errors import AnsibleFilterError
 from ansible_collections.netbind.privport.plugins.module_utils._core.decide import Decision, decide
@@ -119,6 +123,16 @@ def privport_plan(observation: Any, services: Any, policy: Any = ()) -> list[dic
     except PrivportError as error:
         raise AnsibleFilterError(f"privport_plan: {error}") from error
     return [_result(decision, service) for decision, service in zip(decisions, described)]
+
+
+def privport_idle_rules(plans: Mapping[str, Sequence[Mapping[str, Any]]], policy: Any) -> list[str]:
+    """The rules that apply to no service in the plans of these hosts, by host name; as text."""
+    try:
+        rules = [str(rule) for rule in parse_policy(policy)]
+        applying = {rule for plan in plans.values() for decision in plan for rule in decision["policy"]}
+    except (PrivportError, AttributeError, KeyError, TypeError) as error:
+        raise AnsibleFilterError(f"privport_idle_rules: {error}") from error
+    return [rule for rule in rules if rule not in applying]
 
 
 def _without_grants(observation: Any) -> Any:
@@ -170,4 +184,4 @@ def _result(decision: Decision, service: Service) -> dict[str, Any]:
 
 class FilterModule:
     def filters(self) -> dict[str, Callable[..., Any]]:
-        return {"privport_plan": privport_plan}
+        return {"privport_plan": privport_plan, "privport_idle_rules": privport_idle_rules}

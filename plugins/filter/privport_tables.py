@@ -44,7 +44,8 @@ def _plan_rows(decision: Mapping[str, Any]) -> list[dict[str, str]]:
             "service": decision["name"],
             "ports": ", ".join(decision["ports"]),
             "strategy": decision["strategy"] or "none",
-            "why": decision["why"],
+            # The reasons of an error stand in the second table.
+            "why": decision["why"].partition(":\n")[0],
             "would change": ", ".join([*decision["pending"], *surplus]) or "nothing",
         }
     ]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from ansible.errors import AnsibleFilterError
-from ansible_collections.netbind.privport.plugins.filter.privport_plan import privport_plan
+from ansible_collections.netbind.privport.plugins.filter.privport_plan import privport_idle_rules, privport_plan
 from ansible_collections.netbind.privport.plugins.filter.privport_tables import (
     privport_plan_table,
     privport_proof_table,
@@ -85,6 +85,14 @@ def test_wrong_input_gets_one_sentence(arguments: tuple[Any, ...], told: str) ->
     with pytest.raises(AnsibleFilterError) as refused:
         privport_plan(*arguments)
     assert told in str(refused.value)
+
+
+def test_rules_that_apply_nowhere_are_told() -> None:
+    policy = [{"forbid": name, "when": when, "why": "so"} for name, when in (("setcap", "`true`"), ("ambient", "none"))]
+    plans = {"host-a": privport_plan(observation(), SERVICES, policy), "host-b": []}
+    assert privport_idle_rules(plans, policy) == ["{forbid: ambient, when: 'none'}"]
+    with pytest.raises(AnsibleFilterError, match="policy is 'x', not a list"):
+        privport_idle_rules(plans, "x")
 
 
 def test_the_plan_table_says_what_would_change() -> None:

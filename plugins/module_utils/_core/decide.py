@@ -30,6 +30,8 @@ class Decision:
     strategy: str
     why: str
     rejected: dict[str, tuple[Reason, ...]]
+    # The rules of the site that apply to the service, as text.
+    policy: tuple[str, ...]
     warnings: tuple[str, ...]
     pending: tuple[str, ...]
     surplus: tuple[str, ...]
@@ -178,6 +180,7 @@ def _decision(choice: _Choice, *, others: Sequence[_Choice]) -> Decision:
         strategy=chosen.name if chosen else "",
         why=_why(case, chosen.name) if chosen else error or "state is absent",
         rejected=choice.rejected,
+        policy=tuple(map(str, case.policy)),
         warnings=chosen.warnings(case) if chosen else (),
         pending=chosen.pending(case) if chosen else (),
         surplus=() if error else _surplus(choice, others=others),
