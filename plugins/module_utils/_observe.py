@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Mapping, Sequence
 
 from ansible_collections.netbind.privport.plugins.module_utils import _authbind_files as authbind_files
@@ -32,14 +33,20 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.unit import
     parse_own_dropin,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._host import Host
-from ansible_collections.netbind.privport.plugins.module_utils._program import observe_capability, observe_program
+from ansible_collections.netbind.privport.plugins.module_utils._program import (
+    observe_capability,
+    observe_ground,
+    observe_program,
+)
 
 _S_ISUID = 0o4000
+# fs/exec.c: a chain of interpreters longer than this is refused with ELOOP.
+_MOST_INTERPRETERS = 5
 
 
 def observe(host: Host, services: Sequence[Service]) -> Observation:
     """The host and these services. Nothing is changed. Raises PrivportError where a tool fails."""
-    systemd = units.systemd_version(host)
+    systemd = units.read_systemd(host)
     shown = units.show(host, sorted({it.unit for it in services if it.unit})) if systemd is not None else {}
     rules = authbind_files.read_rules(host)
     listeners = processes.listeners(host, sorted({port for it in services for port in it.ports}))
@@ -48,7 +55,8 @@ def observe(host: Host, services: Sequence[Service]) -> Observation:
         kernel=host.kernel_release(),
         effective_uid=host.effective_uid(),
         unprivileged_port_start=processes.unprivileged_port_start(host),
-        systemd=systemd,
+        systemd=systemd.version if systemd else None,
+        systemd_features=systemd.features if systemd else (),
         authbind=_authbind(host),
         socket_source=processes.socket_source(host),
         services=tuple(_service(host, service, shown=shown, rules=rules, listeners=listeners) for service in services),
@@ -66,10 +74,12 @@ def _service(
     unit = _unit(host, shown[service.unit]) if service.unit in shown else None
     user = service.user or (unit.user if unit else "")
     account = _account(host, user) if user else None
+    program = _program(host, service.executable or (executable_of(unit.commands, unit.properties) if unit else ""))
     return ServiceFacts(
         name=service.name,
         unit=unit,
-        program=_program(host, service.executable or (executable_of(unit.commands, unit.properties) if unit else "")),
+        program=program,
+        interpreter=_interpreter(host, program),
         account=account,
         authbind_ports=_authbind_ports(service, account=account, rules=rules),
         listeners=tuple(it for it in listeners if Port(it.port, it.protocol) in service.ports),
@@ -116,10 +126,14 @@ def _program(host: Host, path: str) -> Program | None:
         with host.open_regular(real_path) as file:
             held = observe_capability(file)
             found = observe_program(file, host=host)
+            ground = observe_ground(file, host=host)
             status = file.status()
     except PrivportError:
         return None
     judged = filecap.judge(found)
+    binds = held is not None and held.binds
+    # Who grants it is root, whoever observes; what is there already need not be written.
+    obstacle = "" if binds else filecap.obstacle(replace(ground, may_set=True), path=real_path)
     return Program(
         path=path,
         real_path=real_path,
@@ -130,10 +144,20 @@ def _program(host: Host, path: str) -> Program | None:
         gid=status.gid,
         nosuid=found.nosuid,
         capability=None if held is None else _capability_text(held),
-        binds=held is not None and held.binds,
-        refusals=judged.refusals,
+        binds=binds,
+        refusals=judged.refusals + ((obstacle,) if obstacle else ()),
         warnings=judged.warnings,
     )
+
+
+def _interpreter(host: Host, program: Program | None) -> Program | None:
+    """What the kernel loads for a script in the end; None for other programs, and where it cannot be found."""
+    found = program
+    for _ in range(_MOST_INTERPRETERS):
+        if found is None or not found.interpreter:
+            break
+        found = _program(host, found.interpreter[0])
+    return None if found is None or found is program or found.interpreter else found
 
 
 def _capability_text(held: FileCapabilities) -> str:

@@ -35,6 +35,8 @@ PROPERTIES = (
     "PrivateUsers",
     "PrivateUsersEx",
     "PrivateNetwork",
+    "NetworkNamespacePath",
+    "SecureBits",
     "SocketBindAllow",
     "SocketBindDeny",
     *units.IMPLIES_NO_NEW_PRIVS,
@@ -43,6 +45,12 @@ PROPERTIES = (
 
 def systemd_version(host: Host) -> int | None:
     """The version of the systemd that runs this host, None where none does (sd_booted(3))."""
+    systemd = read_systemd(host)
+    return systemd.version if systemd else None
+
+
+def read_systemd(host: Host) -> units.Systemd | None:
+    """The systemd that runs this host, None where none does (sd_booted(3))."""
     if host.status("/run/systemd/system") is None or host.which("systemctl") is None:
         return None
     return units.parse_version(host.run(["systemctl", "--version"]).checked().stdout)

@@ -73,6 +73,11 @@ privport:
       description: The version of the systemd that runs the host. V(null) where none does.
       type: int
       sample: 252
+    systemd_features:
+      description: What that systemd was built with and without.
+      type: list
+      elements: str
+      sample: ["+SECCOMP", "-BPF_FRAMEWORK"]
     authbind:
       description: The program authbind and whether its helper can work. V(null) where it is not installed.
       type: dict

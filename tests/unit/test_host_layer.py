@@ -369,5 +369,7 @@ def test_a_stranger_meets_a_busy_port(listening: int) -> None:
 
 
 def test_where_nobody_listens_nothing_is_tried() -> None:
-    facts = ServiceFacts(name="web", unit=None, program=None, account=None, authbind_ports=(), listeners=())
+    facts = ServiceFacts(
+        name="web", unit=None, program=None, interpreter=None, account=None, authbind_ports=(), listeners=()
+    )
     assert probing.probe(facts, port=Port(80)) == probing.Probe()

@@ -143,6 +143,8 @@ class ServiceFacts:
     name: str
     unit: Unit | None
     program: Program | None
+    # Where the program is a script, the compiled program at the end of its #! lines.
+    interpreter: Program | None
     account: Account | None
     authbind_ports: tuple[AuthbindPort, ...]
     listeners: tuple[Listener, ...]
@@ -159,6 +161,8 @@ class Observation:
     unprivileged_port_start: int | None
     # The version of the running systemd; None where systemd does not run the host.
     systemd: int | None
+    # What it was built with and without, as systemctl --version says: '+SECCOMP', '-BPF_FRAMEWORK'.
+    systemd_features: tuple[str, ...]
     authbind: Authbind | None
     # 'ss' or '/proc/net'.
     socket_source: str

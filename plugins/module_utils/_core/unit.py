@@ -69,12 +69,20 @@ def dropin_path(*, unit: str, dropin: str) -> str:
     return f"{UNIT_FOLDER}/{unit}.d/{dropin}.conf"
 
 
-def parse_version(text: str) -> int:
-    """The number in the first line of `systemctl --version`: 'systemd 252 (252.39-1)' is 252."""
+@dataclass(frozen=True)
+class Systemd:
+    """What `systemctl --version` tells: features are what it was built with and without, '+PAM' and '-BTF'."""
+
+    version: int
+    features: tuple[str, ...]
+
+
+def parse_version(text: str) -> Systemd:
+    """What `systemctl --version` prints: 'systemd 252 (252.39-1)', and a line of features."""
     match = re.match(r"systemd (\d+)", text)
     if match is None:
         raise UnknownFormat(f"systemctl --version printed {text[:80]!r}, which holds no version")
-    return int(match[1])
+    return Systemd(version=int(match[1]), features=tuple(re.findall(r"[+-][A-Z0-9_]+", text.partition("\n")[2])))
 
 
 def parse_show(text: str) -> tuple[dict[str, str], ...]:

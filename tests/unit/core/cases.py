@@ -130,6 +130,7 @@ def host(*services: ServiceFacts, **fields: Any) -> Observation:
         "effective_uid": 0,
         "unprivileged_port_start": 1024,
         "systemd": 252,
+        "systemd_features": ("+PAM", "+BPF_FRAMEWORK"),
         "authbind": Authbind(program=AUTHBIND, helper_setuid=True, helper_nosuid=False),
         "socket_source": "ss",
     }
@@ -147,6 +148,7 @@ def facts(
     plain = {
         "unit": unit(properties=properties, **(unit_fields or {})),
         "program": program(**(program_fields or {})),
+        "interpreter": None,
         "account": WEB,
         "authbind_ports": (authbind_port(),),
         "listeners": (),

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Mapping, Tuple
+from typing import Any, Dict, Mapping, Set, Tuple
 
 import pytest
 from ansible_collections.netbind.privport.plugins.module_utils._core.model import Authbind
@@ -21,12 +21,13 @@ from ansible_collections.netbind.privport.tests.unit.core.cases import (
     case,
     listener,
     process,
+    program,
     setcap_process,
 )
 
 SYSTEMDS = (247, 252, 257)
 IMPLYING = {
-    "SystemCallFilter": "read write",
+    "SystemCallFilter": "bind listen read socket",
     "SystemCallArchitectures": "native",
     "SystemCallLog": "bind",
     "RestrictAddressFamilies": "AF_INET AF_INET6",
@@ -51,6 +52,12 @@ def codes(name: str, **fields: Any) -> Tuple[str, ...]:
 
 def prefixed(prefix: str) -> Dict[str, Any]:
     return {"unit_fields": {"commands": (Command(prefix=prefix, line=SERVER),)}}
+
+
+def script_of(**fields: Any) -> Dict[str, Any]:
+    """A script and its interpreter, of which fields tell."""
+    script = program(form="script", interpreter=("/opt/lua",))
+    return {"program": script, "interpreter": program(path="/opt/lua", **fields)}
 
 
 BINDS = {"capability": f"{CAP}=ep", "binds": True}
@@ -79,10 +86,19 @@ def row(setcap: str, authbind: str, ambient: str, _id: str, **fields: Any) -> An
         row("program_refused", "", "", "script", program_fields={"form": "script", "refusals": ("a script",)}),
         row("", "preload_in_vain", "", "static ELF", program_fields={"form": "elf-static"}),
         row("", "preload_in_vain", "", "Go", program_fields={"form": "go"}),
-        row("", "setuid_program", "setuid_program", "setuid", program_fields={"mode": 0o4755}),
+        row(*["setuid_program"] * 3, "setuid", program_fields={"mode": 0o4755}),
         row("", "setuid_program", "setuid_program", "setgid", program_fields={"mode": 0o2755}),
         row("", "", "", "setuid to the same user", program_fields={"mode": 0o6755, "uid": 990, "gid": 990}),
         row("", "other_capability", "other_capability", "other", program_fields={"capability": "cap_net_raw=ep"}),
+        row("", "other_capability", "other_capability", "permitted", program_fields={"capability": "cap_net_raw=p"}),
+        row("", "", "other_capability", "inheritable", program_fields={"capability": "cap_net_raw=i"}),
+        row("", "setuid_program", "setuid_program", "setuid interpreter", **script_of(mode=0o4755)),
+        row("", "other_capability", "other_capability", "interpreter's", **script_of(capability="cap_net_raw=ep")),
+        row("", "", "other_capability", "interpreter's, empty", **script_of(capability="")),
+        row("", "preload_in_vain", "", "static interpreter", **script_of(form="elf-static")),
+        row("launcher", "", "", "launcher", program_fields={"path": "/usr/bin/env"}),
+        row("", "secure_bits", "", "SecureBits", properties={"SecureBits": "1"}),
+        row("", "", "", "other SecureBits", properties={"SecureBits": "16"}),
         row(
             "program_refused",
             "other_capability",
@@ -92,6 +108,7 @@ def row(setcap: str, authbind: str, ambient: str, _id: str, **fields: Any) -> An
         ),
         row("", "", "", "empty attribute, to be removed", program_fields={"capability": ""}),
         row("", "", "", "its own capability", program_fields={"capability": f"{CAP}=ep", "binds": True}),
+        row(*["private_network"] * 3, "NetworkNamespacePath", properties={"NetworkNamespacePath": "/run/netns/a"}),
         row(*["private_network"] * 3, "PrivateNetwork", properties={"PrivateNetwork": "yes"}),
         row(*["socket_bind_deny"] * 3, "SocketBindDeny", properties={"SocketBindDeny": "any"}),
         row(*["runs_as_root"] * 3, "no User", properties={"User": ""}),
@@ -127,17 +144,54 @@ def test_implied_no_new_privs(name: str, systemd: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("properties", "unit_fields", "implied"),
+    ("properties", "unit_fields", "refused"),
     [
-        pytest.param({"AmbientCapabilities": "cap_chown"}, {}, False, id="ambient capabilities of the unit's own"),
-        pytest.param({"AmbientCapabilities": CAP}, {"dropin_strategy": "ambient"}, True, id="ours, which would go"),
-        pytest.param({"User": "root"}, {}, False, id="root"),
-        pytest.param({"LockPersonality": "no", "SystemCallFilter": "~"}, {}, False, id="all unset"),
+        pytest.param({"AmbientCapabilities": "cap_chown"}, {}, {"authbind"}, id="ambient capabilities of its own"),
+        pytest.param({"AmbientCapabilities": CAP}, {}, set(), id="that capability of its own"),
+        pytest.param(
+            {"AmbientCapabilities": CAP}, {"dropin_strategy": "ambient"}, {"setcap", "authbind"}, id="ours, which goes"
+        ),
     ],
 )
-def test_what_lifts_the_implication(properties: Dict[str, str], unit_fields: Dict[str, Any], implied: bool) -> None:
-    found = codes("setcap", properties={"LockPersonality": "yes", **properties}, unit_fields=unit_fields)
-    assert ("implied_no_new_privs" in found) is implied
+@pytest.mark.parametrize(("by", "code"), [("LockPersonality", "implied_"), ("NoNewPrivileges", "")])
+def test_what_lifts_no_new_privs(
+    by: str, code: str, properties: Dict[str, str], unit_fields: Dict[str, Any], refused: Set[str]
+) -> None:
+    fields = {"properties": {by: "yes", **properties}, "unit_fields": unit_fields}
+    assert {name for name in ("setcap", "authbind") if f"{code}no_new_privs" in codes(name, **fields)} == refused
+
+
+@pytest.mark.parametrize(
+    "properties", [{"LockPersonality": "yes", "User": "root"}, {"LockPersonality": "no", "SystemCallFilter": "~"}]
+)
+def test_what_does_not_imply_no_new_privs(properties: Dict[str, str]) -> None:
+    assert "implied_no_new_privs" not in codes("setcap", properties=properties)
+
+
+@pytest.mark.parametrize(
+    ("value", "closed"),
+    [
+        ("~", False),
+        ("~bind", True),
+        ("~connect listen:EPERM", True),
+        ("~connect:EPERM rebind", False),
+        ("bind connect listen socket", False),
+        ("connect listen socket", True),
+        ("bind:EPERM listen:kill socket", False),
+    ],
+)
+@pytest.mark.parametrize("name", ["setcap", "authbind", "ambient"])
+def test_system_calls(name: str, value: str, closed: bool) -> None:
+    fields = {"properties": {"SystemCallFilter": value}, "host_fields": {"systemd": 257}}
+    assert codes(name, **fields) == (("system_calls",) if closed else ())
+
+
+@pytest.mark.parametrize(
+    ("features", "closed"), [(("-BPF_FRAMEWORK",), False), (("+BPF_FRAMEWORK",), True), ((), True)]
+)
+def test_a_systemd_that_ignores_socket_bind_deny(features: Tuple[str, ...], closed: bool) -> None:
+    fields = {"properties": {"SocketBindDeny": "any"}, "host_fields": {"systemd_features": features}}
+    assert codes("ambient", **fields) == (("socket_bind_deny",) if closed else ())
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,10 @@ def shown(systemd: int) -> Dict[str, Dict[str, str]]:
 @pytest.mark.parametrize("systemd", SYSTEMDS)
 def test_version(systemd: int) -> None:
     text = (FIXTURES / f"systemctl-version-systemd{systemd}.txt").read_text(encoding="utf-8")
-    assert parse_version(text) == systemd
+    found = parse_version(text)
+    assert found.version == systemd
+    assert "+SECCOMP" in found.features
+    assert ("-BPF_FRAMEWORK" in found.features) is (systemd == 252)
 
 
 @pytest.mark.parametrize("text", ["", "systemd\n", "bash: systemctl: not found"])

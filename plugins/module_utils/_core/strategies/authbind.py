@@ -18,8 +18,6 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.
 from ansible_collections.netbind.privport.plugins.module_utils._core.unit import render_authbind
 
 _HIGHEST_PORT = 1023
-# Programs whose business is to exec another one, which must then keep authbind's preload.
-_LAUNCHERS = ("env", "nice", "chroot", "setsid", "stdbuf", "nohup", "timeout")
 
 
 def _installed(case: Case) -> Reason | None:
@@ -54,7 +52,7 @@ def _high_port(case: Case) -> Reason | None:
 
 
 def _preload_in_vain(case: Case) -> Reason | None:
-    program = case.facts.program
+    program = case.facts.interpreter or case.facts.program
     if program is None or program.form not in ("elf-static", "go"):
         return None
     why = {"elf-static": "is linked statically", "go": "is a Go program that calls the kernel by itself"}
@@ -81,10 +79,11 @@ _HAZARDS = (
     hazards.runs_as_root,
     hazards.other_user,
     *hazards.IN_PROCESS,
-    hazards.no_new_privs,
+    hazards.helper_no_new_privs,
+    hazards.secure_bits,
     _preload_in_vain,
     hazards.setuid_program,
-    hazards.other_capability,
+    hazards.other_permitted,
 )
 
 
@@ -101,7 +100,7 @@ def deep(case: Case) -> bool:
     program = case.facts.program
     first = posixpath.basename(words[0]) if words else ""
     script = program is not None and program.form == "script"
-    return script or first in _LAUNCHERS or (is_interpreter(first) and "-c" in words[1:2])
+    return script or first in hazards.LAUNCHERS or (is_interpreter(first) and "-c" in words[1:2])
 
 
 def _dropin_is_right(case: Case) -> bool:

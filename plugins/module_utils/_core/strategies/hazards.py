@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from typing import Callable, Optional
 
@@ -23,6 +24,10 @@ _SOCKET_BIND_RULE = re.compile(
     r"(?:ipv[46]:?)?(?:(?P<protocol>tcp|udp):?)?(?:(?P<first>[0-9]{1,5})(?:-(?P<last>[0-9]{1,5}))?|any)?"
 )
 _S_ISUID, _S_ISGID = 0o4000, 0o2000
+# include/uapi/linux/securebits.h
+_SECBIT_NOROOT = 1
+# Programs whose business is to execute another one.
+LAUNCHERS = ("env", "nice", "chroot", "setsid", "stdbuf", "nohup", "timeout")
 
 
 def judge(case: Case, hazards: tuple[Hazard, ...]) -> tuple[Reason, ...]:
@@ -82,10 +87,11 @@ def private_users(case: Case) -> Reason | None:
 
 def private_network(case: Case) -> Reason | None:
     unit = case.facts.unit
-    if unit is None or not unit.is_on("PrivateNetwork"):
-        return None
-    text = "the unit has a network of its own, which nobody else reaches"
-    return Reason("private_network", text, _said(unit, "PrivateNetwork"))
+    for name in ("PrivateNetwork", "NetworkNamespacePath"):
+        if unit is not None and unit.says(name) not in _UNSET:
+            text = "the unit has a network of its own, where it does not listen on the host's addresses"
+            return Reason("private_network", text, _said(unit, name))
+    return None
 
 
 def address_families(case: Case) -> Reason | None:
@@ -100,6 +106,42 @@ def address_families(case: Case) -> Reason | None:
     if not closed:
         return None
     return Reason("address_families", "the unit may not open IP sockets", _said(unit, "RestrictAddressFamilies"))
+
+
+def system_calls(case: Case) -> Reason | None:
+    """SystemCallFilter= without a call that every server needs (systemd.exec(5))."""
+    unit = case.facts.unit
+    value = unit.says("SystemCallFilter") if unit else ""
+    if unit is None or value in _UNSET:
+        return None
+    # systemctl shows groups as their calls, each with the error that it gives, as in bind:EPERM.
+    listed = {word.partition(":")[0] for word in value.lstrip("~").split()}
+    forbidden = [name for name in ("socket", "bind", "listen") if (name in listed) is value.startswith("~")]
+    if not forbidden:
+        return None
+    text = f"the unit may not call {forbidden[0]}()"
+    return Reason("system_calls", text, f"SystemCallFilter= in {unit.name}")
+
+
+def file_no_new_privs(case: Case) -> Reason | None:
+    """no_new_privs, as a file capability of the program that systemd itself starts meets it.
+
+    Ambient capabilities of the unit's own make systemd keep all that the bounding set holds until it executes the
+    program, and no_new_privs forbids only what the caller does not have (capabilities(7)).
+    """
+    unit = case.facts.unit
+    return None if unit is not None and _own_ambient(unit) else no_new_privs(case)
+
+
+def helper_no_new_privs(case: Case) -> Reason | None:
+    """no_new_privs, as authbind meets it, which tries without its helper first."""
+    unit = case.facts.unit
+    return None if unit is not None and CAPABILITY in _own_ambient(unit) else no_new_privs(case)
+
+
+def _own_ambient(unit: Unit) -> list[str]:
+    """The ambient capabilities that the unit keeps: those of our drop-in go with it."""
+    return [] if unit.dropin_strategy == "ambient" else unit.says("AmbientCapabilities").split()
 
 
 def no_new_privs(case: Case) -> Reason | None:
@@ -117,9 +159,6 @@ def no_new_privs(case: Case) -> Reason | None:
 def _implied_no_new_privs(case: Case, *, unit: Unit, text: str) -> Reason | None:
     if (case.host.systemd or 0) >= _FIRST_WITHOUT_IMPLIED or unit.user == "root":
         return None
-    # Ambient capabilities of the unit's own lift the implication; those of our drop-in go with it.
-    if unit.says("AmbientCapabilities") and unit.dropin_strategy != "ambient":
-        return None
     implying = [name for name in IMPLIES_NO_NEW_PRIVS if unit.says(name) not in _UNSET]
     if not implying:
         return None
@@ -128,9 +167,42 @@ def _implied_no_new_privs(case: Case, *, unit: Unit, text: str) -> Reason | None
     )
 
 
+def secure_bits(case: Case) -> Reason | None:
+    """Under SecureBits=noroot a set-user-ID root helper gets the user but no capability (capabilities(7))."""
+    unit = case.facts.unit
+    # systemctl shows the bits as a number.
+    value = unit.says("SecureBits") if unit else ""
+    if unit is None or not value.isdigit() or not int(value) & _SECBIT_NOROOT:
+        return None
+    return Reason("secure_bits", "set-user-ID root gives no capability in this unit", _said(unit, "SecureBits"))
+
+
+def launcher(case: Case) -> Reason | None:
+    """A program whose business is to execute another one, to which its capabilities do not pass."""
+    program = case.facts.program
+    if program is None or posixpath.basename(program.real_path) not in LAUNCHERS:
+        return None
+    text = "it starts another program, which its file capability does not reach; name that one as executable"
+    return Reason("launcher", text, program.real_path)
+
+
+def other_identity(case: Case) -> Reason | None:
+    """A set-user-ID program to another user does not run as the service's."""
+    program, account = case.facts.program, case.facts.account
+    if program is None or account is None or not program.mode & _S_ISUID or program.uid == account.uid:
+        return None
+    text = f"a set-user-ID program does not run as {account.name}"
+    return Reason("setuid_program", text, f"mode {program.mode & 0o7777:04o} of {program.real_path}")
+
+
+def _image(case: Case) -> Program | None:
+    """The file that the kernel loads: of a script its interpreter, where that was found."""
+    return case.facts.interpreter or case.facts.program
+
+
 def setuid_program(case: Case) -> Reason | None:
     """A set-user-ID or set-group-ID program to another id loses ambient capabilities and LD_PRELOAD."""
-    program, account = case.facts.program, case.facts.account
+    program, account = _image(case), case.facts.account
     if program is None:
         return None
     to_user = program.mode & _S_ISUID and (account is None or program.uid != account.uid)
@@ -142,13 +214,24 @@ def setuid_program(case: Case) -> Reason | None:
 
 
 def other_capability(case: Case) -> Reason | None:
-    """A capability that is not ours to remove makes the exec secure: no ambient set, no LD_PRELOAD."""
-    program = case.facts.program
-    # Of a shared interpreter not even the one that binds is this service's to remove.
-    if program is None or not (other_capabilities(program) or (program.capability and program.shared_interpreter)):
+    """A file capability that is not ours to remove, even an empty one, voids the ambient set (capabilities(7))."""
+    program = _image(case)
+    if program is None or program.capability is None:
+        return None
+    # Of an interpreter not even the one that binds is this service's to remove, nor an empty attribute.
+    another = case.facts.interpreter is not None or (program.shared_interpreter and program.capability)
+    if not another and not other_capabilities(program):
         return None
     text = "file capabilities that others gave the program make the kernel clear ambient capabilities and LD_PRELOAD"
-    return Reason("other_capability", text, f"{program.real_path} {program.capability}")
+    return Reason("other_capability", text, f"{program.real_path} {program.capability or '='}")
+
+
+def other_permitted(case: Case) -> Reason | None:
+    """Only a capability that the program gains makes its start secure, so that LD_PRELOAD is ignored (ld.so(8))."""
+    program = _image(case)
+    if program is None or not program.capability or not parse_text(program.capability).permitted:
+        return None
+    return other_capability(case)
 
 
 def other_capabilities(program: Program | None) -> tuple[int, ...]:
@@ -162,7 +245,8 @@ def other_capabilities(program: Program | None) -> tuple[int, ...]:
 def socket_bind_deny(case: Case) -> Reason | None:
     """SocketBindDeny= that names all ports or one of the service's (systemd.resource-control(5))."""
     unit = case.facts.unit
-    if unit is None:
+    # Built without the framework, systemd shows the setting and ignores it.
+    if unit is None or "-BPF_FRAMEWORK" in case.host.systemd_features:
         return None
     denying, allowing = unit.says("SocketBindDeny").split(), unit.says("SocketBindAllow").split()
     for port in case.service.ports:
@@ -184,4 +268,11 @@ def _rule_covers(rule: str, port: Port) -> bool | None:
     return ports and match["protocol"] in (None, port.protocol)
 
 
-IN_PROCESS: tuple[Hazard, ...] = (private_network, private_users, bounding_set, address_families, socket_bind_deny)
+IN_PROCESS: tuple[Hazard, ...] = (
+    private_network,
+    private_users,
+    bounding_set,
+    address_families,
+    system_calls,
+    socket_bind_deny,
+)

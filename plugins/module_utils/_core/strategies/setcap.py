@@ -21,7 +21,9 @@ _HAZARDS = (
     hazards.runs_as_root,
     hazards.other_user,
     *hazards.IN_PROCESS,
-    hazards.no_new_privs,
+    hazards.file_no_new_privs,
+    hazards.launcher,
+    hazards.other_identity,
 )
 
 

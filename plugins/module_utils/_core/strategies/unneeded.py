@@ -13,11 +13,13 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.
     process_steps,
 )
 
+_HAZARDS = (hazards.private_network, hazards.address_families, hazards.system_calls, hazards.socket_bind_deny)
+
 
 def _blockers(case: Case) -> tuple[Reason, ...]:
     needed = case.privileged_ports
     if not needed:
-        return hazards.judge(case, (hazards.private_network, hazards.address_families, hazards.socket_bind_deny))
+        return hazards.judge(case, _HAZARDS)
     start = case.host.unprivileged_port_start
     evidence = "kernel without ip_unprivileged_port_start" if start is None else f"ip_unprivileged_port_start={start}"
     ports = ", ".join(str(port) for port in needed)
