@@ -1,0 +1,147 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Compares what the collection predicts for every hazard with what the kernel does. Runs inside the fleet.
+
+Usage: python -m hazards.compare [--write]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Dict, List, Sequence, Tuple
+
+from ansible_collections.netbind.privport.plugins.filter.privport_plan import privport_plan
+from ansible_collections.netbind.privport.plugins.module_utils._core.capability import format_xattr, parse_text
+from ansible_collections.netbind.privport.plugins.module_utils._core.unit import (
+    Command,
+    render_ambient,
+    render_authbind,
+)
+
+from . import report
+from .table import FOLDER, HOSTS, PROGRAMS, STRATEGIES, Row, programs_of, rows_of
+
+ROOT = Path(__file__).resolve().parents[2]
+INVENTORY = ROOT / "tests/fleet/inventory.yml"
+ON_HOST = Path(__file__).with_name("on_host.py")
+CAPABILITY = "cap_net_bind_service"
+VALUE = format_xattr(parse_text(f"{CAPABILITY}=ep")).hex()
+# authbind(1): from here on a rule's name begins with '!'.
+FIRST_EXCLAIMED = 512
+
+Cells = Dict[Tuple[str, str, str], report.Cell]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--write", action="store_true", help="keep the table in docs/hazards.md")
+    arguments = parser.parse_args()
+    cells: Cells = {}
+    with ThreadPoolExecutor(len(HOSTS)) as pool:
+        for found in pool.map(try_host, HOSTS):
+            cells.update(found)
+    print(report.table(cells))
+    if arguments.write:
+        (ROOT / "docs/hazards.md").write_text(report.document(cells))
+    wrong = [key for key, cell in cells.items() if not cell.agrees]
+    print(f"{len(cells)} cells, {len(wrong)} disagree")
+    for hazard, strategy, host in wrong:
+        cell = cells[hazard, strategy, host]
+        print(f"  {hazard}, {strategy}, systemd {HOSTS[host]}: predicted {cell.predicted}, but {cell.observed}")
+    sys.exit(1 if wrong else 0)
+
+
+def try_host(host: str) -> Cells:
+    """The cells of one host: everything is observed before the first grant, and planned for each strategy."""
+    rows = rows_of(host)
+    static_ports = [row.port for row in rows if PROGRAMS[row.hazard.program].kind == "static"]
+    on_host(
+        host,
+        "prepare",
+        folder=FOLDER,
+        programs=programs_of(host),
+        units={row.unit: {"text": row.unit_text} for row in rows},
+        static_ports=static_ports,
+    )
+    observation = observe(host, [row.service for row in rows])
+    cells: Cells = {}
+    for strategy in STRATEGIES:
+        services = [{**row.service, "strategy": strategy} for row in rows]
+        plans = privport_plan(observation, services)
+        grants = {row.unit: grant(row, strategy, plan) for row, plan in zip(rows, plans)}
+        observed = on_host(host, "try", grants=grants)
+        for row, plan in zip(rows, plans):
+            cells[row.hazard.name, strategy, host] = report.Cell(
+                predicted=predicted(plan, strategy), observed=observed[row.unit]
+            )
+    return cells
+
+
+def predicted(plan: Dict[str, Any], strategy: str) -> str:
+    """'works', or the first code of the refusal."""
+    if not plan["error"]:
+        return report.WORKS
+    reasons = plan["rejected"].get(strategy)
+    return str(reasons[0]["code"]) if reasons else str(plan["error"])
+
+
+def grant(row: Row, strategy: str, plan: Dict[str, Any]) -> Dict[str, Any]:
+    """What the collection would write for the strategy, whether or not it refuses to."""
+    user = row.hazard.declared_user or row.hazard.user
+    asked: Dict[str, Any] = {
+        "port": row.port,
+        "user": user,
+        "take_away": [plan["executable"]] if "setcap" in plan["surplus"] else [],
+        "attribute": [],
+        "value": VALUE,
+        "dropin": "",
+        "rules": [],
+    }
+    if strategy == "setcap":
+        asked["attribute"] = [plan["executable"] or row.program_path]
+    elif strategy == "ambient":
+        asked["dropin"] = render_ambient(capabilities=[CAPABILITY], user=plan["unit_user"])
+    else:
+        asked["dropin"] = render_authbind(
+            program="/usr/bin/authbind",
+            commands=[Command(prefix=row.hazard.prefix, line=row.command)],
+            deep=plan["authbind_deep"],
+        )
+        asked["rules"] = [[user, rule_name(row.port)]] if user else []
+    return asked
+
+
+def rule_name(port: int) -> str:
+    return f"!{port}" if port >= FIRST_EXCLAIMED else str(port)
+
+
+def observe(host: str, services: Sequence[Dict[str, Any]]) -> Dict[str, Any]:
+    """privport_info of these services, from one run of the module."""
+    argv = ["ansible", host, f"--inventory={INVENTORY}", "--become", "--one-line"]
+    argv += ["--module-name=netbind.privport.privport_info", "--args", json.dumps({"services": services})]
+    printed = run(argv)
+    answer = json.loads(printed[printed.index("{") :])
+    return dict(answer["privport"])
+
+
+def on_host(host: str, action: str, **work: Any) -> Dict[str, Any]:
+    """Runs the script on the host."""
+    run(["podman", "cp", str(ON_HOST), f"{host}:/opt/on_host.py"])
+    argv = ["podman", "exec", "--interactive", host, "python3", "/opt/on_host.py", action]
+    return dict(json.loads(run(argv, json.dumps(work))))
+
+
+def run(argv: List[str], text: str = "") -> str:
+    done = subprocess.run(argv, input=text, capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.exit(f"error: {' '.join(argv)[:200]} failed: {done.stderr[-2000:] or done.stdout[-2000:]}")
+    return done.stdout
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,295 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs on a host as root: makes programs and units, applies grants, and looks what the kernel does with them.
+
+Usage: on_host.py prepare|try, with the work as JSON on standard input. The answer is JSON on standard output.
+Only the standard library of Python 3.9.
+"""
+
+import fcntl
+import json
+import os
+import pwd
+import shutil
+import socket
+import struct
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+XATTR = "security.capability"
+UNITS = Path("/etc/systemd/system")
+RULES = Path("/etc/authbind/byport")
+SECONDS = 20
+FS_IOC_SETFLAGS, FS_IMMUTABLE_FL = 0x40086602, 0x10  # linux/fs.h; the hosts have no chattr
+SERVE = """\
+import signal, socket, sys
+with socket.socket(socket.AF_INET6 if sys.argv[2:] else socket.AF_INET) as server:
+    server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        server.bind(("", int(sys.argv[1])))
+    except OSError as error:
+        sys.exit(error.errno)
+    server.listen()
+    signal.pause()
+"""
+
+
+def run(*argv):
+    return subprocess.run(argv, check=True, capture_output=True, text=True).stdout
+
+
+def main():
+    work = json.load(sys.stdin)
+    answer = {"prepare": prepare, "try": try_grants}[sys.argv[1]](work)
+    json.dump(answer, sys.stdout)
+
+
+# --- The programs and the units.
+
+
+def prepare(work):
+    folder = Path(work["folder"])
+    folder.mkdir()
+    (folder / "serve.py").write_text(SERVE)
+    for name, program in work["programs"].items():
+        make_programs(folder / name, program, work)
+    for name, unit in work["units"].items():
+        (UNITS / name).write_text(unit["text"])
+    run("ip", "netns", "add", "hazards")
+    run("systemctl", "daemon-reload")
+    return {}
+
+
+def make_programs(folder, program, work):
+    folder.mkdir()
+    kind, _, options = program["mount"].partition(" ")
+    if kind:
+        run("mount", "-t", kind, "-o", "mode=755," + options.replace("ro", "rw"), "none", str(folder))
+    ports = work["static_ports"] if program["kind"] == "static" else [""]
+    for port in ports:
+        path = folder / {"env": "env", "static": f"server-{port}"}.get(program["kind"], "server")
+        write_program(path, program, port)
+        set_identity(path, program)
+    if options == "ro":
+        run("mount", "-o", "remount,ro", str(folder))
+
+
+def write_program(path, program, port):
+    kind = program["kind"]
+    if kind == "script":
+        interpreter = program["interpreter"]
+        first = path.parents[1] / interpreter / "server" if interpreter else "/usr/bin/python3"
+        path.write_text(f"#!{first}\n{SERVE}")
+    elif kind == "static":
+        path.write_bytes(static_program(port))
+    else:
+        source = {"server": "/usr/bin/python3", "caddy": "/usr/bin/caddy", "env": "/usr/bin/env"}[kind]
+        shutil.copyfile(os.path.realpath(source), path)
+
+
+def set_identity(path, program):
+    shutil.chown(path, program["owner"], program["group"])
+    # After chown, which clears the mode's high bits and the attribute.
+    path.chmod(program["mode"])
+    if program["xattr"]:
+        os.setxattr(path, XATTR, bytes.fromhex(program["xattr"]))
+    if program["immutable"]:
+        with path.open("rb") as file:
+            fcntl.ioctl(file, FS_IOC_SETFLAGS, struct.pack("l", FS_IMMUTABLE_FL))
+
+
+def static_program(port):
+    """An ELF program for x86-64 that binds and listens by itself, without any library."""
+    code = bytes.fromhex(
+        "b829000000bf02000000be0100000031d20f05"  # socket(AF_INET, SOCK_STREAM, 0)
+        "89c389df488d3532000000ba10000000b8310000000f05"  # bind(it, &address, 16); the address follows the code
+        "85c07517"  # Did it fail?
+        "89dfbe01000000b8320000000f05"  # listen(it, 1)
+        "b8220000000f05ebf7"  # pause() for ever
+        "f7d889c7b83c0000000f05"  # exit(errno)
+    )
+    image = code + struct.pack("<H", socket.AF_INET) + struct.pack(">H", port) + bytes(12)
+    base, headers = 0x400000, 64 + 56
+    size = headers + len(image)
+    header = b"\x7fELF\2\1\1" + bytes(9)
+    header += struct.pack("<HHIQQQIHHHHHH", 2, 62, 1, base + headers, 64, 0, 0, 64, 56, 1, 0, 0, 0)
+    return header + struct.pack("<IIQQQQQQ", 1, 5, 0, base, base, size, size, 4096) + image
+
+
+# --- A strategy's grants, by force.
+
+
+def try_grants(work):
+    """Applies each unit's grant, starts all units, returns for each what came of it, and takes everything back."""
+    undo = [step for name, grant in work["grants"].items() for step in apply(name, grant)]
+    names = list(work["grants"])
+    run("systemctl", "daemon-reload")
+    run("systemctl", "start", "--no-block", *names)
+    found = settle({name: grant["port"] for name, grant in work["grants"].items()})
+    answer = {name: judge(found[name], work["grants"][name]) for name in names}
+    run("systemctl", "stop", *names)
+    subprocess.run(["systemctl", "reset-failed", *names], check=False, capture_output=True)
+    for step, *arguments in reversed(undo):
+        step(*arguments)
+    run("systemctl", "daemon-reload")
+    return answer
+
+
+def apply(name, grant):
+    """The steps that take the grant back; a step that the system itself refuses leaves the grant out."""
+    undo = []
+    for path in grant["take_away"]:
+        undo += set_attribute(path, None)
+    for path in grant["attribute"]:
+        undo += set_attribute(path, bytes.fromhex(grant["value"]))
+    if grant["dropin"]:
+        undo += [write(UNITS / f"{name}.d" / "50-privport.conf", grant["dropin"], mode=0o644, uid=0)]
+    for user, rule in grant["rules"]:
+        # The service's user alone may use it: authbind(1) asks access(X_OK).
+        undo += [write(RULES / rule, "", mode=0o500, uid=uid_of(user))]
+    return undo
+
+
+def uid_of(user):
+    return int(user) if user.isdigit() else pwd.getpwnam(user).pw_uid
+
+
+def set_attribute(path, value):
+    try:
+        before = os.getxattr(path, XATTR)
+    except OSError:
+        before = None
+    if before == value:
+        return []
+    try:
+        os.removexattr(path, XATTR) if value is None else os.setxattr(path, XATTR, value)
+    except OSError:
+        return []
+    return [(set_attribute, path, before)]
+
+
+def write(path, text, *, mode, uid):
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text)
+    path.chmod(mode)
+    os.chown(path, uid, -1)
+    return (path.unlink,)
+
+
+# --- What the kernel did.
+
+
+def settle(ports):
+    """What became of each unit, once it listens or has ended, or when the time is over."""
+    deadline = time.monotonic() + SECONDS
+    found = {}
+    while True:
+        waiting = [name for name in ports if name not in found]
+        states = show(waiting)
+        listening = sockets("/proc/self/net")
+        late = time.monotonic() > deadline
+        for name in waiting:
+            outcome = look(states[name], ports[name], listening)
+            if outcome or late:
+                found[name] = outcome or {"error": "timeout"}
+        if len(found) == len(ports):
+            return found
+        time.sleep(0.2)
+
+
+def show(names):
+    properties = "Id,ActiveState,SubState,MainPID,ExecMainStatus,ExecMainCode,Result,ControlGroup"
+    blocks = run("systemctl", "show", f"--property={properties}", *names).strip().split("\n\n")
+    shown = [dict(line.split("=", 1) for line in block.splitlines()) for block in blocks]
+    return {state["Id"]: state for state in shown}
+
+
+def look(state, port, listening):
+    """None while nothing can be said."""
+    if state["ActiveState"] in ("failed", "inactive") and state["ExecMainCode"] != "0":
+        by_signal = state["ExecMainCode"] in ("2", "3")
+        return {"status": int(state["ExecMainStatus"]), "signal": by_signal}
+    for pid in pids_of(state):
+        inodes = socket_inodes(pid)
+        held = inodes & listening.get(port, set())
+        if held:
+            return {"uids": uids_of(pid), "answers": answers(port)}
+        if inodes & sockets(f"/proc/{pid}/net").get(port, set()) and not listening.get(port):
+            return {"error": "own network"}
+    return None
+
+
+def pids_of(state):
+    group = state["ControlGroup"]
+    try:
+        return [int(it) for it in Path(f"/sys/fs/cgroup{group}/cgroup.procs").read_text().split()] if group else []
+    except OSError:
+        return []
+
+
+def sockets(folder):
+    """The inodes of the listening sockets by port."""
+    found = {}
+    for name in ("tcp", "tcp6"):
+        try:
+            lines = Path(folder, name).read_text().splitlines()[1:]
+        except OSError:
+            continue
+        for fields in (line.split() for line in lines):
+            if fields[3] == "0A":
+                found.setdefault(int(fields[1].rsplit(":", 1)[1], 16), set()).add(int(fields[9]))
+    return found
+
+
+def socket_inodes(pid):
+    inodes = set()
+    try:
+        for link in Path(f"/proc/{pid}/fd").iterdir():
+            target = os.readlink(link)
+            if target.startswith("socket:["):
+                inodes.add(int(target[8:-1]))
+    except OSError:
+        pass
+    return inodes
+
+
+def uids_of(pid):
+    line = next(it for it in Path(f"/proc/{pid}/status").read_text().splitlines() if it.startswith("Uid:"))
+    return [int(it) for it in line.split()[1:4]]
+
+
+def answers(port):
+    for address in ("127.0.0.1", "::1"):
+        try:
+            with socket.create_connection((address, port), timeout=2):
+                return True
+        except OSError:
+            continue
+    return False
+
+
+def judge(outcome, grant):
+    """'works', or in a word what happened instead."""
+    if "uids" in outcome:
+        return who_listens(outcome, grant["user"])
+    if "error" in outcome:
+        return outcome["error"]
+    if outcome["signal"]:
+        return f"signal {outcome['status']}"
+    names = {1: "EPERM", 13: "EACCES", 97: "EAFNOSUPPORT"}
+    return names.get(outcome["status"], f"status {outcome['status']}")
+
+
+def who_listens(outcome, user):
+    if 0 in outcome["uids"]:
+        return "root"
+    # A dynamic user has no entry to compare with.
+    if user and set(outcome["uids"]) != {uid_of(user)}:
+        return "other user"
+    return "works" if outcome["answers"] else "no answer"
+
+
+if __name__ == "__main__":
+    main()

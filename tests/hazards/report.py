@@ -1,0 +1,63 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The table of hazards as text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Dict, List, Mapping, Sequence, Tuple
+
+from .table import HAZARDS, HOSTS, STRATEGIES
+
+WORKS = "works"
+NOT_THERE = "–"  # noqa: RUF001
+_INTRODUCTION = """\
+# Hazards
+
+What a unit's settings or its program's file do to each strategy, under the systemd of Debian 11 (247), 12 (252) and
+13 (257). `./run hazards` makes a real unit for every row, asks `privport_info` and the filter `privport_plan` for a
+prediction, then applies the strategy **even where it is refused**, starts the unit and looks whether a process of it,
+running as the service's user, listens on the port. This table is what that run measured: `works` means that prediction
+and kernel agreed that it works, a code that the collection refuses with this reason and the kernel does not let the
+service have its port. A cell where the two disagree fails the run and is marked with ✗. `–` stands for a setting that
+this systemd, or a program that this Debian, does not have.
+
+"""  # noqa: RUF001
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What was predicted, 'works' or a code, and what the kernel did, 'works' or what happened instead."""
+
+    predicted: str
+    observed: str
+
+    @property
+    def agrees(self) -> bool:
+        return (self.predicted == WORKS) == (self.observed == WORKS)
+
+    def __str__(self) -> str:
+        return self.predicted if self.agrees else f"✗ {self.predicted}, but {self.observed}"
+
+
+def table(cells: Mapping[Tuple[str, str, str], Cell]) -> str:
+    """A Markdown table, its columns aligned."""
+    columns = [(strategy, host) for strategy in STRATEGIES for host in HOSTS]
+    lines = [["hazard", *(f"{strategy} {HOSTS[host]}" for strategy, host in columns)]]
+    for hazard in HAZARDS:
+        found = (cells.get((hazard.name, strategy, host), NOT_THERE) for strategy, host in columns)
+        lines.append([hazard.name.replace("|", "\\|"), *map(str, found)])
+    return _aligned(lines)
+
+
+def _aligned(lines: Sequence[Sequence[str]]) -> str:
+    widths = [max(map(len, column)) for column in zip(*lines)]
+    rule: List[str] = ["-" * width for width in widths]
+    return "\n".join(
+        "| " + " | ".join(text.ljust(width) for text, width in zip(line, widths)) + " |"
+        for line in (lines[0], rule, *lines[1:])
+    )
+
+
+def document(cells: Dict[Tuple[str, str, str], Cell]) -> str:
+    return f"{_INTRODUCTION}{table(cells)}\n"
