@@ -26,8 +26,9 @@ from ansible_collections.netbind.privport.tests.unit.core.cases import (
 )
 
 SYSTEMDS = (247, 252, 257)
+CALLS = "bind capget capset listen prctl socket"
 IMPLYING = {
-    "SystemCallFilter": "bind listen read socket",
+    "SystemCallFilter": CALLS,
     "SystemCallArchitectures": "native",
     "SystemCallLog": "bind",
     "RestrictAddressFamilies": "AF_INET AF_INET6",
@@ -161,6 +162,14 @@ def test_what_lifts_no_new_privs(
     assert {name for name in ("setcap", "authbind") if f"{code}no_new_privs" in codes(name, **fields)} == refused
 
 
+@pytest.mark.parametrize("value", ["~capset", "~capget:EPERM", "~prctl", CALLS.replace("capset", "capset2")])
+@pytest.mark.parametrize("systemd", SYSTEMDS)
+def test_a_filter_that_still_implies_no_new_privs(value: str, systemd: int) -> None:
+    fields = {"properties": {"SystemCallFilter": value}, "host_fields": {"systemd": systemd}}
+    assert codes("setcap", **fields) == codes("authbind", **fields) == ("implied_no_new_privs",)
+    assert codes("ambient", **fields) == ()
+
+
 @pytest.mark.parametrize(
     "properties", [{"LockPersonality": "yes", "User": "root"}, {"LockPersonality": "no", "SystemCallFilter": "~"}]
 )
@@ -175,9 +184,9 @@ def test_what_does_not_imply_no_new_privs(properties: Dict[str, str]) -> None:
         ("~bind", True),
         ("~connect listen:EPERM", True),
         ("~connect:EPERM rebind", False),
-        ("bind connect listen socket", False),
-        ("connect listen socket", True),
-        ("bind:EPERM listen:kill socket", False),
+        (CALLS, False),
+        (CALLS.replace("bind", "connect"), True),
+        (CALLS.replace("bind", "bind:EPERM"), False),
     ],
 )
 @pytest.mark.parametrize("name", ["setcap", "authbind", "ambient"])

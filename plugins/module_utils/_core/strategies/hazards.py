@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+import textwrap
 from typing import Callable, Optional
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.capability import CAP_NET_BIND_SERVICE, parse_text
@@ -36,7 +37,8 @@ def judge(case: Case, hazards: tuple[Hazard, ...]) -> tuple[Reason, ...]:
 
 
 def _said(unit: Unit, name: str) -> str:
-    return f"{name}={unit.says(name)} in {unit.name}"
+    # A filter names hundreds of system calls.
+    return f"{name}={textwrap.shorten(unit.says(name), 80, placeholder=' …')} in {unit.name}"
 
 
 def runs_as_root(case: Case) -> Reason | None:
@@ -111,16 +113,19 @@ def address_families(case: Case) -> Reason | None:
 def system_calls(case: Case) -> Reason | None:
     """SystemCallFilter= without a call that every server needs (systemd.exec(5))."""
     unit = case.facts.unit
-    value = unit.says("SystemCallFilter") if unit else ""
-    if unit is None or value in _UNSET:
+    forbidden = _forbidden_calls(unit, ("socket", "bind", "listen")) if unit else []
+    if unit is None or not forbidden:
         return None
+    return Reason("system_calls", f"the unit may not call {forbidden[0]}()", _said(unit, "SystemCallFilter"))
+
+
+def _forbidden_calls(unit: Unit, names: tuple[str, ...]) -> list[str]:
+    value = unit.says("SystemCallFilter")
+    if value in _UNSET:
+        return []
     # systemctl shows groups as their calls, each with the error that it gives, as in bind:EPERM.
     listed = {word.partition(":")[0] for word in value.lstrip("~").split()}
-    forbidden = [name for name in ("socket", "bind", "listen") if (name in listed) is value.startswith("~")]
-    if not forbidden:
-        return None
-    text = f"the unit may not call {forbidden[0]}()"
-    return Reason("system_calls", text, f"SystemCallFilter= in {unit.name}")
+    return [name for name in names if (name in listed) is value.startswith("~")]
 
 
 def file_no_new_privs(case: Case) -> Reason | None:
@@ -157,9 +162,12 @@ def no_new_privs(case: Case) -> Reason | None:
 
 
 def _implied_no_new_privs(case: Case, *, unit: Unit, text: str) -> Reason | None:
-    if (case.host.systemd or 0) >= _FIRST_WITHOUT_IMPLIED or unit.user == "root":
+    if unit.user == "root":
         return None
     implying = [name for name in IMPLIES_NO_NEW_PRIVS if unit.says(name) not in _UNSET]
+    if (case.host.systemd or 0) >= _FIRST_WITHOUT_IMPLIED:
+        # It still needs these calls, to drop its privileges after the filter is in force.
+        implying = ["SystemCallFilter"] if _forbidden_calls(unit, ("capget", "capset", "prctl")) else []
     if not implying:
         return None
     return Reason(
