@@ -131,9 +131,6 @@ def _program(host: Host, path: str) -> Program | None:
     except PrivportError:
         return None
     judged = filecap.judge(found)
-    binds = held is not None and held.binds
-    # Who grants it is root, whoever observes; what is there already need not be written.
-    obstacle = "" if binds else filecap.obstacle(replace(ground, may_set=True), path=real_path)
     return Program(
         path=path,
         real_path=real_path,
@@ -144,8 +141,10 @@ def _program(host: Host, path: str) -> Program | None:
         gid=status.gid,
         nosuid=found.nosuid,
         capability=None if held is None else _capability_text(held),
-        binds=binds,
-        refusals=judged.refusals + ((obstacle,) if obstacle else ()),
+        binds=held is not None and held.binds,
+        # Who grants it is root, whoever observes.
+        obstacle=filecap.obstacle(replace(ground, may_set=True), path=real_path),
+        refusals=judged.refusals,
         warnings=judged.warnings,
     )
 

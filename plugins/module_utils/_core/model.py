@@ -104,6 +104,8 @@ class Program:
     # Canonical text; None for no xattr, '' for an empty one.
     capability: str | None
     binds: bool
+    # Why the capability cannot be changed, a sentence; '' where it can.
+    obstacle: str
     # What privport_setcap refuses and warns of, each a sentence.
     refusals: tuple[str, ...]
     warnings: tuple[str, ...]

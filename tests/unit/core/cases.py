@@ -103,6 +103,7 @@ def program(**fields: Any) -> Program:
         "nosuid": False,
         "capability": None,
         "binds": False,
+        "obstacle": "",
         "refusals": (),
         "warnings": (),
     }

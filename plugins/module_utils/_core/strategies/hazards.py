@@ -228,7 +228,7 @@ def other_capability(case: Case) -> Reason | None:
         return None
     # Of an interpreter not even the one that binds is this service's to remove, nor an empty attribute.
     another = case.facts.interpreter is not None or (program.shared_interpreter and program.capability)
-    if not another and not other_capabilities(program):
+    if not another and not program.obstacle and not other_capabilities(program):
         return None
     text = "file capabilities that others gave the program make the kernel clear ambient capabilities and LD_PRELOAD"
     return Reason("other_capability", text, f"{program.real_path} {program.capability or '='}")

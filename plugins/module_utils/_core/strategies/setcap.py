@@ -33,6 +33,8 @@ def _blockers(case: Case) -> tuple[Reason, ...]:
         wanted = case.service.executable or "neither executable nor a unit's ExecStart= names one"
         return (Reason("no_program", "there is no program file to grant it to", wanted),)
     refused = tuple(Reason("program_refused", text, program.real_path) for text in program.refusals)
+    if program.obstacle and not program.binds:
+        refused += (Reason("unchangeable", program.obstacle, program.real_path),)
     return refused + hazards.judge(case, _HAZARDS)
 
 
@@ -49,7 +51,8 @@ def _granted(case: Case) -> bool:
     if program is None or program.capability is None:
         return False
     if not program.capability:
-        return True
+        # Where it cannot be removed, other strategies judge whether it is in their way.
+        return not program.obstacle
     held = parse_text(program.capability)
     return not program.shared_interpreter and CAP_NET_BIND_SERVICE in held.permitted | held.inheritable
 
