@@ -98,6 +98,7 @@ def _unit(host: Host, properties: dict[str, str]) -> Unit:
         dropin_strategy=own.strategy if own else "",
         dropin_user=own.first("User") if own else "",
         dropin_text=text,
+        overriding=_overriding(host, properties),
         process=units.main_process(host, properties),
     )
 
@@ -108,6 +109,13 @@ def _commands(host: Host, properties: dict[str, str], *, own_dropin: str) -> tup
         return units.commands(host, properties, own_dropin=own_dropin)
     except UnknownFormat:
         return ()
+
+
+def _overriding(host: Host, properties: dict[str, str]) -> dict[str, str]:
+    try:
+        return units.overriding(host, properties)
+    except UnknownFormat:
+        return {}
 
 
 def _account(host: Host, user: str) -> Account | None:

@@ -91,6 +91,12 @@ def commands(host: Host, properties: Mapping[str, str], *, own_dropin: str) -> t
     return units.effective_commands([text for text in texts if text is not None])
 
 
+def overriding(host: Host, properties: Mapping[str, str]) -> dict[str, str]:
+    """The drop-ins that take back what ours sets, by setting."""
+    paths = units.split_paths(properties.get("DropInPaths", ""))
+    return units.overriding({path: host.read(path) or "" for path in paths})
+
+
 @dataclass(frozen=True)
 class Dropin:
     """A drop-in before and after a change; '' for none."""

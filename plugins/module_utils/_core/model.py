@@ -70,6 +70,8 @@ class Unit:
     dropin_strategy: str
     dropin_user: str
     dropin_text: str
+    # The path of the later drop-in that takes a setting of ours back, by the setting.
+    overriding: dict[str, str]
     process: Process | None
 
     def says(self, name: str) -> str:

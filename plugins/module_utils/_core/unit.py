@@ -33,6 +33,9 @@ IMPLIES_NO_NEW_PRIVS = (
     "ProtectHostname",
 )
 
+# An empty assignment takes back what was read before it (systemd.exec(5), systemd.service(5)).
+_RESETS = (("AmbientCapabilities", ""), ("ExecStart", ""))
+
 # systemd.unit(5), DESCRIPTION: the valid characters, and at most 255 of them.
 _UNIT_NAME = re.compile(r"[A-Za-z0-9:_.\\-]+(?:@[A-Za-z0-9:_.\\@-]*)?\.service")
 _DROPIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
@@ -205,6 +208,21 @@ def effective_commands(files: Sequence[str]) -> tuple[Command, ...]:
             else:
                 commands.append(Command(prefix=match["prefix"], line=match["line"].strip()))
     return tuple(commands)
+
+
+def overriding(files: Mapping[str, str]) -> dict[str, str]:
+    """Which settings of our drop-in others take back that systemd reads after it, each with the other's path.
+
+    files holds the texts of the unit's drop-ins by path, in systemd's order: by base name, whatever the folder.
+    """
+    found: dict[str, str] = {}
+    for path, text in files.items():
+        if path.rsplit("/", 1)[-1] <= f"{DROPIN_NAME}.conf":
+            continue
+        for setting in parse_unit_file(text):
+            if setting.section == "Service" and (setting.key, setting.value) in _RESETS:
+                found[setting.key] = path
+    return found
 
 
 def executable_of(commands: Sequence[Command], properties: Mapping[str, str]) -> str:

@@ -85,6 +85,7 @@ def unit(*, properties: Optional[Mapping[str, str]] = None, **fields: Any) -> Un
         "dropin_strategy": "",
         "dropin_user": "",
         "dropin_text": "",
+        "overriding": {},
         "process": None,
     }
     return Unit(properties=shown, **{**plain, **fields})

@@ -97,6 +97,8 @@ def row(setcap: str, authbind: str, ambient: str, _id: str, **fields: Any) -> An
         row("", "other_capability", "other_capability", "interpreter's", **script_of(capability="cap_net_raw=ep")),
         row("", "", "other_capability", "interpreter's, empty", **script_of(capability="")),
         row("", "preload_in_vain", "", "static interpreter", **script_of(form="elf-static")),
+        row("", "", "later_dropin", "ambient reset", unit_fields={"overriding": {"AmbientCapabilities": "/zz.conf"}}),
+        row("", "later_dropin", "", "command reset", unit_fields={"overriding": {"ExecStart": "/zz.conf"}}),
         row("launcher", "", "", "launcher", program_fields={"path": "/usr/bin/env"}),
         row("", "secure_bits", "", "SecureBits", properties={"SecureBits": "1"}),
         row("", "", "", "other SecureBits", properties={"SecureBits": "16"}),

@@ -15,6 +15,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.unit import
     dropin_path,
     effective_commands,
     executable_of,
+    overriding,
     parse_own_dropin,
     parse_show,
     parse_unit_file,
@@ -333,3 +334,17 @@ def test_any_unit_name_is_safe_or_refused(name: str) -> None:
         return
     assert full.endswith(".service")
     assert not set(full) & set("/\n\0 ")
+
+
+def test_later_dropins() -> None:
+    reset = "[Service]\nAmbientCapabilities=\nExecStart=\nExecStart=/usr/sbin/other\n"
+    ours = "[Service]\nAmbientCapabilities=CAP_NET_BIND_SERVICE\n"
+    found = overriding(
+        {
+            "/run/systemd/system/web.service.d/10-site.conf": reset,
+            "/etc/systemd/system/web.service.d/50-privport.conf": ours,
+            "/usr/lib/systemd/system/service.d/60.conf": "[Unit]\nExecStart=\n[Service]\nAmbientCapabilities=CAP_A\n",
+            "/usr/lib/systemd/system/service.d/zz.conf": "[Service]\nAmbientCapabilities =\n",
+        }
+    )
+    assert found == {"AmbientCapabilities": "/usr/lib/systemd/system/service.d/zz.conf"}

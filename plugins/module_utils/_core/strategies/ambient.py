@@ -19,6 +19,7 @@ _FIRST_SYSTEMD = 229
 _HAZARDS = (
     hazards.root_without_user,
     hazards.other_user,
+    hazards.ambient_overridden,
     *hazards.IN_PROCESS,
     hazards.setuid_program,
     hazards.other_capability,

@@ -78,6 +78,7 @@ _HAZARDS = (
     _command,
     hazards.runs_as_root,
     hazards.other_user,
+    hazards.command_overridden,
     *hazards.IN_PROCESS,
     hazards.helper_no_new_privs,
     hazards.secure_bits,

@@ -69,6 +69,27 @@ def other_user(case: Case) -> Reason | None:
     return Reason("other_user", f"the unit runs as {unit.user}, not as {account.name}", _said(unit, "User"))
 
 
+def ambient_overridden(case: Case) -> Reason | None:
+    unit = case.facts.unit
+    # Capabilities may be given again after the reset.
+    if unit is None or CAPABILITY in unit.says("AmbientCapabilities").split():
+        return None
+    return _overridden(unit, "AmbientCapabilities")
+
+
+def command_overridden(case: Case) -> Reason | None:
+    return _overridden(case.facts.unit, "ExecStart")
+
+
+def _overridden(unit: Unit | None, name: str) -> Reason | None:
+    if unit is None or name not in unit.overriding:
+        return None
+    text = (
+        f"a drop-in that systemd reads after the collection's takes {name}= back; remove that line"
+    )
+    return Reason("later_dropin", text, unit.overriding[name])
+
+
 def bounding_set(case: Case) -> Reason | None:
     unit = case.facts.unit
     if unit is None or "CapabilityBoundingSet" not in unit.properties:
