@@ -65,7 +65,7 @@ def try_host(host: str) -> Cells:
         "prepare",
         folder=FOLDER,
         programs=programs_of(host),
-        units={row.unit: {"text": row.unit_text} for row in rows},
+        files={path: text for row in rows for path, text in row.files.items()},
         static_ports=static_ports,
     )
     observation = observe(host, [row.service for row in rows])
@@ -77,7 +77,9 @@ def try_host(host: str) -> Cells:
         observed = on_host(host, "try", grants=grants)
         for row, plan in zip(rows, plans):
             cells[row.hazard.name, strategy, host] = report.Cell(
-                predicted=predicted(plan, strategy), observed=observed[row.unit]
+                predicted=predicted(plan, strategy),
+                observed=observed[row.unit],
+                unsafe=strategy in row.hazard.unsafe,
             )
     return cells
 
@@ -94,6 +96,7 @@ def grant(row: Row, strategy: str, plan: Dict[str, Any]) -> Dict[str, Any]:
     """What the collection would write for the strategy, whether or not it refuses to."""
     user = row.hazard.declared_user or row.hazard.user
     asked: Dict[str, Any] = {
+        "strategy": strategy,
         "port": row.port,
         "user": user,
         "take_away": [plan["executable"]] if "setcap" in plan["surplus"] else [],

@@ -22,16 +22,22 @@ XATTR = "security.capability"
 UNITS = Path("/etc/systemd/system")
 RULES = Path("/etc/authbind/byport")
 SECONDS = 20
+CAP_NET_BIND_SERVICE = 1 << 10
+# The state of a socket that waits for clients, by the file below /proc/net (include/net/tcp_states.h).
+LISTENING = {"tcp": "0A", "tcp6": "0A", "udp": "07"}
 FS_IOC_SETFLAGS, FS_IMMUTABLE_FL = 0x40086602, 0x10  # linux/fs.h; the hosts have no chattr
 SERVE = """\
 import signal, socket, sys
-with socket.socket(socket.AF_INET6 if sys.argv[2:] else socket.AF_INET) as server:
+family = socket.AF_INET6 if sys.argv[2] == "inet6" else socket.AF_INET
+kind = socket.SOCK_DGRAM if sys.argv[2] == "udp" else socket.SOCK_STREAM
+with socket.socket(family, kind) as server:
     server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         server.bind(("", int(sys.argv[1])))
     except OSError as error:
         sys.exit(error.errno)
-    server.listen()
+    if kind == socket.SOCK_STREAM:
+        server.listen()
     signal.pause()
 """
 
@@ -55,8 +61,9 @@ def prepare(work):
     (folder / "serve.py").write_text(SERVE)
     for name, program in work["programs"].items():
         make_programs(folder / name, program, work)
-    for name, unit in work["units"].items():
-        (UNITS / name).write_text(unit["text"])
+    for name, text in work["files"].items():
+        (UNITS / name).parent.mkdir(exist_ok=True)
+        (UNITS / name).write_text(text)
     run("ip", "netns", "add", "hazards")
     run("systemctl", "daemon-reload")
     return {}
@@ -69,9 +76,11 @@ def make_programs(folder, program, work):
         run("mount", "-t", kind, "-o", "mode=755," + options.replace("ro", "rw"), "none", str(folder))
     ports = work["static_ports"] if program["kind"] == "static" else [""]
     for port in ports:
-        path = folder / {"env": "env", "static": f"server-{port}"}.get(program["kind"], "server")
+        names = {"env": "env", "python": "python3", "static": f"server-{port}"}
+        path = folder / names.get(program["kind"], "server")
         write_program(path, program, port)
         set_identity(path, program)
+    folder.chmod(program["folder_mode"])
     if options == "ro":
         run("mount", "-o", "remount,ro", str(folder))
 
@@ -80,12 +89,20 @@ def write_program(path, program, port):
     kind = program["kind"]
     if kind == "script":
         interpreter = program["interpreter"]
-        first = path.parents[1] / interpreter / "server" if interpreter else "/usr/bin/python3"
-        path.write_text(f"#!{first}\n{SERVE}")
+        if not interpreter.startswith("/"):
+            interpreter = path.parents[1] / interpreter / "server" if interpreter else "/usr/bin/python3"
+        path.write_text(f"#!{interpreter}\n{SERVE}")
+    elif kind == "wrapper":
+        path.write_text('#!/bin/sh\n/usr/bin/python3 "$@"\n')
     elif kind == "static":
         path.write_bytes(static_program(port))
     else:
-        source = {"server": "/usr/bin/python3", "caddy": "/usr/bin/caddy", "env": "/usr/bin/env"}[kind]
+        source = {
+            "server": "/usr/bin/python3",
+            "python": "/usr/bin/python3",
+            "caddy": "/usr/bin/caddy",
+            "env": "/usr/bin/env",
+        }[kind]
         shutil.copyfile(os.path.realpath(source), path)
 
 
@@ -215,7 +232,9 @@ def look(state, port, listening):
         inodes = socket_inodes(pid)
         held = inodes & listening.get(port, set())
         if held:
-            return {"uids": uids_of(pid), "answers": answers(port)}
+            # By UDP nobody answers: who holds the socket is all there is to see.
+            udp = bool(held & sockets("/proc/self/net", only="udp").get(port, set()))
+            return {"uids": uids_of(pid), "answers": udp or answers(port), "means": means_of(pid)}
         if inodes & sockets(f"/proc/{pid}/net").get(port, set()) and not listening.get(port):
             return {"error": "own network"}
     return None
@@ -229,16 +248,16 @@ def pids_of(state):
         return []
 
 
-def sockets(folder):
+def sockets(folder, only=""):
     """The inodes of the listening sockets by port."""
     found = {}
-    for name in ("tcp", "tcp6"):
+    for name, listening in LISTENING.items() if not only else [(only, LISTENING[only])]:
         try:
             lines = Path(folder, name).read_text().splitlines()[1:]
         except OSError:
             continue
         for fields in (line.split() for line in lines):
-            if fields[3] == "0A":
+            if fields[3] == listening:
                 found.setdefault(int(fields[1].rsplit(":", 1)[1], 16), set()).add(int(fields[9]))
     return found
 
@@ -256,8 +275,22 @@ def socket_inodes(pid):
 
 
 def uids_of(pid):
-    line = next(it for it in Path(f"/proc/{pid}/status").read_text().splitlines() if it.startswith("Uid:"))
-    return [int(it) for it in line.split()[1:4]]
+    return [int(it) for it in status_of(pid)["Uid"].split()[:3]]
+
+
+def status_of(pid):
+    return dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+
+
+def means_of(pid):
+    """By which strategies' means the process may bind ports."""
+    status = status_of(pid)
+    means = {
+        "ambient": int(status["CapAmb"], 16) & CAP_NET_BIND_SERVICE,
+        "setcap": int(status["CapEff"], 16) & CAP_NET_BIND_SERVICE and os.readlink(f"/proc/{pid}/exe"),
+        "authbind": "libauthbind" in Path(f"/proc/{pid}/maps").read_text(),
+    }
+    return {name: value for name, value in means.items() if value}
 
 
 def answers(port):
@@ -273,7 +306,7 @@ def answers(port):
 def judge(outcome, grant):
     """'works', or in a word what happened instead."""
     if "uids" in outcome:
-        return who_listens(outcome, grant["user"])
+        return who_listens(outcome, grant)
     if "error" in outcome:
         return outcome["error"]
     if outcome["signal"]:
@@ -282,12 +315,17 @@ def judge(outcome, grant):
     return names.get(outcome["status"], f"status {outcome['status']}")
 
 
-def who_listens(outcome, user):
+def who_listens(outcome, grant):
+    user, strategy = grant["user"], grant["strategy"]
     if 0 in outcome["uids"]:
         return "root"
     # A dynamic user has no entry to compare with.
     if user and set(outcome["uids"]) != {uid_of(user)}:
         return "other user"
+    if strategy not in outcome["means"] or (
+        strategy == "setcap" and os.path.realpath(grant["attribute"][0]) != outcome["means"]["setcap"]
+    ):
+        return "other means"
     return "works" if outcome["answers"] else "no answer"
 
 

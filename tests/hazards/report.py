@@ -19,7 +19,8 @@ What a unit's settings or its program's file do to each strategy, under the syst
 prediction, then applies the strategy **even where it is refused**, starts the unit and looks whether a process of it,
 running as the service's user, listens on the port. This table is what that run measured: `works` means that prediction
 and kernel agreed that it works, a code that the collection refuses with this reason and the kernel does not let the
-service have its port. A cell where the two disagree fails the run and is marked with ✗. `–` stands for a setting that
+service have its port. A code with `(unsafe)` is refused although the kernel would allow it, for everyone could use
+the grant. A cell where the two disagree fails the run and is marked with ✗. `–` stands for a setting that
 this systemd, or a program that this Debian, does not have.
 
 """  # noqa: RUF001
@@ -31,13 +32,18 @@ class Cell:
 
     predicted: str
     observed: str
+    # Refused for safety: the kernel would do it.
+    unsafe: bool = False
 
     @property
     def agrees(self) -> bool:
-        return (self.predicted == WORKS) == (self.observed == WORKS)
+        refused, denied = self.predicted != WORKS, self.observed != WORKS
+        return refused and not denied if self.unsafe else refused == denied
 
     def __str__(self) -> str:
-        return self.predicted if self.agrees else f"✗ {self.predicted}, but {self.observed}"
+        if self.agrees:
+            return f"{self.predicted} (unsafe)" if self.unsafe else self.predicted
+        return f"✗ {self.predicted}, but {self.observed}"
 
 
 def table(cells: Mapping[Tuple[str, str, str], Cell]) -> str:

@@ -35,8 +35,9 @@ class Program:
     xattr: str = ""
     mount: str = ""
     immutable: bool = False
-    # The name of another program of the table that runs this script.
+    # What runs this script: the name of another program of the table, or a #! line's words.
     interpreter: str = ""
+    folder_mode: int = 0o755
 
 
 PROGRAMS: Dict[str, Program] = {
@@ -67,6 +68,17 @@ PROGRAMS: Dict[str, Program] = {
     "script-net_raw": Program(kind="script", interpreter="interpreter-net_raw"),
     "interpreter-empty": Program(xattr=NOTHING),
     "script-empty": Program(kind="script", interpreter="interpreter-empty"),
+    "interpreter-own": Program(xattr=BIND),
+    "script-own": Program(kind="script", interpreter="interpreter-own"),
+    "interpreter-setuid": Program(mode=0o4755),
+    "script-setuid": Program(kind="script", interpreter="interpreter-setuid"),
+    "script-env": Program(kind="script", interpreter="/usr/bin/env python3"),
+    "wrapper": Program(kind="wrapper"),
+    "baked-empty": Program(mount="tmpfs ro", xattr=NOTHING),
+    "immutable-own": Program(immutable=True, xattr=BIND),
+    "writable": Program(mode=0o777),
+    "writable-folder": Program(folder_mode=0o777),
+    "shared": Program(kind="python"),
     "behind-sh": Program(),
     "behind-env": Program(),
 }
@@ -84,7 +96,13 @@ class Hazard:
     wrapper: str = "{command}"
     user: str = "www-data"
     declared_user: str = ""
-    ipv6: bool = False
+    # The family and the protocol that the server is told: inet, inet6 or udp.
+    family: str = "inet"
+    # Settings of another drop-in, which systemd reads after the collection's.
+    later: Tuple[str, ...] = ()
+    port: int = 0
+    # What the kernel would let through and the collection refuses all the same, for it would be a hole.
+    unsafe: Tuple[str, ...] = ()
     hosts: Tuple[str, ...] = tuple(HOSTS)
 
 
@@ -121,6 +139,14 @@ _SETTINGS = (
     _setting("NoNewPrivileges=yes", "AmbientCapabilities=CAP_CHOWN"),
     _setting("NoNewPrivileges=yes", "AmbientCapabilities=CAP_NET_BIND_SERVICE"),
     _setting("AmbientCapabilities=CAP_NET_BIND_SERVICE"),
+    _setting("SystemCallFilter=@system-service", "SystemCallFilter=~@privileged @resources"),
+    _setting("SystemCallFilter=~capset"),
+    _setting("SystemCallFilter=~prctl"),
+    _setting("SystemCallFilter=~capset", "AmbientCapabilities=CAP_CHOWN"),
+    _setting("Environment=LD_PRELOAD=libm.so.6"),
+    _setting("ProcSubset=pid"),
+    _setting("PAMName=other"),
+    _setting("PrivatePIDs=yes", hosts=("trixie",)),
     _setting("PrivateTmp=yes"),
     _setting("ProtectSystem=strict"),
     _setting("ProtectHome=yes"),
@@ -136,10 +162,11 @@ _SETTINGS = (
     _setting("RestrictAddressFamilies=AF_UNIX"),
     _setting("RestrictAddressFamilies=none"),
     _setting("RestrictAddressFamilies=~AF_INET AF_INET6"),
-    _setting("RestrictAddressFamilies=AF_INET6", ipv6=True),
+    _setting("RestrictAddressFamilies=AF_INET6", family="inet6"),
     _setting("SystemCallFilter=~bind"),
     _setting("SystemCallFilter=~@network-io:EPERM"),
     _setting("SocketBindDeny=any", hosts=("bookworm", "trixie")),
+    _setting("SocketBindDeny=any", "SocketBindAllow=tcp:1-400", hosts=("bookworm", "trixie")),
     _setting("SocketBindDeny=ipv4:udp", hosts=("bookworm", "trixie")),
     _setting("PrivateNetwork=yes"),
     _setting("NetworkNamespacePath=/run/netns/hazards"),
@@ -152,6 +179,11 @@ _COMMANDS = (
     Hazard(name="User=www-data, daemon declared", declared_user="daemon"),
     Hazard(name="User=33", user="33"),
     *(Hazard(name=f"ExecStart={prefix}…", prefix=prefix) for prefix in ("+", "!", "!!", "-", ":", "@")),
+    Hazard(name="AmbientCapabilities= in a later drop-in", later=("AmbientCapabilities=",)),
+    Hazard(name="AmbientCapabilities=CAP_CHOWN in a later drop-in", later=("AmbientCapabilities=CAP_CHOWN",)),
+    Hazard(name="ExecStart= and ExecStart=… in a later drop-in", later=("ExecStart=", "ExecStart={command}")),
+    Hazard(name="a UDP port", family="udp"),
+    Hazard(name="port 600", port=600),
     Hazard(name="ExecStart=/bin/sh -c 'exec …'", program="behind-sh", wrapper="/bin/sh -c 'exec {command}'"),
     Hazard(name="ExecStart=env …", program="behind-env", wrapper=FOLDER + "/env/env A=b {command}"),
 )
@@ -161,6 +193,10 @@ _PROGRAMS = (
     Hazard(name="script (#!)", program="script"),
     Hazard(name="script of an interpreter with cap_net_raw=ep", program="script-net_raw"),
     Hazard(name="script of an interpreter with an empty security.capability", program="script-empty"),
+    Hazard(name="script of an interpreter with cap_net_bind_service=ep", program="script-own"),
+    Hazard(name="script of a set-user-ID interpreter", program="script-setuid"),
+    Hazard(name="script of /usr/bin/env", program="script-env"),
+    Hazard(name="shell script that starts the server", program="wrapper"),
     Hazard(name="static ELF", program="static"),
     Hazard(name="Go (caddy)", program="go", hosts=("bookworm", "trixie")),
     Hazard(name="on a tmpfs", program="tmpfs"),
@@ -168,7 +204,12 @@ _PROGRAMS = (
     Hazard(name="on a read-only mount", program="read-only"),
     Hazard(name="on a read-only mount, has cap_net_bind_service=ep", program="baked"),
     Hazard(name="on a ramfs, which has no attributes", program="ramfs"),
+    Hazard(name="on a read-only mount, has an empty security.capability", program="baked-empty"),
     Hazard(name="immutable file", program="immutable"),
+    Hazard(name="immutable file, has cap_net_bind_service=ep", program="immutable-own"),
+    Hazard(name="everyone may write the file", program="writable", unsafe=("setcap",)),
+    Hazard(name="everyone may write in its folder", program="writable-folder", unsafe=("setcap",)),
+    Hazard(name="python3 that everyone may execute", program="shared", unsafe=("setcap",)),
     Hazard(name="set-user-ID root", program="setuid-root"),
     Hazard(name="set-user-ID to another user", program="setuid-other"),
     Hazard(name="set-group-ID to another group", program="setgid-other"),
@@ -194,7 +235,7 @@ class Row:
 
     @property
     def port(self) -> int:
-        return FIRST_PORT + self.number
+        return self.hazard.port or FIRST_PORT + self.number
 
     @property
     def unit(self) -> str:
@@ -202,7 +243,7 @@ class Row:
 
     @property
     def program_path(self) -> str:
-        name = "env" if PROGRAMS[self.hazard.program].kind == "env" else "server"
+        name = {"env": "env", "python": "python3"}.get(PROGRAMS[self.hazard.program].kind, "server")
         # The port of a program that takes no argument is in its file.
         own = f"-{self.port}" if PROGRAMS[self.hazard.program].kind == "static" else ""
         return f"{FOLDER}/{self.hazard.program}/{name}{own}"
@@ -212,17 +253,31 @@ class Row:
         kind = PROGRAMS[self.hazard.program].kind
         argv0 = "server " if "@" in self.hazard.prefix else ""
         arguments = {
-            "server": f"{argv0}{FOLDER}/serve.py {self.port}" + (" 6" if self.hazard.ipv6 else ""),
-            "script": f"{self.port}",
+            "server": f"{argv0}{FOLDER}/serve.py {self.port} {self.hazard.family}",
+            "python": f"{FOLDER}/serve.py {self.port} {self.hazard.family}",
+            "script": f"{self.port} {self.hazard.family}",
+            "wrapper": f"{FOLDER}/serve.py {self.port} {self.hazard.family}",
             "caddy": f"file-server --listen :{self.port}",
             "static": "",
         }[kind]
         return self.hazard.wrapper.format(command=f"{self.program_path} {arguments}".strip())
 
     @property
-    def unit_text(self) -> str:
+    def files(self) -> Dict[str, str]:
+        """The unit's file and drop-in by their paths below /etc/systemd/system."""
+        later = "\n".join(["[Service]", *self.hazard.later, ""]).format(command=self.command)
+        return {self.unit: self._text, **({f"{self.unit}.d/zz.conf": later} if self.hazard.later else {})}
+
+    @property
+    def _text(self) -> str:
         user = [f"User={self.hazard.user}"] if self.hazard.user else []
-        lines = ["[Service]", *user, f"ExecStart={self.hazard.prefix}{self.command}", "Environment=HOME=/tmp"]
+        lines = [
+            "[Service]",
+            *user,
+            f"ExecStart={self.hazard.prefix}{self.command}",
+            "Environment=HOME=/tmp",
+            "KillSignal=SIGKILL",
+        ]
         return "\n".join([*lines, *self.hazard.settings, ""])
 
     @property
@@ -230,7 +285,7 @@ class Row:
         """The description that the collection gets, less the strategy."""
         described = {
             "name": self.unit.partition(".")[0],
-            "ports": [self.port],
+            "ports": [f"{self.port}/udp" if self.hazard.family == "udp" else self.port],
             "unit": self.unit,
             "user": self.hazard.declared_user,
         }
