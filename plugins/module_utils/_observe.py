@@ -160,10 +160,10 @@ def _program(host: Host, path: str) -> Program | None:
 def _interpreter(host: Host, program: Program | None) -> Program | None:
     """What the kernel loads for a script in the end; None for other programs, and where it cannot be found."""
     found = program
-    for _ in range(_MOST_INTERPRETERS):
-        if found is None or not found.interpreter:
-            break
+    depth = 0
+    while found is not None and found.interpreter and depth < _MOST_INTERPRETERS:
         found = _program(host, found.interpreter[0])
+        depth += 1
     return None if found is None or found is program or found.interpreter else found
 
 

@@ -71,7 +71,7 @@ def prepare(work):
 
 def make_programs(folder, program, work):
     folder.mkdir()
-    kind, _, options = program["mount"].partition(" ")
+    kind, options = (program["mount"].split() or ["", ""])[:2]
     if kind:
         run("mount", "-t", kind, "-o", "mode=755," + options.replace("ro", "rw"), "none", str(folder))
     ports = work["static_ports"] if program["kind"] == "static" else [""]

@@ -84,9 +84,7 @@ def command_overridden(case: Case) -> Reason | None:
 def _overridden(unit: Unit | None, name: str) -> Reason | None:
     if unit is None or name not in unit.overriding:
         return None
-    text = (
-        f"a drop-in that systemd reads after the collection's takes {name}= back; remove that line"
-    )
+    text = f"a drop-in that systemd reads after the collection's takes {name}= back; remove that line"
     return Reason("later_dropin", text, unit.overriding[name])
 
 
