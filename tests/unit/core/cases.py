@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, Mapping, Optional, Sequence, Tuple
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.model import (
     FORMAT,
@@ -20,6 +20,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model impor
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.procfs import ProcessStatus
 from ansible_collections.netbind.privport.plugins.module_utils._core.service import Service, parse_services
+from ansible_collections.netbind.privport.plugins.module_utils._core.strategies import STRATEGIES
 from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.base import Case
 from ansible_collections.netbind.privport.plugins.module_utils._core.unit import Command, render_ambient
 
@@ -50,6 +51,7 @@ PROPERTIES = {
     "SystemCallLog": "~",
     "SystemCallArchitectures": "",
 }
+BINDS = {"capability": f"{CAP}=ep", "binds": True}
 
 
 def status(**fields: Any) -> ProcessStatus:
@@ -175,3 +177,12 @@ def case(
 def together(cases: Sequence[Case], **host_fields: Any) -> Tuple[Observation, Tuple[Service, ...]]:
     """Several services on one host."""
     return host(*(it.facts for it in cases), **host_fields), tuple(it.service for it in cases)
+
+
+def codes(name: str, **fields: Any) -> Tuple[str, ...]:
+    """The codes of what stands in a strategy's way in such a case."""
+    return tuple(reason.code for reason in STRATEGIES[name].blockers(case(**fields)))
+
+
+def prefixed(prefix: str) -> Dict[str, Any]:
+    return {"unit_fields": {"commands": (Command(prefix=prefix, line=SERVER),)}}

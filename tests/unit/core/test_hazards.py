@@ -1,0 +1,245 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which hazard closes which strategy, on every measured systemd."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Set, Tuple
+
+import pytest
+from ansible_collections.netbind.privport.tests.unit.core.cases import (
+    BINDS,
+    CAP,
+    authbind_port,
+    codes,
+    prefixed,
+    program,
+)
+
+SYSTEMDS = (247, 252, 257)
+CALLS = "bind capget capset listen prctl socket"
+IMPLYING = {
+    "SystemCallFilter": CALLS,
+    "SystemCallArchitectures": "native",
+    "SystemCallLog": "bind",
+    "RestrictAddressFamilies": "AF_INET AF_INET6",
+    "RestrictNamespaces": "yes",
+    "RestrictRealtime": "yes",
+    "RestrictSUIDSGID": "yes",
+    "MemoryDenyWriteExecute": "yes",
+    "LockPersonality": "yes",
+    "PrivateDevices": "yes",
+    "ProtectKernelTunables": "yes",
+    "ProtectKernelModules": "yes",
+    "ProtectKernelLogs": "yes",
+    "ProtectClock": "yes",
+    "ProtectHostname": "yes",
+}
+
+
+def script_of(**fields: Any) -> Dict[str, Any]:
+    """A script and its interpreter, of which fields tell."""
+    script = program(form="script", interpreter=("/opt/lua",))
+    return {"program": script, "interpreter": program(path="/opt/lua", **fields)}
+
+
+def row(setcap: str, authbind: str, ambient: str, _id: str, **fields: Any) -> Any:
+    """A row of the table of hazards: each strategy's reason, '' where it works all the same."""
+    return pytest.param({"setcap": setcap, "authbind": authbind, "ambient": ambient}, fields, id=_id)
+
+
+@pytest.mark.parametrize("systemd", SYSTEMDS)
+@pytest.mark.parametrize(
+    ("expected", "fields"),
+    [
+        row("", "", "", "plain"),
+        row("no_new_privs", "no_new_privs", "", "NoNewPrivileges", properties={"NoNewPrivileges": "yes"}),
+        row("no_new_privs", "no_new_privs", "", "DynamicUser", properties={"DynamicUser": "yes"}),
+        row("", "", "", "PrivateTmp", properties={"PrivateTmp": "yes"}),
+        row("", "", "", "ProtectSystem", properties={"ProtectSystem": "strict"}),
+        row("", "", "", "ProtectHome", properties={"ProtectHome": "yes"}),
+        row(*["private_users"] * 3, "PrivateUsers", properties={"PrivateUsers": "yes"}),
+        row(*["private_users"] * 3, "PrivateUsersEx", properties={"PrivateUsersEx": "identity"}),
+        row(*["bounding_set"] * 3, "CapabilityBoundingSet", properties={"CapabilityBoundingSet": "cap_chown"}),
+        row(*["bounding_set"] * 3, "no capability at all", properties={"CapabilityBoundingSet": ""}),
+        row("program_refused", "", "", "nosuid mount", program_fields={"nosuid": True, "refusals": ("nosuid",)}),
+        row("program_refused", "", "", "script", program_fields={"form": "script", "refusals": ("a script",)}),
+        row("", "preload_in_vain", "", "static ELF", program_fields={"form": "elf-static"}),
+        row("", "preload_in_vain", "", "Go", program_fields={"form": "go"}),
+        row(*["setuid_program"] * 3, "setuid", program_fields={"mode": 0o4755}),
+        row("", "setuid_program", "setuid_program", "setgid", program_fields={"mode": 0o2755}),
+        row("", "", "", "setuid to the same user", program_fields={"mode": 0o6755, "uid": 990, "gid": 990}),
+        row("", "other_capability", "other_capability", "other", program_fields={"capability": "cap_net_raw=ep"}),
+        row("", "other_capability", "other_capability", "permitted", program_fields={"capability": "cap_net_raw=p"}),
+        row("", "", "other_capability", "inheritable", program_fields={"capability": "cap_net_raw=i"}),
+        row("", "setuid_program", "setuid_program", "setuid interpreter", **script_of(mode=0o4755)),
+        row("", "other_capability", "other_capability", "interpreter's", **script_of(capability="cap_net_raw=ep")),
+        row("", "", "other_capability", "interpreter's, empty", **script_of(capability="")),
+        row("", "preload_in_vain", "", "static interpreter", **script_of(form="elf-static")),
+        row("", "", "later_dropin", "ambient reset", unit_fields={"overriding": {"AmbientCapabilities": "/zz.conf"}}),
+        row("", "later_dropin", "", "command reset", unit_fields={"overriding": {"ExecStart": "/zz.conf"}}),
+        row("launcher", "", "", "launcher", program_fields={"path": "/usr/bin/env"}),
+        row("", "secure_bits", "", "SecureBits", properties={"SecureBits": "1"}),
+        row("", "", "", "other SecureBits", properties={"SecureBits": "16"}),
+        row(
+            "program_refused",
+            "other_capability",
+            "other_capability",
+            "a shared interpreter's",
+            program_fields={"path": "/usr/bin/python3.11", "refusals": ("an interpreter",), **BINDS},
+        ),
+        row("", "", "", "empty attribute, to be removed", program_fields={"capability": ""}),
+        row("unchangeable", "", "", "read-only", program_fields={"obstacle": "read-only"}),
+        row("", "other_capability", "other_capability", "baked in", program_fields={"obstacle": "read-only", **BINDS}),
+        row(
+            "unchangeable",
+            "",
+            "other_capability",
+            "an empty attribute baked in",
+            program_fields={"obstacle": "read-only", "capability": ""},
+        ),
+        row("", "", "", "its own capability", program_fields={"capability": f"{CAP}=ep", "binds": True}),
+        row(*["private_network"] * 3, "NetworkNamespacePath", properties={"NetworkNamespacePath": "/run/netns/a"}),
+        row(*["private_network"] * 3, "PrivateNetwork", properties={"PrivateNetwork": "yes"}),
+        row(*["socket_bind_deny"] * 3, "SocketBindDeny", properties={"SocketBindDeny": "any"}),
+        row(*["runs_as_root"] * 3, "no User", properties={"User": ""}),
+        row(*["runs_as_root"] * 3, "User=root", properties={"User": "root"}),
+        row(*["runs_as_root"] * 3, "User=0", properties={"User": "0"}),
+        row(*["runs_as_root"] * 3, "plus", **prefixed("+")),
+        row(*["runs_as_root"] * 3, "exclamation", **prefixed("-!")),
+        row("", "", "", "double exclamation", **prefixed("!!")),
+        row("", "", "", "minus and colon", **prefixed("-:")),
+        row("", "command_prefix", "", "at", **prefixed("@")),
+        row("", "", "no_unit", "no unit", unit=None, description={"strategy": "authbind"}),
+        row("", "no_unit", "no_unit", "no unit, auto", unit=None),
+        row("no_program", "", "", "no program", program=None),
+        row("", "no_user", "", "no account", account=None),
+        row("", "no_command", "", "no command", unit_fields={"commands": ()}),
+        row(*["other_user"] * 3, "runs as another", properties={"User": "www"}),
+        row("", "", "", "User by number", properties={"User": "990"}),
+        row("", "rules", "", "closed by a rule", authbind_ports=(authbind_port(refusal="not executable"),)),
+    ],
+)
+def test_hazards(expected: Dict[str, str], fields: Dict[str, Any], systemd: int) -> None:
+    found = {name: codes(name, **fields, host_fields={"systemd": systemd}) for name in expected}
+    assert found == {name: ((code,) if code else ()) for name, code in expected.items()}
+
+
+@pytest.mark.parametrize("name", IMPLYING)
+@pytest.mark.parametrize("systemd", SYSTEMDS)
+def test_implied_no_new_privs(name: str, systemd: int) -> None:
+    fields = {"properties": {name: IMPLYING[name]}, "host_fields": {"systemd": systemd}}
+    expected = () if systemd == 257 else ("implied_no_new_privs",)
+    assert codes("setcap", **fields) == codes("authbind", **fields) == expected
+    assert codes("ambient", **fields) == ()
+
+
+@pytest.mark.parametrize(
+    ("properties", "unit_fields", "refused"),
+    [
+        pytest.param({"AmbientCapabilities": "cap_chown"}, {}, {"authbind"}, id="ambient capabilities of its own"),
+        pytest.param({"AmbientCapabilities": CAP}, {}, set(), id="that capability of its own"),
+        pytest.param(
+            {"AmbientCapabilities": CAP}, {"dropin_strategy": "ambient"}, {"setcap", "authbind"}, id="ours, which goes"
+        ),
+    ],
+)
+@pytest.mark.parametrize(("by", "code"), [("LockPersonality", "implied_"), ("NoNewPrivileges", "")])
+def test_what_lifts_no_new_privs(
+    by: str, code: str, properties: Dict[str, str], unit_fields: Dict[str, Any], refused: Set[str]
+) -> None:
+    fields = {"properties": {by: "yes", **properties}, "unit_fields": unit_fields}
+    assert {name for name in ("setcap", "authbind") if f"{code}no_new_privs" in codes(name, **fields)} == refused
+
+
+@pytest.mark.parametrize("value", ["~capset", "~capget:EPERM", "~prctl", CALLS.replace("capset", "capset2")])
+@pytest.mark.parametrize("systemd", SYSTEMDS)
+def test_a_filter_that_still_implies_no_new_privs(value: str, systemd: int) -> None:
+    fields = {"properties": {"SystemCallFilter": value}, "host_fields": {"systemd": systemd}}
+    assert codes("setcap", **fields) == codes("authbind", **fields) == ("implied_no_new_privs",)
+    assert codes("ambient", **fields) == ()
+
+
+@pytest.mark.parametrize(
+    "properties", [{"LockPersonality": "yes", "User": "root"}, {"LockPersonality": "no", "SystemCallFilter": "~"}]
+)
+def test_what_does_not_imply_no_new_privs(properties: Dict[str, str]) -> None:
+    assert "implied_no_new_privs" not in codes("setcap", properties=properties)
+
+
+@pytest.mark.parametrize(
+    ("value", "closed"),
+    [
+        ("~", False),
+        ("~bind", True),
+        ("~connect listen:EPERM", True),
+        ("~connect:EPERM rebind", False),
+        (CALLS, False),
+        (CALLS.replace("bind", "connect"), True),
+        (CALLS.replace("bind", "bind:EPERM"), False),
+    ],
+)
+@pytest.mark.parametrize("name", ["setcap", "authbind", "ambient"])
+def test_system_calls(name: str, value: str, closed: bool) -> None:
+    fields = {"properties": {"SystemCallFilter": value}, "host_fields": {"systemd": 257}}
+    assert codes(name, **fields) == (("system_calls",) if closed else ())
+
+
+@pytest.mark.parametrize(
+    ("features", "closed"), [(("-BPF_FRAMEWORK",), False), (("+BPF_FRAMEWORK",), True), ((), True)]
+)
+def test_a_systemd_that_ignores_socket_bind_deny(features: Tuple[str, ...], closed: bool) -> None:
+    fields = {"properties": {"SocketBindDeny": "any"}, "host_fields": {"systemd_features": features}}
+    assert codes("ambient", **fields) == (("socket_bind_deny",) if closed else ())
+
+
+@pytest.mark.parametrize(
+    ("value", "closed"),
+    [
+        ("~", False),
+        ("~AF_UNIX", False),
+        ("~AF_INET", False),
+        ("~AF_INET AF_INET6", True),
+        ("AF_UNIX AF_NETLINK", True),
+        ("AF_INET", False),
+        ("AF_UNIX AF_INET6", False),
+        pytest.param("", True, id="none"),
+    ],
+)
+@pytest.mark.parametrize("name", ["setcap", "authbind", "ambient"])
+def test_address_families(name: str, value: str, closed: bool) -> None:
+    fields = {"properties": {"RestrictAddressFamilies": value}, "host_fields": {"systemd": 257}}
+    assert codes(name, **fields) == (("address_families",) if closed else ())
+
+
+@pytest.mark.parametrize(
+    ("deny", "allow", "closed"),
+    [
+        # As systemctl prints them, without the last colon, and as systemd.resource-control(5) writes them.
+        ("any", "", True),
+        ("ipv4:tcpany", "", True),
+        ("ipv4:tcp:any", "", True),
+        ("tcp80", "", True),
+        ("tcp:80-90", "", True),
+        ("udp80-90", "", False),
+        ("70-79", "", False),
+        ("443\n79-81", "", True),
+        ("any", "80", False),
+        ("any", "ipv4:tcp80", False),
+        ("any", "443", True),
+        ("any", "udp80", True),
+        ("of some later form", "", True),
+        ("any", "of some later form", True),
+        ("", "443", False),
+    ],
+)
+@pytest.mark.parametrize("ports", [[80], ["80/udp"]])
+def test_socket_bind_deny(deny: str, allow: str, closed: bool, ports: Any) -> None:
+    if ports == ["80/udp"]:
+        # The table is written for TCP.
+        closed = {"ipv4:tcpany": False, "ipv4:tcp:any": False, "tcp80": False, "tcp:80-90": False}.get(deny, closed)
+        closed = {("udp80-90", ""): True, ("any", "ipv4:tcp80"): True, ("any", "udp80"): False}.get(
+            (deny, allow), closed
+        )
+    fields = {"properties": {"SocketBindDeny": deny, "SocketBindAllow": allow}, "description": {"ports": ports}}
+    assert codes("ambient", **fields) == (("socket_bind_deny",) if closed else ())
