@@ -21,7 +21,7 @@ import stat
 import subprocess
 import tempfile
 from dataclasses import dataclass
-from typing import Iterator, Sequence
+from typing import AbstractSet, Iterator, Sequence
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.errors import HostError
 
@@ -239,6 +239,22 @@ class Host:
             return tuple(sorted(os.listdir(folder)))
         except OSError:
             return ()
+
+    def regular_files(self, *, skipped: AbstractSet[str]) -> Iterator[str]:
+        """The path of every regular file, links not followed, but below the skipped folders."""
+        for folder, folders, names in os.walk("/"):
+            folders[:] = [name for name in folders if os.path.join(folder, name) not in skipped]
+            for path in (os.path.join(folder, name) for name in names):
+                with contextlib.suppress(OSError):
+                    if stat.S_ISREG(os.lstat(path).st_mode):
+                        yield path
+
+    def capability(self, path: str) -> bytes | None:
+        """The raw security.capability value of a file itself; None where there is none or it cannot be read."""
+        try:
+            return os.getxattr(path, CAPABILITY_XATTR, follow_symlinks=False)
+        except OSError:
+            return None
 
     def link_target(self, path: str) -> str | None:
         try:

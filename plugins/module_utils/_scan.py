@@ -4,8 +4,6 @@
 
 from __future__ import annotations
 
-import os
-import stat
 from dataclasses import dataclass
 from typing import Iterator
 
@@ -20,7 +18,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.capability 
 from ansible_collections.netbind.privport.plugins.module_utils._core.errors import UnknownFormat
 from ansible_collections.netbind.privport.plugins.module_utils._core.model import CAPABILITY
 from ansible_collections.netbind.privport.plugins.module_utils._core.unit import parse_show
-from ansible_collections.netbind.privport.plugins.module_utils._host import CAPABILITY_XATTR, Host
+from ansible_collections.netbind.privport.plugins.module_utils._host import Host
 from ansible_collections.netbind.privport.plugins.module_utils._processes import unprivileged_port_start
 
 _KERNEL_DEFAULT = 1024
@@ -59,26 +57,22 @@ def scan(host: Host) -> tuple[Grant, ...]:
 
 def _files(host: Host) -> Iterator[Grant]:
     skipped = {line.split()[1] for line in (host.read("/proc/mounts") or "").splitlines() if _skips(line.split()[2])}
-    for folder, folders, names in os.walk("/"):
-        folders[:] = [name for name in folders if os.path.join(folder, name) not in skipped]
-        for name in names:
-            path = os.path.join(folder, name)
-            detail = _capability(path)
-            if detail:
-                yield Grant(mechanism="setcap", subject=path, detail=detail)
+    for path in host.regular_files(skipped=skipped):
+        detail = _held(host.capability(path))
+        if detail:
+            # JSON has no bytes: what is no text in a name is shown escaped.
+            yield Grant(mechanism="setcap", subject=path.encode("utf-8", "backslashreplace").decode(), detail=detail)
 
 
 def _skips(kind: str) -> bool:
     return kind in _VIRTUAL or kind in _NETWORK
 
 
-def _capability(path: str) -> str:
-    """The file's capabilities when they hold the one that binds ports, '' otherwise."""
+def _held(value: bytes | None) -> str:
+    """A file's capabilities when they hold the one that binds ports, '' otherwise."""
     try:
-        if not stat.S_ISREG(os.lstat(path).st_mode):
-            return ""
-        held = parse_xattr(os.getxattr(path, CAPABILITY_XATTR, follow_symlinks=False))
-    except (OSError, UnknownFormat):
+        held = parse_xattr(value or b"")
+    except UnknownFormat:
         return ""
     return format_text(held) if CAP_NET_BIND_SERVICE in held.named else ""
 
