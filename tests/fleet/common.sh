@@ -3,7 +3,8 @@
 # shellcheck disable=SC2034
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
-FLEET_CACHE=$ROOT/.cache/fleet
+# The cache may be a link; podman keeps the name of its folder.
+FLEET_CACHE=$(realpath --canonicalize-missing "$ROOT/.cache")/fleet
 # Several fleets may run side by side, each in its own namespaces with the same addresses.
 FLEET=${FLEET:-default}
 FLEET_STATE=$FLEET_CACHE/run/$FLEET

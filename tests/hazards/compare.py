@@ -24,7 +24,9 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.unit import
 )
 
 from . import report
-from .table import FOLDER, HOSTS, PROGRAMS, STRATEGIES, Row, programs_of, rows_of
+from .hazard import FOLDER, HOSTS
+from .of_programs import PROGRAMS
+from .table import STRATEGIES, Row, programs_of, rows_of
 
 ROOT = Path(__file__).resolve().parents[2]
 INVENTORY = ROOT / "tests/fleet/inventory.yml"

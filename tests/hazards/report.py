@@ -7,7 +7,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Dict, List, Mapping, Sequence, Tuple
 
-from .table import HAZARDS, HOSTS, STRATEGIES
+from .hazard import HOSTS
+from .table import HAZARDS, STRATEGIES
 
 WORKS = "works"
 NOT_THERE = "–"  # noqa: RUF001

@@ -5,24 +5,30 @@
 from __future__ import annotations
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.model import CAPABILITY, Process
-from ansible_collections.netbind.privport.plugins.module_utils._core.strategies import hazards
 from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.base import (
     Case,
     Reason,
     Strategy,
     process_steps,
 )
+from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.hazards import (
+    dropins,
+    identity,
+    judge,
+    program,
+    sandbox,
+)
 from ansible_collections.netbind.privport.plugins.module_utils._core.unit import render_ambient
 
 _FIRST_SYSTEMD = 229
 
 _HAZARDS = (
-    hazards.root_without_user,
-    hazards.other_user,
-    hazards.ambient_overridden,
-    *hazards.IN_PROCESS,
-    hazards.setuid_program,
-    hazards.other_capability,
+    identity.root_without_user,
+    identity.other_user,
+    dropins.ambient_overridden,
+    *sandbox.IN_PROCESS,
+    program.setuid_program,
+    program.other_capability,
 )
 
 
@@ -34,7 +40,7 @@ def _blockers(case: Case) -> tuple[Reason, ...]:
         return (Reason("old_systemd", f"ambient capabilities came with systemd {_FIRST_SYSTEMD}", evidence),)
     if case.facts.unit is None:
         return (Reason("no_unit", "no systemd unit starts it", f"service {case.service.name} has no unit"),)
-    return hazards.judge(case, _HAZARDS)
+    return judge(case, _HAZARDS)
 
 
 def unit_user(case: Case) -> str:

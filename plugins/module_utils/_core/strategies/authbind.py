@@ -8,13 +8,21 @@ import posixpath
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.executable import is_interpreter
 from ansible_collections.netbind.privport.plugins.module_utils._core.model import Process
-from ansible_collections.netbind.privport.plugins.module_utils._core.strategies import hazards
 from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.base import (
     Case,
     Reason,
     Strategy,
     process_steps,
 )
+from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.hazards import (
+    dropins,
+    identity,
+    judge,
+    privileges,
+    program,
+    sandbox,
+)
+from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.hazards.program import LAUNCHERS
 from ansible_collections.netbind.privport.plugins.module_utils._core.unit import render_authbind
 
 _HIGHEST_PORT = 1023
@@ -76,15 +84,15 @@ _HAZARDS = (
     _no_user,
     _high_port,
     _command,
-    hazards.runs_as_root,
-    hazards.other_user,
-    hazards.command_overridden,
-    *hazards.IN_PROCESS,
-    hazards.helper_no_new_privs,
-    hazards.secure_bits,
+    identity.runs_as_root,
+    identity.other_user,
+    dropins.command_overridden,
+    *sandbox.IN_PROCESS,
+    privileges.helper_no_new_privs,
+    privileges.secure_bits,
     _preload_in_vain,
-    hazards.setuid_program,
-    hazards.other_permitted,
+    program.setuid_program,
+    program.other_permitted,
 )
 
 
@@ -92,7 +100,7 @@ def _blockers(case: Case) -> tuple[Reason, ...]:
     closed = tuple(
         Reason("rules", port.refusal, f"port {port.port}") for port in case.facts.authbind_ports if port.refusal
     )
-    return hazards.judge(case, _HAZARDS) + closed
+    return judge(case, _HAZARDS) + closed
 
 
 def deep(case: Case) -> bool:
@@ -101,7 +109,7 @@ def deep(case: Case) -> bool:
     program = case.facts.program
     first = posixpath.basename(words[0]) if words else ""
     script = program is not None and program.form == "script"
-    return script or first in hazards.LAUNCHERS or (is_interpreter(first) and "-c" in words[1:2])
+    return script or first in LAUNCHERS or (is_interpreter(first) and "-c" in words[1:2])
 
 
 def _dropin_is_right(case: Case) -> bool:

@@ -9,21 +9,27 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.capability 
     parse_text,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.model import CAPABILITY, Process
-from ansible_collections.netbind.privport.plugins.module_utils._core.strategies import hazards
 from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.base import (
     Case,
     Reason,
     Strategy,
     process_steps,
 )
+from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.hazards import (
+    identity,
+    judge,
+    privileges,
+    program,
+    sandbox,
+)
 
 _HAZARDS = (
-    hazards.runs_as_root,
-    hazards.other_user,
-    *hazards.IN_PROCESS,
-    hazards.file_no_new_privs,
-    hazards.launcher,
-    hazards.other_identity,
+    identity.runs_as_root,
+    identity.other_user,
+    *sandbox.IN_PROCESS,
+    privileges.file_no_new_privs,
+    program.launcher,
+    identity.other_identity,
 )
 
 
@@ -35,7 +41,7 @@ def _blockers(case: Case) -> tuple[Reason, ...]:
     refused = tuple(Reason("program_refused", text, program.real_path) for text in program.refusals)
     if program.obstacle and not program.binds:
         refused += (Reason("unchangeable", program.obstacle, program.real_path),)
-    return refused + hazards.judge(case, _HAZARDS)
+    return refused + judge(case, _HAZARDS)
 
 
 def _warnings(case: Case) -> tuple[str, ...]:

@@ -5,21 +5,24 @@
 from __future__ import annotations
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.model import Process
-from ansible_collections.netbind.privport.plugins.module_utils._core.strategies import hazards
 from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.base import (
     Case,
     Reason,
     Strategy,
     process_steps,
 )
+from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.hazards import (
+    judge,
+    sandbox,
+)
 
-_HAZARDS = (hazards.private_network, hazards.address_families, hazards.system_calls, hazards.socket_bind_deny)
+_HAZARDS = (sandbox.private_network, sandbox.address_families, sandbox.system_calls, sandbox.socket_bind_deny)
 
 
 def _blockers(case: Case) -> tuple[Reason, ...]:
     needed = case.privileged_ports
     if not needed:
-        return hazards.judge(case, _HAZARDS)
+        return judge(case, _HAZARDS)
     start = case.host.unprivileged_port_start
     evidence = "kernel without ip_unprivileged_port_start" if start is None else f"ip_unprivileged_port_start={start}"
     ports = ", ".join(str(port) for port in needed)

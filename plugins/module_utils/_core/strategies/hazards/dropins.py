@@ -1,0 +1,27 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What other drop-ins of the unit do to the one of the collection."""
+
+from __future__ import annotations
+
+from ansible_collections.netbind.privport.plugins.module_utils._core.model import CAPABILITY, Unit
+from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.base import Case, Reason
+
+
+def ambient_overridden(case: Case) -> Reason | None:
+    unit = case.facts.unit
+    # Capabilities may be given again after the reset.
+    if unit is None or CAPABILITY in unit.says("AmbientCapabilities").split():
+        return None
+    return _overridden(unit, "AmbientCapabilities")
+
+
+def command_overridden(case: Case) -> Reason | None:
+    return _overridden(case.facts.unit, "ExecStart")
+
+
+def _overridden(unit: Unit | None, name: str) -> Reason | None:
+    if unit is None or name not in unit.overriding:
+        return None
+    text = f"a drop-in that systemd reads after the collection's takes {name}= back; remove that line"
+    return Reason("later_dropin", text, unit.overriding[name])

@@ -1,0 +1,47 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""As which user the service runs, and whether that is the one that a grant is for."""
+
+from __future__ import annotations
+
+from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.base import Case, Reason
+from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.hazards import said
+
+_S_ISUID = 0o4000
+
+
+def runs_as_root(case: Case) -> Reason | None:
+    unit = case.facts.unit
+    if unit is None:
+        return None
+    if any(not command.keeps_user for command in unit.commands):
+        return Reason("runs_as_root", "its ExecStart= has full privileges whatever User= says", unit.commands[0].prefix)
+    if unit.user in ("root", "0"):
+        return Reason("runs_as_root", "the unit runs as root", f"User={unit.says('User')} in {unit.name}")
+    return None
+
+
+def root_without_user(case: Case) -> Reason | None:
+    """Like runs_as_root, for a strategy that can set the user itself."""
+    reason = runs_as_root(case)
+    prefixed = case.facts.unit is not None and any(not command.keeps_user for command in case.facts.unit.commands)
+    return reason if reason and (prefixed or case.service.user in ("", "root", "0")) else None
+
+
+def other_user(case: Case) -> Reason | None:
+    """The unit already runs as a user, and not as the one that was declared."""
+    unit, account = case.facts.unit, case.facts.account
+    if unit is None or account is None or unit.user in ("", "root", "0") or unit.dropin_user:
+        return None
+    if unit.user in (account.name, str(account.uid)):
+        return None
+    return Reason("other_user", f"the unit runs as {unit.user}, not as {account.name}", said(unit, "User"))
+
+
+def other_identity(case: Case) -> Reason | None:
+    """A set-user-ID program to another user does not run as the service's."""
+    program, account = case.facts.program, case.facts.account
+    if program is None or account is None or not program.mode & _S_ISUID or program.uid == account.uid:
+        return None
+    text = f"a set-user-ID program does not run as {account.name}"
+    return Reason("setuid_program", text, f"mode {program.mode & 0o7777:04o} of {program.real_path}")

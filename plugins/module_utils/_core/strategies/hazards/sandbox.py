@@ -1,0 +1,113 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a unit's sandbox does to a grant (systemd.exec(5), systemd.resource-control(5))."""
+
+from __future__ import annotations
+
+import re
+
+from ansible_collections.netbind.privport.plugins.module_utils._core.model import CAPABILITY, Unit
+from ansible_collections.netbind.privport.plugins.module_utils._core.service import Port
+from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.base import Case, Reason
+from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.hazards import Hazard, said
+
+UNSET = ("", "no", "~")
+# [FAMILY:][PROTOCOL:]PORTS; systemctl show leaves the colon before PORTS out: ipv4:tcpany, udp80-90.
+_SOCKET_BIND_RULE = re.compile(
+    r"(?:ipv[46]:?)?(?:(?P<protocol>tcp|udp):?)?(?:(?P<first>[0-9]{1,5})(?:-(?P<last>[0-9]{1,5}))?|any)?"
+)
+
+
+def bounding_set(case: Case) -> Reason | None:
+    unit = case.facts.unit
+    if unit is None or "CapabilityBoundingSet" not in unit.properties:
+        return None
+    if CAPABILITY in unit.says("CapabilityBoundingSet").split():
+        return None
+    return Reason("bounding_set", f"the unit may never have {CAPABILITY}", said(unit, "CapabilityBoundingSet"))
+
+
+def private_users(case: Case) -> Reason | None:
+    unit = case.facts.unit
+    for name in ("PrivateUsersEx", "PrivateUsers"):
+        if unit is not None and unit.says(name) not in UNSET:
+            text = "capabilities in its user namespace do not reach the host's network"
+            return Reason("private_users", text, said(unit, name))
+    return None
+
+
+def private_network(case: Case) -> Reason | None:
+    unit = case.facts.unit
+    for name in ("PrivateNetwork", "NetworkNamespacePath"):
+        if unit is not None and unit.says(name) not in UNSET:
+            text = "the unit has a network of its own, where it does not listen on the host's addresses"
+            return Reason("private_network", text, said(unit, name))
+    return None
+
+
+def address_families(case: Case) -> Reason | None:
+    unit = case.facts.unit
+    if unit is None or "RestrictAddressFamilies" not in unit.properties:
+        return None
+    # Unset is shown as '~', and 'none' as an empty list.
+    value = unit.says("RestrictAddressFamilies")
+    families = {"AF_INET", "AF_INET6"}
+    listed = set(value.lstrip("~").split())
+    closed = families <= listed if value.startswith("~") else not families & listed
+    if not closed:
+        return None
+    return Reason("address_families", "the unit may not open IP sockets", said(unit, "RestrictAddressFamilies"))
+
+
+def system_calls(case: Case) -> Reason | None:
+    """SystemCallFilter= without a call that every server needs (systemd.exec(5))."""
+    unit = case.facts.unit
+    forbidden = forbidden_calls(unit, ("socket", "bind", "listen")) if unit else []
+    if unit is None or not forbidden:
+        return None
+    return Reason("system_calls", f"the unit may not call {forbidden[0]}()", said(unit, "SystemCallFilter"))
+
+
+def forbidden_calls(unit: Unit, names: tuple[str, ...]) -> list[str]:
+    value = unit.says("SystemCallFilter")
+    if value in UNSET:
+        return []
+    # systemctl shows groups as their calls, each with the error that it gives, as in bind:EPERM.
+    listed = {word.partition(":")[0] for word in value.lstrip("~").split()}
+    return [name for name in names if (name in listed) is value.startswith("~")]
+
+
+def socket_bind_deny(case: Case) -> Reason | None:
+    """SocketBindDeny= that names all ports or one of the service's (systemd.resource-control(5))."""
+    unit = case.facts.unit
+    # Built without the framework, systemd shows the setting and ignores it.
+    if unit is None or "-BPF_FRAMEWORK" in case.host.systemd_features:
+        return None
+    denying, allowing = unit.says("SocketBindDeny").split(), unit.says("SocketBindAllow").split()
+    for port in case.service.ports:
+        # What is allowed wins over what is denied; a rule that cannot be read counts as denying.
+        denied = any(_rule_covers(rule, port) is not False for rule in denying)
+        if denied and not any(_rule_covers(rule, port) for rule in allowing):
+            rules = " ".join(denying)
+            return Reason("socket_bind_deny", f"the unit may not bind port {port}", f"SocketBindDeny={rules}")
+    return None
+
+
+def _rule_covers(rule: str, port: Port) -> bool | None:
+    """Whether a rule of any address family names the port; None for a rule of an unknown form."""
+    match = _SOCKET_BIND_RULE.fullmatch(rule)
+    if match is None:
+        return None
+    first, last = match["first"], match["last"] or match["first"]
+    ports = first is None or int(first) <= port.number <= int(last)
+    return ports and match["protocol"] in (None, port.protocol)
+
+
+IN_PROCESS: tuple[Hazard, ...] = (
+    private_network,
+    private_users,
+    bounding_set,
+    address_families,
+    system_calls,
+    socket_bind_deny,
+)

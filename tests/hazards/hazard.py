@@ -1,0 +1,57 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a row of the table is made of: a program file, and a unit with one thing that may void a grant."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Tuple
+
+FOLDER = "/opt/hazards"
+HOSTS = {"bullseye": 247, "bookworm": 252, "trixie": 257}
+
+
+@dataclass(frozen=True)
+class Program:
+    """A program file that the host makes of its own python3 (server), caddy or env, or writes.
+
+    xattr is the value of security.capability in hexadecimal. mount holds the type and options of a file system of
+    its own; 'ro' among them is set once the file is there.
+    """
+
+    kind: str = "server"
+    mode: int = 0o755
+    owner: str = "root"
+    group: str = "root"
+    xattr: str = ""
+    mount: str = ""
+    immutable: bool = False
+    # What runs this script: the name of another program of the table, or a #! line's words.
+    interpreter: str = ""
+    folder_mode: int = 0o755
+
+
+@dataclass(frozen=True)
+class Hazard:
+    """A row of the table: a unit, and what the collection is told of it."""
+
+    name: str
+    settings: Tuple[str, ...] = ()
+    program: str = "plain"
+    prefix: str = ""
+    # The command line around the program's own.
+    wrapper: str = "{command}"
+    user: str = "www-data"
+    declared_user: str = ""
+    # The family and the protocol that the server is told: inet, inet6 or udp.
+    family: str = "inet"
+    # Settings of another drop-in, which systemd reads after the collection's.
+    later: Tuple[str, ...] = ()
+    port: int = 0
+    # What the kernel would let through and the collection refuses all the same, for it would be a hole.
+    unsafe: Tuple[str, ...] = ()
+    hosts: Tuple[str, ...] = tuple(HOSTS)
+
+
+def setting(*lines: str, **fields: Any) -> Hazard:
+    return Hazard(name=" ".join(lines), settings=lines, **fields)

@@ -1,0 +1,71 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Hazards that are settings of the unit."""
+
+from __future__ import annotations
+
+from typing import Tuple
+
+from .hazard import Hazard, setting
+
+_IMPLYING = (
+    "SystemCallFilter=@system-service",
+    "SystemCallArchitectures=native",
+    "SystemCallLog=bind",
+    "RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6",
+    "RestrictNamespaces=yes",
+    "RestrictRealtime=yes",
+    "RestrictSUIDSGID=yes",
+    "MemoryDenyWriteExecute=yes",
+    "LockPersonality=yes",
+    "PrivateDevices=yes",
+    "ProtectKernelTunables=yes",
+    "ProtectKernelModules=yes",
+    "ProtectKernelLogs=yes",
+    "ProtectClock=yes",
+    "ProtectHostname=yes",
+)
+
+HAZARDS: Tuple[Hazard, ...] = (
+    setting("NoNewPrivileges=yes"),
+    setting("DynamicUser=yes", user=""),
+    Hazard(name="DynamicUser=yes, User=www-data", settings=("DynamicUser=yes",)),
+    *(setting(line) for line in _IMPLYING),
+    setting("LockPersonality=yes", "AmbientCapabilities=CAP_CHOWN"),
+    setting("LockPersonality=yes", "AmbientCapabilities=CAP_NET_BIND_SERVICE"),
+    setting("LockPersonality=yes", "AmbientCapabilities=CAP_SYS_ADMIN"),
+    setting("NoNewPrivileges=yes", "AmbientCapabilities=CAP_CHOWN"),
+    setting("NoNewPrivileges=yes", "AmbientCapabilities=CAP_NET_BIND_SERVICE"),
+    setting("AmbientCapabilities=CAP_NET_BIND_SERVICE"),
+    setting("SystemCallFilter=@system-service", "SystemCallFilter=~@privileged @resources"),
+    setting("SystemCallFilter=~capset"),
+    setting("SystemCallFilter=~prctl"),
+    setting("SystemCallFilter=~capset", "AmbientCapabilities=CAP_CHOWN"),
+    setting("Environment=LD_PRELOAD=libm.so.6"),
+    setting("ProcSubset=pid"),
+    setting("PAMName=other"),
+    setting("PrivatePIDs=yes", hosts=("trixie",)),
+    setting("PrivateTmp=yes"),
+    setting("ProtectSystem=strict"),
+    setting("ProtectHome=yes"),
+    setting("ProtectControlGroups=yes"),
+    setting("ProtectProc=invisible"),
+    setting("PrivateUsers=yes"),
+    setting("PrivateUsers=identity", hosts=("trixie",)),
+    setting("CapabilityBoundingSet=CAP_CHOWN"),
+    setting("CapabilityBoundingSet=~CAP_NET_BIND_SERVICE"),
+    setting("CapabilityBoundingSet="),
+    setting("CapabilityBoundingSet=CAP_NET_BIND_SERVICE"),
+    setting("SecureBits=noroot"),
+    setting("RestrictAddressFamilies=AF_UNIX"),
+    setting("RestrictAddressFamilies=none"),
+    setting("RestrictAddressFamilies=~AF_INET AF_INET6"),
+    setting("RestrictAddressFamilies=AF_INET6", family="inet6"),
+    setting("SystemCallFilter=~bind"),
+    setting("SystemCallFilter=~@network-io:EPERM"),
+    setting("SocketBindDeny=any", hosts=("bookworm", "trixie")),
+    setting("SocketBindDeny=any", "SocketBindAllow=tcp:1-400", hosts=("bookworm", "trixie")),
+    setting("SocketBindDeny=ipv4:udp", hosts=("bookworm", "trixie")),
+    setting("PrivateNetwork=yes"),
+    setting("NetworkNamespacePath=/run/netns/hazards"),
+)
