@@ -256,6 +256,17 @@ class Host:
         except OSError:
             return None
 
+    def same_file(self, first: str, second: str) -> bool | None:
+        """Whether two paths, links followed, lead to one file; None where the first is not there or closed to us."""
+        try:
+            reached = os.stat(first)
+        except OSError:
+            return None
+        try:
+            return os.path.samestat(reached, os.stat(second))
+        except OSError:
+            return False
+
     def link_target(self, path: str) -> str | None:
         try:
             return os.readlink(path)

@@ -13,8 +13,12 @@ from dataclasses import dataclass
 from typing import Sequence
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.errors import UnknownFormat
-from ansible_collections.netbind.privport.plugins.module_utils._core.model import Listener, Process
-from ansible_collections.netbind.privport.plugins.module_utils._core.procfs import parse_cgroup, parse_status
+from ansible_collections.netbind.privport.plugins.module_utils._core.model import Listener, Process, Thread
+from ansible_collections.netbind.privport.plugins.module_utils._core.procfs import (
+    ProcessStatus,
+    parse_cgroup,
+    parse_status,
+)
 from ansible_collections.netbind.privport.plugins.module_utils._core.service import Port
 from ansible_collections.netbind.privport.plugins.module_utils._core.sockets import Socket, parse_proc_net, parse_ss
 from ansible_collections.netbind.privport.plugins.module_utils._host import Host
@@ -32,15 +36,32 @@ def read_process(host: Host, pid: int) -> Process | None:
     status = host.read(f"/proc/{pid}/status")
     if not status:
         return None
+    main = parse_status(status)
+    threads = _threads(host, pid)
     maps = host.read(f"/proc/{pid}/maps")
+    # proc_pid_exe(5): a program that was removed since has the mark behind its name.
+    executable = re.sub(r" \(deleted\)$", "", host.link_target(f"/proc/{pid}/exe") or "")
+    same = host.same_file(f"/proc/{pid}/exe", executable)
     return Process(
         pid=pid,
-        status=parse_status(status),
+        status=main,
+        threads=max(1, len(threads)),
+        unlike=tuple(thread for thread in threads if _privileges(thread.status) != _privileges(main)),
         unit=parse_cgroup(host.read(f"/proc/{pid}/cgroup") or ""),
-        # proc_pid_exe(5): a program that was replaced since has the mark behind its name.
-        executable=re.sub(r" \(deleted\)$", "", host.link_target(f"/proc/{pid}/exe") or ""),
+        executable=executable,
+        replaced=None if same is None else not same,
         authbind=None if maps is None else "/libauthbind.so" in maps,
     )
+
+
+def _threads(host: Host, pid: int) -> tuple[Thread, ...]:
+    """The threads that are there; one that ends while it is read is left out."""
+    texts = {tid: host.read(f"/proc/{pid}/task/{tid}/status") for tid in host.names_in(f"/proc/{pid}/task")}
+    return tuple(Thread(tid=int(tid), status=parse_status(text)) for tid, text in texts.items() if text)
+
+
+def _privileges(status: ProcessStatus) -> tuple[tuple[object, ...], ...]:
+    return status.uids, status.effective, status.permitted, status.ambient
 
 
 def listeners(host: Host, ports: Sequence[Port]) -> tuple[Listener, ...]:

@@ -27,14 +27,20 @@ def captured_unit(name: str, *, systemd: int = 252) -> dict[str, str]:
     return next(properties for properties in shown if properties["Id"] == name)
 
 
-def process_files(*, pid: str = PID, uid: int = 990, unit: str = "plain.service", caps: str = "400") -> dict[str, str]:
-    """What /proc shows of a process with the comm of a liar."""
-    status = fixture("proc-status-linux6.18.txt")
-    status = status.replace("\t990\t990\t990\t990", f"\t{uid}" * 4)
+def proc_status(*, uid: int = 990, caps: str = "400") -> str:
+    """/proc/PID/status of a process or thread with the comm of a liar."""
+    status = fixture("proc-status-linux6.18.txt").replace("\t990\t990\t990\t990", f"\t{uid}" * 4)
     for name in ("CapPrm", "CapEff", "CapAmb"):
         status = status.replace(f"{name}:\t0000000000000400", f"{name}:\t{caps.zfill(16)}")
+    return status
+
+
+def process_files(*, pid: str = PID, uid: int = 990, unit: str = "plain.service", caps: str = "400") -> dict[str, str]:
+    """What /proc shows of a process with one thread."""
+    status = proc_status(uid=uid, caps=caps)
     return {
         f"/proc/{pid}/status": status,
+        f"/proc/{pid}/task/{pid}/status": status,
         f"/proc/{pid}/cgroup": f"0::/system.slice/{unit}\n",
         f"/proc/{pid}/maps": "7f0000000000-7f0000001000 r-xp 00000000 00:00 0 /usr/bin/python3.11\n",
     }
@@ -139,6 +145,11 @@ class FakeHost(Host):
         prefix = folder.rstrip("/") + "/"
         inside = (path[len(prefix) :] for path in (*self.files, *self.links) if path.startswith(prefix))
         return tuple(sorted({name.partition("/")[0] for name in inside} - {""}))
+
+    def same_file(self, first: str, second: str) -> bool | None:
+        """A link is told apart from the file that took its target's place by the name that the tests give it."""
+        reached = self.links.get(first)
+        return None if reached is None else reached == second and not reached.endswith(" (deleted)")
 
     def link_target(self, path: str) -> str | None:
         return self.links.get(path)

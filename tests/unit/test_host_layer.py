@@ -32,6 +32,7 @@ from ansible_collections.netbind.privport.tests.unit.fake_host import (
     FakeHost,
     captured_unit,
     fixture,
+    proc_status,
     process_files,
     socket_links,
 )
@@ -246,6 +247,54 @@ def test_whether_authbind_is_mapped(maps: Any, expected: Any) -> None:
     found = processes.read_process(host, 105)
     assert found is not None
     assert found.authbind is expected
+
+
+def test_threads_that_differ_are_told_and_one_that_ends_is_left_out() -> None:
+    folder = f"/proc/{PID}/task"
+    host = machine(
+        files={
+            f"{folder}/106/status": proc_status(),
+            f"{folder}/107/status": proc_status(caps="0"),
+            f"{folder}/108/status": proc_status(uid=0),
+            f"{folder}/109/stat": "",
+            f"{folder}/110/status": "",
+        }
+    )
+    found = processes.read_process(host, 105)
+    assert found is not None
+    assert found.threads == 4
+    assert [(it.tid, it.status.uid, it.status.effective) for it in found.unlike] == [
+        (107, 990, ()),
+        (108, 0, ("cap_net_bind_service",)),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("links", "executable", "replaced"),
+    [
+        ({}, "/usr/bin/python3.11", False),
+        ({f"/proc/{PID}/exe": "/usr/bin/python3.11 (deleted)"}, "/usr/bin/python3.11", True),
+        ({f"/proc/{PID}/exe": None}, "", None),
+    ],
+    ids=["the same", "replaced", "closed to us"],
+)
+def test_the_file_that_a_process_executes(links: Any, executable: str, replaced: Any) -> None:
+    host = machine(links=links)
+    host.links = {path: target for path, target in host.links.items() if target}
+    found = processes.read_process(host, 105)
+    assert found is not None
+    assert (found.executable, found.replaced) == (executable, replaced)
+
+
+def test_whether_two_paths_are_one_file(tmp_path: Path) -> None:
+    file, link, other = tmp_path / "file", tmp_path / "link", tmp_path / "other"
+    file.touch()
+    other.touch()
+    link.symlink_to(file)
+    assert Host().same_file(str(link), str(file)) is True
+    assert Host().same_file(str(file), str(other)) is False
+    assert Host().same_file(str(file), str(tmp_path / "gone")) is False
+    assert Host().same_file(str(tmp_path / "gone"), str(file)) is None
 
 
 @pytest.mark.parametrize(

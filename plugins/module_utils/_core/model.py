@@ -30,21 +30,37 @@ class Account:
 
 
 @dataclass(frozen=True)
+class Thread:
+    """A thread: capabilities and user ids are each thread's own (capabilities(7), credentials(7))."""
+
+    tid: int
+    status: ProcessStatus
+
+
+@dataclass(frozen=True)
 class Process:
     """A process as /proc shows it."""
 
     pid: int
+    # That of its main thread.
     status: ProcessStatus
+    # How many threads it has, and those whose user ids or capabilities are not the main thread's.
+    threads: int
+    unlike: tuple[Thread, ...]
     # The unit that its control group names, '' for none.
     unit: str
     # /proc/PID/exe, '' where it is closed to us.
     executable: str
+    # Whether the file that it executes is no longer the one of that name; None where it is closed to us.
+    replaced: bool | None
     # Whether libauthbind is mapped; None where /proc/PID/maps is closed to us.
     authbind: bool | None
 
     def __str__(self) -> str:
         unit = f" of {self.unit}" if self.unit else ""
-        return f"pid {self.pid} ({self.status.name}, uid {self.status.uid}{unit})"
+        # A process names itself, and what does not print would act on a reader's terminal.
+        name = self.status.name if self.status.name.isprintable() else repr(self.status.name)
+        return f"pid {self.pid} ({name}, uid {self.status.uid}{unit})"
 
 
 @dataclass(frozen=True)

@@ -18,20 +18,31 @@ class ProcessStatus:
     """The identity and privileges of a process or thread; capabilities by name."""
 
     name: str
+    parent: int
     uid: int
+    # Real, effective, saved set and file system: what it can make its effective one without a privilege.
+    uids: tuple[int, ...]
     effective: tuple[str, ...]
     permitted: tuple[str, ...]
     ambient: tuple[str, ...]
     no_new_privs: bool
+
+    @property
+    def is_root(self) -> bool:
+        """Whether it is root, or can become so by setresuid(2)."""
+        return 0 in self.uids
 
 
 def parse_status(text: str) -> ProcessStatus:
     """/proc/PID/status. The uid is the effective one. Raises UnknownFormat where a field is missing."""
     fields: dict[str, str] = dict(line.split(":\t", 1) for line in text.split("\n") if ":\t" in line)
     try:
+        uids = tuple(int(word) for word in fields["Uid"].split())
         return ProcessStatus(
             name=fields["Name"],
-            uid=int(fields["Uid"].split()[1]),
+            parent=int(fields["PPid"]),
+            uid=uids[1],
+            uids=uids,
             effective=_names(fields["CapEff"]),
             permitted=_names(fields["CapPrm"]),
             ambient=_names(fields["CapAmb"]),

@@ -154,7 +154,7 @@ def _owner_check(case: Case, port: Port, listeners: tuple[Listener, ...]) -> Che
 
 
 def _process_checks(case: Case, process: Process, strategy: Strategy) -> tuple[Check, ...]:
-    return (_user_check(case, process), _held_check(process, strategy))
+    return (_user_check(case, process), _held_check(case, process, strategy))
 
 
 def _user_check(case: Case, process: Process) -> Check:
@@ -166,11 +166,18 @@ def _user_check(case: Case, process: Process) -> Check:
     return Check("user", PASS, f"pid {process.pid} runs as {account.name if account else uid}")
 
 
-def _held_check(process: Process, strategy: Strategy) -> Check:
-    verdicts = {True: PASS, False: FAIL, None: UNKNOWN}
-    texts = {True: "has", False: "lacks; restart it", None: "does not show whether it has"}
-    held = strategy.holds(process)
-    return Check("held", verdicts[held], f"{process} {texts[held]} what strategy {strategy.name} gives")
+def _held_check(case: Case, process: Process, strategy: Strategy) -> Check:
+    expected = strategy.expects(case)
+    lacking, exceeding = expected.lacking(process), expected.exceeding(process)
+    if lacking:
+        return Check("held", FAIL, f"{process} lacks {'; '.join(lacking)}; restart it")
+    if exceeding:
+        text = f"{process} holds more than strategy {strategy.name} and its unit give: {'; '.join(exceeding)}"
+        return Check("held", FAIL, text)
+    if expected.authbind and process.authbind is None:
+        return Check("held", UNKNOWN, f"{process} does not show whether libauthbind is mapped; look as root")
+    held = ", ".join(process.status.effective) or "no capability"
+    return Check("held", PASS, f"pid {process.pid} holds {held} in {process.threads} threads and nothing more")
 
 
 def _probe_checks(case: Case, port: Port, strategy: Strategy, probe: Probe) -> tuple[Check, ...]:

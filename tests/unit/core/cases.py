@@ -16,6 +16,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model impor
     Process,
     Program,
     ServiceFacts,
+    Thread,
     Unit,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.procfs import ProcessStatus
@@ -55,7 +56,17 @@ BINDS = {"capability": f"{CAP}=ep", "binds": True}
 
 
 def status(**fields: Any) -> ProcessStatus:
-    names = {"name": "server", "uid": 990, "effective": (), "permitted": (), "ambient": (), "no_new_privs": False}
+    uid = fields.get("uid", 990)
+    names = {
+        "name": "server",
+        "parent": 1,
+        "uid": uid,
+        "uids": (uid,) * 4,
+        "effective": (),
+        "permitted": (),
+        "ambient": (),
+        "no_new_privs": False,
+    }
     return ProcessStatus(**{**names, **fields})
 
 
@@ -65,10 +76,23 @@ def process(
     unit: str = "web.service",
     executable: str = SERVER,
     authbind: Optional[bool] = False,
+    replaced: Optional[bool] = False,
+    unlike: Sequence[Mapping[str, Any]] = (),
     **fields: Any,
 ) -> Process:
-    """A process of the server; other fields are those of its status."""
-    return Process(pid=pid, status=status(**fields), unit=unit, executable=executable, authbind=authbind)
+    """A process of the server; other fields are those of its status, unlike those of its other threads' that differ."""
+    return Process(
+        pid=pid,
+        status=status(**fields),
+        threads=4,
+        unlike=tuple(
+            Thread(tid=pid + number, status=status(**{**fields, **other})) for number, other in enumerate(unlike, 1)
+        ),
+        unit=unit,
+        executable=executable,
+        replaced=replaced,
+        authbind=authbind,
+    )
 
 
 def ambient_process(**fields: Any) -> Process:

@@ -24,7 +24,14 @@ CAP = ("cap_net_bind_service",)
 
 def test_a_server_with_an_ambient_capability() -> None:
     assert parse_status(STATUS) == ProcessStatus(
-        name='x",pid=1,fd=3))', uid=990, effective=CAP, permitted=CAP, ambient=CAP, no_new_privs=False
+        name='x",pid=1,fd=3))',
+        parent=1,
+        uid=990,
+        uids=(990,) * 4,
+        effective=CAP,
+        permitted=CAP,
+        ambient=CAP,
+        no_new_privs=False,
     )
 
 
@@ -33,6 +40,8 @@ def test_a_server_with_an_ambient_capability() -> None:
     [
         ("NoNewPrivs:\t0", "NoNewPrivs:\t1", "no_new_privs", True),
         ("Uid:\t990\t990", "Uid:\t0\t991", "uid", 991),
+        ("Uid:\t990\t990\t990", "Uid:\t990\t990\t0", "is_root", True),
+        ("PPid:\t1", "PPid:\t104", "parent", 104),
         ("CapEff:\t0000000000000400", "CapEff:\t0000000000000000", "effective", ()),
         ("CapPrm:\t0000000000000400", "CapPrm:\t0000000000000401", "permitted", ("cap_chown", *CAP)),
         ("CapAmb:\t0000000000000400", "CapAmb:\t0000000000000000", "ambient", ()),

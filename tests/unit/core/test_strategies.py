@@ -275,24 +275,6 @@ def test_granted(name: str, fields: Dict[str, Any], granted: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "found", "held"),
-    [
-        ("unneeded", process(), True),
-        ("ambient", ambient_process(), True),
-        ("ambient", setcap_process(), False),
-        ("setcap", setcap_process(), True),
-        ("setcap", ambient_process(), False),
-        ("setcap", process(permitted=(CAP,)), False),
-        ("authbind", process(authbind=True), True),
-        ("authbind", process(authbind=False), False),
-        ("authbind", process(authbind=None), None),
-    ],
-)
-def test_holds(name: str, found: Any, held: Any) -> None:
-    assert STRATEGIES[name].holds(found) is held
-
-
-@pytest.mark.parametrize(
     ("name", "fields", "part"),
     [
         ("unneeded", {"host_fields": {"unprivileged_port_start": 0}}, "ip_unprivileged_port_start=0"),

@@ -33,6 +33,7 @@ from ansible_collections.netbind.privport.tests.unit.core.cases import (
     setcap_process,
 )
 
+RAW = "cap_net_raw"
 PROVEN = Probe(connect="", stranger="EACCES")
 GRANTED: Dict[str, Any] = {
     "properties": {"AmbientCapabilities": CAP},
@@ -93,6 +94,8 @@ def held_by(*owners: Any, known: bool = True, **fields: Any) -> Dict[str, Any]:
         pytest.param(
             held_by(ambient_process(), setcap_process(pid=43)), PROVEN, (("held", FAIL),), id="one of two not restarted"
         ),
+        pytest.param(held_by(ambient_process(ambient=(CAP, RAW))), PROVEN, (("held", FAIL),), id="more than granted"),
+        pytest.param(held_by(ambient_process(unlike=[{"ambient": ()}])), PROVEN, (("held", FAIL),), id="one thread"),
         pytest.param(
             held_by(ambient_process()),
             Probe(connect="ECONNREFUSED", stranger="EACCES"),

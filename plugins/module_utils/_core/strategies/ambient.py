@@ -4,12 +4,14 @@
 
 from __future__ import annotations
 
+from ansible_collections.netbind.privport.plugins.module_utils._core.held import CapabilitySets, Expected, by_exec
 from ansible_collections.netbind.privport.plugins.module_utils._core.model import CAPABILITY, Process
 from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.base import (
     Case,
     Reason,
     Strategy,
     process_steps,
+    unit_grants,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.hazards import (
     dropins,
@@ -76,11 +78,14 @@ def _is_converged(case: Case, process: Process) -> bool:
     """Whether the process has the capability, and is the user's that the drop-in sets."""
     account = case.facts.account
     other_user = bool(unit_user(case)) and account is not None and process.status.uid != account.uid
-    return not other_user and CAPABILITY in process.status.ambient
+    return not other_user and _expects(case).is_met_by(process) is True
 
 
-def _holds(process: Process) -> bool | None:
-    return CAPABILITY in process.status.ambient
+def _expects(case: Case) -> Expected:
+    """The capability in all three sets, beside what the unit itself grants."""
+    given = frozenset({CAPABILITY})
+    least = CapabilitySets(effective=given, permitted=given, ambient=given)
+    return Expected(least=least, most=by_exec(ambient=given | unit_grants(case), file=None))
 
 
 def _granted(case: Case) -> bool:
@@ -102,5 +107,5 @@ STRATEGY = Strategy(
     warnings=lambda case: (),
     granted=_granted,
     pending=_pending,
-    holds=_holds,
+    expects=_expects,
 )

@@ -7,11 +7,12 @@ from __future__ import annotations
 import posixpath
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.executable import is_interpreter
-from ansible_collections.netbind.privport.plugins.module_utils._core.model import Process
+from ansible_collections.netbind.privport.plugins.module_utils._core.held import Expected
 from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.base import (
     Case,
     Reason,
     Strategy,
+    exec_gives,
     process_steps,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.hazards import (
@@ -127,12 +128,12 @@ def _pending(case: Case) -> tuple[str, ...]:
     # A program that was refused its port goes on without it: only a new start asks authbind again.
     refused = not rules and not case.facts.listeners
     return steps + process_steps(
-        case, changing=bool(steps), holds=lambda process: False if refused else _holds(process)
+        case, changing=bool(steps), holds=lambda process: False if refused else _expects(case).is_met_by(process)
     )
 
 
-def _holds(process: Process) -> bool | None:
-    return process.authbind
+def _expects(case: Case) -> Expected:
+    return Expected(most=exec_gives(case), authbind=True)
 
 
 def _granted(case: Case) -> bool:
@@ -160,5 +161,5 @@ STRATEGY = Strategy(
     warnings=_warnings,
     granted=_granted,
     pending=_pending,
-    holds=_holds,
+    expects=_expects,
 )

@@ -7,6 +7,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Callable
 
+from ansible_collections.netbind.privport.plugins.module_utils._core.capability import FileCapabilities, parse_text
+from ansible_collections.netbind.privport.plugins.module_utils._core.held import CapabilitySets, Expected, by_exec
 from ansible_collections.netbind.privport.plugins.module_utils._core.model import (
     Observation,
     Process,
@@ -64,7 +66,7 @@ class Strategy:
     warnings: what works, but is wider than a reader may expect.
     granted:  whether a grant of this strategy is there for this service.
     pending:  the steps left to do, of 'dropin', 'reload', 'xattr', 'rules', 'restart', 'start'.
-    holds:    whether a process has what this strategy gives; None when that cannot be seen.
+    expects:  what a process must hold of this strategy's, and may hold at most.
     """
 
     name: str
@@ -73,7 +75,20 @@ class Strategy:
     warnings: Callable[[Case], tuple[str, ...]]
     granted: Callable[[Case], bool]
     pending: Callable[[Case], tuple[str, ...]]
-    holds: Callable[[Process], bool | None]
+    expects: Callable[[Case], Expected]
+
+
+def unit_grants(case: Case) -> frozenset[str]:
+    """The ambient capabilities that are in force for the unit, whoever set them."""
+    return frozenset(case.facts.unit.says("AmbientCapabilities").split() if case.facts.unit else ())
+
+
+def exec_gives(case: Case) -> CapabilitySets:
+    """What a start gives the service's program by its unit and its file."""
+    program = case.facts.interpreter or case.facts.program
+    capability = program.capability if program else None
+    held = None if capability is None else parse_text(capability) if capability else FileCapabilities()
+    return by_exec(ambient=unit_grants(case), file=held)
 
 
 def process_steps(case: Case, *, changing: bool, holds: Callable[[Process], bool | None]) -> tuple[str, ...]:

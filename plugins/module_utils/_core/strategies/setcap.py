@@ -8,11 +8,13 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.capability 
     CAP_NET_BIND_SERVICE,
     parse_text,
 )
-from ansible_collections.netbind.privport.plugins.module_utils._core.model import CAPABILITY, Process
+from ansible_collections.netbind.privport.plugins.module_utils._core.held import CapabilitySets, Expected
+from ansible_collections.netbind.privport.plugins.module_utils._core.model import CAPABILITY
 from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.base import (
     Case,
     Reason,
     Strategy,
+    exec_gives,
     process_steps,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.hazards import (
@@ -66,11 +68,17 @@ def _granted(case: Case) -> bool:
 def _pending(case: Case) -> tuple[str, ...]:
     program = case.facts.program
     steps: tuple[str, ...] = () if program is not None and program.binds else ("xattr",)
-    return steps + process_steps(case, changing=bool(steps), holds=_holds)
+    return steps + process_steps(case, changing=bool(steps), holds=_expects(case).is_met_by)
 
 
-def _holds(process: Process) -> bool | None:
-    return CAPABILITY in process.status.effective and CAPABILITY not in process.status.ambient
+def _expects(case: Case) -> Expected:
+    """The capability in effect, beside the file's others; exec clears the ambient set for such a file."""
+    given = frozenset({CAPABILITY})
+    most = exec_gives(case)
+    return Expected(
+        least=CapabilitySets(effective=given, permitted=given),
+        most=CapabilitySets(effective=most.effective | given, permitted=most.permitted | given),
+    )
 
 
 def _why(case: Case) -> str:
@@ -85,5 +93,5 @@ STRATEGY = Strategy(
     warnings=_warnings,
     granted=_granted,
     pending=_pending,
-    holds=_holds,
+    expects=_expects,
 )

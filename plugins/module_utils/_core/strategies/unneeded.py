@@ -4,11 +4,12 @@
 
 from __future__ import annotations
 
-from ansible_collections.netbind.privport.plugins.module_utils._core.model import Process
+from ansible_collections.netbind.privport.plugins.module_utils._core.held import Expected
 from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.base import (
     Case,
     Reason,
     Strategy,
+    exec_gives,
     process_steps,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.hazards import (
@@ -33,8 +34,8 @@ def _why(case: Case) -> str:
     return f"every user may bind these ports: ip_unprivileged_port_start={case.host.unprivileged_port_start}"
 
 
-def _holds(process: Process) -> bool | None:
-    return True
+def _expects(case: Case) -> Expected:
+    return Expected(most=exec_gives(case))
 
 
 STRATEGY = Strategy(
@@ -43,6 +44,6 @@ STRATEGY = Strategy(
     why=_why,
     warnings=lambda case: (),
     granted=lambda case: False,
-    pending=lambda case: process_steps(case, changing=False, holds=_holds),
-    holds=_holds,
+    pending=lambda case: process_steps(case, changing=False, holds=_expects(case).is_met_by),
+    expects=_expects,
 )
