@@ -88,6 +88,10 @@ _value:
       description: The strategies whose grants to this service are to be removed.
       type: list
       elements: str
+    voiding:
+      description: Those of C(surplus) that keep C(strategy) from working, which are removed before it is proven.
+      type: list
+      elements: str
     error:
       description: Why the service cannot get its ports, empty where it can.
       type: str

@@ -225,6 +225,13 @@ class Host:
         except OSError:
             return None
 
+    def status_of_itself(self, path: str) -> FileStatus | None:
+        """lstat(2): of a link itself; None where there is nothing or the way to it is closed."""
+        try:
+            return _file_status(os.lstat(path))
+        except OSError:
+            return None
+
     def read(self, path: str) -> str | None:
         """The text of a file, undecodable bytes kept as surrogates; None where it cannot be read."""
         try:
@@ -315,6 +322,26 @@ class Host:
             raise HostError(f"{path} cannot be made: {failure.strerror}") from failure
         finally:
             os.umask(umask)
+
+    def set_owner(self, path: str, *, uid: int, gid: int, mode: int) -> None:
+        """Give a folder its owner and mode."""
+        try:
+            os.chown(path, uid, gid)
+            os.chmod(path, mode)
+        except OSError as failure:
+            raise HostError(f"{path} cannot be given its owner and mode: {failure.strerror}") from failure
+
+    def link(self, path: str, *, target: str) -> None:
+        """Make path a symbolic link, in the place of a file that is there."""
+        temporary = f"{path}.privport-{os.getpid()}"
+        try:
+            os.symlink(target, temporary)
+            os.rename(temporary, path)
+        except OSError as failure:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+            raise HostError(f"{path} cannot be made a link: {failure.strerror}") from failure
+        _sync_folder(os.path.dirname(path))
 
     def remove(self, path: str) -> None:
         """Remove a file; one that is gone already is no error."""

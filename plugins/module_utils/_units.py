@@ -56,11 +56,11 @@ def read_systemd(host: Host) -> units.Systemd | None:
     return units.parse_version(host.run(["systemctl", "--version"]).checked().stdout)
 
 
-def show(host: Host, names: Sequence[str]) -> dict[str, dict[str, str]]:
+def show(host: Host, names: Sequence[str], *, properties: Sequence[str] = PROPERTIES) -> dict[str, dict[str, str]]:
     """The properties of each named unit, by the name that was asked for, from one call."""
     if not names:
         return {}
-    argv = ["systemctl", "show", "--no-pager", "--property=" + ",".join(PROPERTIES), "--", *names]
+    argv = ["systemctl", "show", "--no-pager", "--property=" + ",".join(properties), "--", *names]
     shown = units.parse_show(host.run(argv).checked().stdout)
     if len(shown) != len(names):
         raise HostError(f"systemctl show answered for {len(shown)} of the units {', '.join(names)}")

@@ -23,6 +23,7 @@ PURE = {
     *[
         "__future__",
         "array",
+        "base64",
         "collections",
         "dataclasses",
         "enum",

@@ -21,6 +21,7 @@ class Decision:
     """What is to happen for one service.
 
     strategy is '' where none is left (error then says why) and where the service is to be absent.
+    voiding are those of surplus that void the strategy: they go before it can be proven, the others afterwards.
     The fields from unit on say what the strategies' tasks need: '' for what there is not.
     """
 
@@ -35,6 +36,7 @@ class Decision:
     warnings: tuple[str, ...]
     pending: tuple[str, ...]
     surplus: tuple[str, ...]
+    voiding: tuple[str, ...]
     error: str
     unit: str
     unit_failed: bool
@@ -173,6 +175,7 @@ def _decision(choice: _Choice, *, others: Sequence[_Choice]) -> Decision:
     case, facts = choice.case, choice.case.facts
     error = choice.error or _conflict(choice, others=others)
     chosen = None if error else STRATEGIES.get(choice.strategy)
+    surplus = () if error else _surplus(choice, others=others)
     return Decision(
         name=case.service.name,
         state=case.service.state,
@@ -183,7 +186,8 @@ def _decision(choice: _Choice, *, others: Sequence[_Choice]) -> Decision:
         policy=tuple(map(str, case.policy)),
         warnings=chosen.warnings(case) if chosen else (),
         pending=chosen.pending(case) if chosen else (),
-        surplus=() if error else _surplus(choice, others=others),
+        surplus=surplus,
+        voiding=tuple(name for name in surplus if chosen is not None and name in chosen.voided_by),
         error=error,
         unit=facts.unit.name if facts.unit else "",
         unit_failed=facts.unit is not None and facts.unit.says("ActiveState") == "failed",

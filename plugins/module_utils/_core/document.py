@@ -23,9 +23,9 @@ def dump(value: Any) -> Any:
     return value
 
 
-def load(kind: type[T], data: Any) -> T:
-    """The dataclass that dump() made data from. Raises InvalidInput that names the first wrong place."""
-    loaded: T = _load(kind, data, where="observation")
+def load(kind: type[T], data: Any, *, where: str = "observation") -> T:
+    """The dataclass that dump() made data from. Raises InvalidInput that names the first wrong place below where."""
+    loaded: T = _load(kind, data, where=where)
     return loaded
 
 
@@ -55,5 +55,6 @@ def _load_dataclass(kind: Any, data: Any, *, where: str) -> Any:
 def _require(holds: bool, data: Any, *, where: str) -> None:
     if not holds:
         raise InvalidInput(
-            f"{where} is {str(data)[:80]!r}, which privport_info of this version does not write; observe the host again"
+            f"{where} is {str(data)[:80]!r}, which this version of the collection does not write; "
+            "observe the host again"
         )

@@ -313,3 +313,24 @@ def test_a_choice_is_never_blocked(fields: Dict[str, Any], gaps: Any) -> None:
     else:
         assert judged.service.state == "absent" or decision.error
     assert decision.strategy not in decision.surplus
+
+
+@pytest.mark.parametrize(
+    ("strategy", "fields", "surplus", "voiding"),
+    [
+        pytest.param("ambient", {"program_fields": BINDS}, ("setcap",), ("setcap",), id="a capability voids ambient"),
+        pytest.param("authbind", {"program_fields": BINDS}, ("setcap",), ("setcap",), id="and authbind's preload"),
+        pytest.param("ambient", OUR_RULES, ("authbind",), (), id="rules void nothing"),
+        pytest.param("setcap", CONVERGED, ("ambient",), (), id="nothing voids a file capability"),
+    ],
+)
+def test_what_voids_goes_before_the_proof(
+    strategy: str, fields: Dict[str, Any], surplus: Tuple[str, ...], voiding: Tuple[str, ...]
+) -> None:
+    decision = only(case(description={"strategy": strategy}, **fields))
+    assert (decision.error, decision.surplus, decision.voiding) == ("", surplus, voiding)
+
+
+def test_nothing_voids_what_is_to_be_absent() -> None:
+    decision = only(case(description={"state": "absent"}, program_fields=BINDS))
+    assert (decision.surplus, decision.voiding) == (("setcap",), ())

@@ -162,4 +162,6 @@ STRATEGY = Strategy(
     granted=_granted,
     pending=_pending,
     expects=_expects,
+    # capabilities(7), "Transformation of capabilities during execve()", and ld.so(8), secure-execution mode.
+    voided_by=("setcap",),
 )

@@ -67,6 +67,7 @@ class Strategy:
     granted:  whether a grant of this strategy is there for this service.
     pending:  the steps left to do, of 'dropin', 'reload', 'xattr', 'rules', 'restart', 'start'.
     expects:  what a process must hold of this strategy's, and may hold at most.
+    voided_by: the strategies whose grant to the same service keeps this one from working, whatever else is right.
     """
 
     name: str
@@ -76,6 +77,7 @@ class Strategy:
     granted: Callable[[Case], bool]
     pending: Callable[[Case], tuple[str, ...]]
     expects: Callable[[Case], Expected]
+    voided_by: tuple[str, ...] = ()
 
 
 def unit_grants(case: Case) -> frozenset[str]:
