@@ -4,10 +4,10 @@
 
 from __future__ import annotations
 
-import os
 import stat
-from typing import Dict, Sequence
+from typing import Dict, List, Sequence, Tuple
 
+from ansible_collections.netbind.privport.plugins.module_utils._atomic import TEMPORARY
 from ansible_collections.netbind.privport.plugins.module_utils._core.authbind import BYUID, FOLDERS, RuleFile
 from ansible_collections.netbind.privport.plugins.module_utils._core.authbind_plan import RuleChange
 from ansible_collections.netbind.privport.plugins.module_utils._core.errors import HostError
@@ -24,24 +24,50 @@ def read_rules(host: Host) -> Dict[str, RuleFile]:
         _add(found, host, folder)
     for folder in (*FOLDERS[1:], BYUID):
         for name in host.names_in(folder):
-            _add(found, host, f"{folder}/{name}")
+            if not name.startswith(TEMPORARY):
+                _add(found, host, f"{folder}/{name}")
     return found
 
 
+def leftovers(host: Host) -> Tuple[str, ...]:
+    """What a killed run left in the rule folders, which authbind does not read."""
+    return tuple(f"{it}/{name}" for it in (*FOLDERS, BYUID) for name in host.names_in(it) if name.startswith(TEMPORARY))
+
+
 def apply_changes(host: Host, changes: Sequence[RuleChange]) -> None:
-    """Write and remove the files, then read them again and compare. HostError when one is not as planned."""
-    # Additions first: nobody loses a port between two steps.
-    for change in sorted(changes, key=lambda change: change.after is None):
-        if change.after is None:
-            host.remove(change.path)
-            continue
-        rule = change.after
-        host.make_folder(os.path.dirname(rule.path))
+    """Write and remove the files, then read them again and compare.
+
+    Raises HostError when one fails or is not as planned; those that were changed are then what they were before.
+    """
+    done: List[RuleChange] = []
+    try:
+        # Additions first: nobody loses a port between two steps.
+        for change in sorted(changes, key=lambda change: change.after is None):
+            _apply(host, change)
+            done.append(change)
+        now = read_rules(host)
+        for change in changes:
+            if now.get(change.path) != change.after:
+                raise HostError(
+                    f"{change.path} is not what was written to it; look for another program that manages it"
+                )
+    except HostError:
+        take_back(host, done)
+        raise
+
+
+def take_back(host: Host, changes: Sequence[RuleChange]) -> None:
+    """Undo changes that were applied, the last first. Raises HostError."""
+    for change in reversed(changes):
+        _apply(host, RuleChange(before=change.after, after=change.before))
+
+
+def _apply(host: Host, change: RuleChange) -> None:
+    rule = change.after
+    if rule is None:
+        host.remove(change.path)
+    else:
         host.write(rule.path, content=rule.content, uid=rule.uid, gid=rule.gid, mode=rule.mode)
-    now = read_rules(host)
-    for change in changes:
-        if now.get(change.path) != change.after:
-            raise HostError(f"{change.path} is not what was written to it; look for another program that manages it")
 
 
 def _add(found: Dict[str, RuleFile], host: Host, path: str) -> None:

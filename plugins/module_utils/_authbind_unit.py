@@ -49,10 +49,10 @@ def manage_unit(change: UnitChange, *, host: Host, state: str, check_mode: bool)
     """Carries out the plan for the unit, and tells whether its process has to be started anew."""
     unit, dropin = change.properties["Id"], change.dropin
     absent = state == "absent"
-    unread = units.is_unread_removal(host, dropin, change.properties)
+    unread = units.is_unread_removal(host, dropin.path, change.properties)
     changed = dropin.changed or (unread if absent else not _runs_through_authbind(change.properties))
     if changed and not check_mode:
-        units.install_dropin(host, dropin, unit=unit, in_force=_runs_through_authbind)
+        units.install_dropin(host, dropin, unit=unit, in_force=lambda now: absent or _runs_through_authbind(now))
     process = units.main_process(host, change.properties)
     return {
         "changed": changed,

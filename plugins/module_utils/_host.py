@@ -17,12 +17,13 @@ import grp
 import os
 import pwd
 import shutil
+import signal
 import stat
 import subprocess
-import tempfile
 from dataclasses import dataclass
 from typing import AbstractSet, Iterator, Sequence
 
+from ansible_collections.netbind.privport.plugins.module_utils import _atomic as atomic
 from ansible_collections.netbind.privport.plugins.module_utils._core.errors import HostError
 
 CAPABILITY_XATTR = "security.capability"
@@ -134,23 +135,31 @@ class Host:
         """Run a program without a shell, in the C locale; its exit status is the caller's to judge."""
         environment = dict(os.environ, LC_ALL="C", LANGUAGE="C")
         try:
-            done = subprocess.run(
+            process = subprocess.Popen(
                 list(argv),
                 stdin=subprocess.DEVNULL,
-                capture_output=True,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
                 env=environment,
-                timeout=seconds,
-                check=False,
+                start_new_session=True,
             )
-        except subprocess.TimeoutExpired as late:
-            raise HostError(f"{' '.join(argv)} did not finish within {seconds:g} seconds; it was ended") from late
         except OSError as failure:
             raise HostError(f"{argv[0]} cannot be run: {failure.strerror}") from failure
+        with process:
+            try:
+                stdout, stderr = process.communicate(timeout=seconds)
+            except subprocess.TimeoutExpired as late:
+                # The whole session: what the program started holds its output open.
+                os.killpg(process.pid, signal.SIGKILL)
+                raise HostError(
+                    f"{' '.join(argv)} did not finish within {seconds:g} seconds; it was ended. Find out why it "
+                    f"hangs{_where_to_look(argv[0])}, then run this again"
+                ) from late
         return Completed(
             argv=tuple(argv),
-            rc=done.returncode,
-            stdout=done.stdout.decode(errors="surrogateescape"),
-            stderr=done.stderr.decode(errors="surrogateescape"),
+            rc=process.returncode,
+            stdout=stdout.decode(errors="surrogateescape"),
+            stderr=stderr.decode(errors="surrogateescape"),
         )
 
     def which(self, program: str) -> str | None:
@@ -292,36 +301,16 @@ class Host:
         finally:
             os.close(descriptor)
 
+    def locked(self, *, needed: bool) -> contextlib.AbstractContextManager[None]:
+        """Whoever changes grants holds this, so that two runs on one host come one after the other."""
+        return atomic.locked() if needed else contextlib.nullcontext()
+
     def write(self, path: str, *, content: str, uid: int = 0, gid: int = 0, mode: int = 0o644) -> None:
-        """Put a whole file in place at once: temporary name, fsync, owner, mode, rename, fsync of the folder."""
-        folder = os.path.dirname(path)
-        try:
-            descriptor, temporary = tempfile.mkstemp(prefix=".privport-", dir=folder)
-        except OSError as failure:
-            raise HostError(f"{path} cannot be written: {failure.strerror}") from failure
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(content.encode(errors="surrogateescape"))
-                os.fchown(file.fileno(), uid, gid)
-                os.fchmod(file.fileno(), mode)
-                file.flush()
-                os.fsync(file.fileno())
-            os.rename(temporary, path)
-        except OSError as failure:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
-            raise HostError(f"{path} cannot be written: {failure.strerror}; what was there is untouched") from failure
-        _sync_folder(folder)
+        """Put a whole file in place at once, its folder made where it is missing."""
+        atomic.write(path, content=content.encode(errors="surrogateescape"), uid=uid, gid=gid, mode=mode)
 
     def make_folder(self, path: str) -> None:
-        # A strict umask would make a folder that authbind's users cannot search.
-        umask = os.umask(0o022)
-        try:
-            os.makedirs(path, mode=0o755, exist_ok=True)
-        except OSError as failure:
-            raise HostError(f"{path} cannot be made: {failure.strerror}") from failure
-        finally:
-            os.umask(umask)
+        atomic.make_folder(path)
 
     def set_owner(self, path: str, *, uid: int, gid: int, mode: int) -> None:
         """Give a folder its owner and mode."""
@@ -333,37 +322,27 @@ class Host:
 
     def link(self, path: str, *, target: str) -> None:
         """Make path a symbolic link, in the place of a file that is there."""
-        temporary = f"{path}.privport-{os.getpid()}"
-        try:
-            os.symlink(target, temporary)
-            os.rename(temporary, path)
-        except OSError as failure:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
-            raise HostError(f"{path} cannot be made a link: {failure.strerror}") from failure
-        _sync_folder(os.path.dirname(path))
+        atomic.link(path, target=target)
 
-    def remove(self, path: str) -> None:
-        """Remove a file; one that is gone already is no error."""
-        try:
-            os.unlink(path)
-        except FileNotFoundError:
-            return
-        except OSError as failure:
-            raise HostError(f"{path} cannot be removed: {failure.strerror}") from failure
-        _sync_folder(os.path.dirname(path))
+    def remove(self, path: str, *, with_folder: bool = False) -> None:
+        """Remove a file, and its folder if that is asked for and nothing else is in it; gone already is no error."""
+        atomic.remove(path, with_folder=with_folder)
 
     def remove_folder_if_empty(self, path: str) -> None:
         with contextlib.suppress(OSError):
             os.rmdir(path)
 
+    def leftovers(self, path: str) -> tuple[str, ...]:
+        """The temporary files that a killed run left of a change to path."""
+        return atomic.leftovers(path)
 
-def _sync_folder(folder: str) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    def discard(self, leftovers: Sequence[str]) -> None:
+        """Remove such temporary files."""
+        atomic.discard(leftovers)
+
+
+def _where_to_look(program: str) -> str:
+    return " (systemctl list-jobs; journalctl --boot)" if program == "systemctl" else ""
 
 
 def _open_regular(path: str) -> int:

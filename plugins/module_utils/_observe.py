@@ -49,6 +49,7 @@ def observe(host: Host, services: Sequence[Service]) -> Observation:
     systemd = units.read_systemd(host)
     shown = units.show(host, sorted({it.unit for it in services if it.unit})) if systemd is not None else {}
     rules = authbind_files.read_rules(host)
+    leftovers = authbind_files.leftovers(host)
     listeners = processes.listeners(host, sorted({port for it in services for port in it.ports}))
     return Observation(
         format=FORMAT,
@@ -59,7 +60,10 @@ def observe(host: Host, services: Sequence[Service]) -> Observation:
         systemd_features=systemd.features if systemd else (),
         authbind=_authbind(host),
         socket_source=processes.socket_source(host),
-        services=tuple(_service(host, service, shown=shown, rules=rules, listeners=listeners) for service in services),
+        services=tuple(
+            _service(host, service, shown=shown, rules=rules, leftovers=leftovers, listeners=listeners)
+            for service in services
+        ),
     )
 
 
@@ -69,6 +73,7 @@ def _service(
     *,
     shown: Mapping[str, dict[str, str]],
     rules: Mapping[str, authbind.RuleFile],
+    leftovers: Sequence[str],
     listeners: Sequence[Listener],
 ) -> ServiceFacts:
     unit = _unit(host, shown[service.unit]) if service.unit in shown else None
@@ -81,7 +86,7 @@ def _service(
         program=program,
         interpreter=_interpreter(host, program),
         account=account,
-        authbind_ports=_authbind_ports(service, account=account, rules=rules),
+        authbind_ports=_authbind_ports(service, account=account, rules=rules, leftovers=leftovers),
         listeners=tuple(it for it in listeners if Port(it.port, it.protocol) in service.ports),
     )
 
@@ -99,6 +104,7 @@ def _unit(host: Host, properties: dict[str, str]) -> Unit:
         dropin_user=own.first("User") if own else "",
         dropin_text=text,
         overriding=_overriding(host, properties),
+        interrupted=bool(host.leftovers(path)) or units.is_unread_removal(host, path, properties),
         process=units.main_process(host, properties),
     )
 
@@ -184,7 +190,11 @@ def _authbind(host: Host) -> Authbind | None:
 
 
 def _authbind_ports(
-    service: Service, *, account: Account | None, rules: Mapping[str, authbind.RuleFile]
+    service: Service,
+    *,
+    account: Account | None,
+    rules: Mapping[str, authbind.RuleFile],
+    leftovers: Sequence[str],
 ) -> tuple[AuthbindPort, ...]:
     if account is None or account.uid == 0:
         return ()
@@ -192,11 +202,11 @@ def _authbind_ports(
         kind="user", name=account.name, number=account.uid, gids=frozenset((account.gid, *account.groups))
     )
     numbers = sorted({port.number for port in service.ports if port.number <= authbind.LAST_PORT})
-    return tuple(_authbind_port(number, grantee=grantee, rules=rules) for number in numbers)
+    return tuple(_authbind_port(number, grantee=grantee, rules=rules, leftovers=leftovers) for number in numbers)
 
 
 def _authbind_port(
-    number: int, *, grantee: authbind_plan.Grantee, rules: Mapping[str, authbind.RuleFile]
+    number: int, *, grantee: authbind_plan.Grantee, rules: Mapping[str, authbind.RuleFile], leftovers: Sequence[str]
 ) -> AuthbindPort:
     absent = authbind_plan.plan_rules(rules, grantee=grantee, ports=[number], state="absent")
     refusal, warnings, wanted = "", (), ()
@@ -207,8 +217,9 @@ def _authbind_port(
         refusal = str(refused)
     return AuthbindPort(
         port=number,
-        allowed=not refusal and not wanted,
+        allowed=not refusal and not wanted and not leftovers,
         refusal=refusal,
         warnings=warnings,
-        own_rules=tuple(change.path for change in absent.changes),
+        # What a killed run left is whoever's who comes first.
+        own_rules=(*(change.path for change in absent.changes), *leftovers),
     )

@@ -69,6 +69,7 @@ def observe_ground(file: OpenFile, *, host: Host) -> Ground:
 _FAILURES = {
     errno.EROFS: READ_ONLY,
     errno.EOPNOTSUPP: NO_ATTRIBUTES,
+    errno.ENOSPC: "the capabilities of {path} cannot be stored: its file system is full; free some space first (df)",
     errno.EPERM: NOT_PERMITTED + ", or lift what forbids it (a user namespace, a security module)",
 }
 

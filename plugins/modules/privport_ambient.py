@@ -130,11 +130,14 @@ def run(params: Mapping[str, Any], *, host: Host, check_mode: bool) -> dict[str,
         _require_bounding_set(properties, capabilities)
     # What is in place and not in force was written by a run that ended before systemd read it.
     in_force = _in_force(properties, capabilities, user=params["user"])
-    unread = not in_force if present else units.is_unread_removal(host, dropin, properties)
+    unread = not in_force if present else units.is_unread_removal(host, dropin.path, properties)
     changed = dropin.changed or unread
     if changed and not check_mode:
         units.install_dropin(
-            host, dropin, unit=unit, in_force=lambda now: _in_force(now, capabilities, user=params["user"])
+            host,
+            dropin,
+            unit=unit,
+            in_force=lambda now: not present or _in_force(now, capabilities, user=params["user"]),
         )
         properties = units.show_unit(host, unit, state=params["state"])
     granted = set(capabilities) if present else set()
@@ -222,7 +225,9 @@ def main() -> None:
         supports_check_mode=True,
     )
     try:
-        result = run(module.params, host=Host(), check_mode=module.check_mode)
+        host = Host()
+        with host.locked(needed=not module.check_mode):
+            result = run(module.params, host=host, check_mode=module.check_mode)
     except PrivportError as error:
         module.fail_json(msg=str(error))
     module.exit_json(**result)

@@ -195,7 +195,12 @@ from dataclasses import dataclass
 from typing import Any, Mapping, Sequence
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.netbind.privport.plugins.module_utils._authbind_files import apply_changes, read_rules
+from ansible_collections.netbind.privport.plugins.module_utils._authbind_files import (
+    apply_changes,
+    leftovers,
+    read_rules,
+    take_back,
+)
 from ansible_collections.netbind.privport.plugins.module_utils._authbind_unit import manage_unit, plan_unit
 from ansible_collections.netbind.privport.plugins.module_utils._core.authbind import BYPORT, BYUID, HELPER, RuleFile
 from ansible_collections.netbind.privport.plugins.module_utils._core.authbind_plan import (
@@ -252,7 +257,7 @@ def run(params: Mapping[str, Any], *, host: Host, check_mode: bool) -> dict[str,
     try:
         started = manage_unit(change, host=host, state=state, check_mode=False)
     except PrivportError:
-        apply_changes(host, [RuleChange(before=it.after, after=it.before) for it in rules.changes])
+        take_back(host, rules.changes)
         raise
     return joined(rules, started)
 
@@ -276,6 +281,9 @@ def manage_rules(params: Mapping[str, Any], *, host: Host, check_mode: bool) -> 
     plan = plan_rules(rules, method=params["method"], state=params["state"], **asked)
     check_host(plan, state=params["state"], host=host)
     after = applied(rules, plan.changes)
+    left = leftovers(host)
+    if not check_mode:
+        host.discard(left)
     if plan.changes and not check_mode:
         apply_changes(host, plan.changes)
         after = read_rules(host)
@@ -286,8 +294,8 @@ def manage_rules(params: Mapping[str, Any], *, host: Host, check_mode: bool) -> 
     rules_before = describe(concerned(rules, **asked), host=host)
     rules_after = describe(concerned(after, **asked), host=host)
     result = {
-        "changed": bool(plan.changes),
-        "diff": {"before": as_text(rules_before), "after": as_text(rules_after)},
+        "changed": bool(plan.changes or left),
+        "diff": {"before": as_text(rules_before) + as_lines(left), "after": as_text(rules_after)},
         "rules_before": rules_before,
         "rules_after": rules_after,
         "warnings": list(plan.warnings),
@@ -355,6 +363,11 @@ def as_text(files: Sequence[Mapping[str, str]]) -> str:
     return "".join(shown)
 
 
+def as_lines(left: Sequence[str]) -> str:
+    """What an interrupted run left, as diff mode shows it."""
+    return "".join(f"{path}, which an interrupted run left\n" for path in left)
+
+
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
@@ -373,7 +386,9 @@ def main() -> None:
         supports_check_mode=True,
     )
     try:
-        result = run(module.params, host=Host(), check_mode=module.check_mode)
+        host = Host()
+        with host.locked(needed=not module.check_mode):
+            result = run(module.params, host=host, check_mode=module.check_mode)
     except PrivportError as error:
         module.fail_json(msg=str(error))
     for warning in result.pop("warnings"):

@@ -319,7 +319,9 @@ def main() -> None:
     )
     try:
         request = understand(params=module.params)
-        outcome = carry_out(request=request, host=Host(), check_mode=module.check_mode)
+        host = Host()
+        with host.locked(needed=not module.check_mode):
+            outcome = carry_out(request=request, host=host, check_mode=module.check_mode)
     except PrivportError as error:
         module.fail_json(msg=str(error))
     for warning in outcome.warnings:

@@ -123,7 +123,9 @@ def main() -> None:
         supports_check_mode=True,
     )
     try:
-        result = run(module.params, host=Host(), check_mode=module.check_mode)
+        host = Host()
+        with host.locked(needed=module.params["restore"] is not None and not module.check_mode):
+            result = run(module.params, host=host, check_mode=module.check_mode)
     except PrivportError as error:
         result = {"changed": False, "restored": [], "left": [str(error)]}
     if result.get("left"):

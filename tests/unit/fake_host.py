@@ -4,11 +4,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import pwd
 import stat
 from pathlib import Path
 from typing import Iterator, Mapping, Sequence
 
+from ansible_collections.netbind.privport.plugins.module_utils._atomic import temporaries
 from ansible_collections.netbind.privport.plugins.module_utils._core.errors import HostError
 from ansible_collections.netbind.privport.plugins.module_utils._core.unit import parse_own_dropin, parse_show
 from ansible_collections.netbind.privport.plugins.module_utils._host import Completed, FileStatus, Host, OpenFile
@@ -164,9 +166,16 @@ class FakeHost(Host):
     def make_folder(self, path: str) -> None:
         self.files[path + "/"] = ""
 
-    def remove(self, path: str) -> None:
-        self.files.pop(path, None)
+    def remove(self, path: str, *, with_folder: bool = False) -> None:
+        for each in (path, *temporaries(path)):
+            self.files.pop(each, None)
 
-    def remove_folder_if_empty(self, path: str) -> None:
-        if self.names_in(path) == ():
-            self.files.pop(path + "/", None)
+    def leftovers(self, path: str) -> tuple[str, ...]:
+        return tuple(name for name in self.files if name in temporaries(path))
+
+    def discard(self, leftovers: Sequence[str]) -> None:
+        for path in leftovers:
+            self.files.pop(path)
+
+    def locked(self, *, needed: bool) -> contextlib.AbstractContextManager[None]:
+        return contextlib.nullcontext()

@@ -324,9 +324,10 @@ def test_a_process_without_the_privilege(program: Path, check_mode: bool) -> Non
     ("number", "reason"),
     [
         (errno.EROFS, "read-only"),
+        (errno.ENOSPC, "file system is full; free some space"),
         (errno.EOPNOTSUPP, "without extended attributes"),
         (errno.EPERM, "CAP_SETFCAP"),
-        (errno.ENOSPC, "No space left"),
+        (errno.EIO, "Input/output error"),
     ],
 )
 def test_an_unforeseen_failure_is_told(

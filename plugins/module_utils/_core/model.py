@@ -88,6 +88,8 @@ class Unit:
     dropin_text: str
     # The path of the later drop-in that takes a setting of ours back, by the setting.
     overriding: dict[str, str]
+    # Whether a killed run left a temporary file of our drop-in, or a removal of it that systemd has not read.
+    interrupted: bool
     process: Process | None
 
     def says(self, name: str) -> str:

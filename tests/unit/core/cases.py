@@ -112,6 +112,7 @@ def unit(*, properties: Optional[Mapping[str, str]] = None, **fields: Any) -> Un
         "dropin_user": "",
         "dropin_text": "",
         "overriding": {},
+        "interrupted": False,
         "process": None,
     }
     return Unit(properties=shown, **{**plain, **fields})

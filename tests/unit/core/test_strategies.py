@@ -140,6 +140,16 @@ STOPPED = {"ActiveState": "inactive"}
             {"properties": GRANTED, "unit_fields": {"process": ambient_process()}}, (), id="the unit's own grant"
         ),
         pytest.param(
+            {"properties": GRANTED, "unit_fields": {"process": ambient_process(), "interrupted": True}},
+            ("dropin",),
+            id="what systemd has not yet been told is gone",
+        ),
+        pytest.param(
+            {"properties": GRANTED, "unit_fields": {**OURS, "process": ambient_process(), "interrupted": True}},
+            ("dropin",),
+            id="a killed run left something",
+        ),
+        pytest.param(
             {"properties": GRANTED, "unit_fields": {**OURS, "process": process()}}, ("restart",), id="not restarted"
         ),
         pytest.param({"unit_fields": {**OURS, "process": process()}}, ("dropin", "restart"), id="not in force"),
@@ -215,6 +225,11 @@ def wrapped(**unit_fields: Any) -> Dict[str, Any]:
             id="listens already",
         ),
         pytest.param({**ALLOWED, "unit": None}, (), id="no unit"),
+        pytest.param(
+            {**wrapped(process=process(authbind=True), interrupted=True), **ALLOWED},
+            ("dropin",),
+            id="a killed run left something",
+        ),
         pytest.param({**ALLOWED, "host_fields": {"authbind": None}}, ("dropin", "restart"), id="no authbind"),
     ],
 )
@@ -245,6 +260,7 @@ def test_authbind_goes_deep_for_wrappers(command: str, form: str, deep: bool) ->
         ("unneeded", {}, False),
         ("ambient", {"unit_fields": {"dropin_strategy": "ambient"}}, True),
         ("ambient", {"properties": GRANTED}, False),
+        ("ambient", {"unit_fields": {"interrupted": True}}, True),
         ("ambient", {"unit": None}, False),
         ("setcap", {"program_fields": BINDS}, True),
         ("setcap", {"program_fields": {"capability": f"{CAP}=i"}}, True),

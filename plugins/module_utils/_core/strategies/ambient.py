@@ -55,7 +55,7 @@ def unit_user(case: Case) -> str:
 
 def _dropin_is_right(case: Case) -> bool:
     unit = case.facts.unit
-    if unit is None:
+    if unit is None or unit.interrupted:
         return False
     granted = CAPABILITY in unit.says("AmbientCapabilities").split()
     if unit.dropin_strategy:
@@ -89,7 +89,8 @@ def _expects(case: Case) -> Expected:
 
 
 def _granted(case: Case) -> bool:
-    return case.facts.unit is not None and case.facts.unit.dropin_strategy == "ambient"
+    unit = case.facts.unit
+    return unit is not None and (unit.dropin_strategy == "ambient" or unit.interrupted)
 
 
 def _why(case: Case) -> str:

@@ -117,6 +117,8 @@ def _dropin_is_right(case: Case) -> bool:
     unit = case.facts.unit
     if unit is None or case.host.authbind is None:
         return unit is None
+    if unit.interrupted:
+        return False
     wanted = render_authbind(program=case.host.authbind.program, commands=unit.commands, deep=deep(case))
     return unit.dropin_text == wanted and case.host.authbind.program in unit.says("ExecStart")
 
