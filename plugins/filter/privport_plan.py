@@ -72,6 +72,12 @@ _value:
     rejected:
       description: For each strategy that cannot work here its reasons, each with C(code), C(text) and C(evidence).
       type: dict
+    unknown:
+      description:
+        - For each strategy that may not work here what could not be found out, each with C(code), C(text) and
+          C(evidence). Such a strategy is chosen after all others only, or by its name, and RV(_value[].warnings) then
+          tells it; the proof shows whether it works.
+      type: dict
     policy:
       description: The rules of O(policy) that apply to the service, as text.
       type: list

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Callable, Mapping, Sequence
 
 from ansible.errors import AnsibleFilterError
@@ -12,10 +13,14 @@ _NOTHING = "No services are declared for these hosts."
 
 
 def privport_plan_table(plans: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
-    """The plans of hosts, by host name, as the lines of two tables: what was chosen, and what was rejected."""
+    """The plans of hosts, by host name, as the lines of tables: what was chosen, what was rejected, what is unknown."""
     chosen = _table(plans, rows=_plan_rows, columns=("host", "service", "ports", "strategy", "why", "would change"))
-    rejected = _table(plans, rows=_rejected_rows, columns=("host", "service", "rejected", "because", "seen"))
-    return [*chosen, "", *rejected] if rejected else chosen or [_NOTHING]
+    tables = [chosen or [_NOTHING]]
+    for key, heading in (("rejected", "rejected"), ("unknown", "tried last")):
+        columns = ("host", "service", heading, "because", "seen")
+        reasons = _table(plans, rows=partial(_reason_rows, key=key, heading=heading), columns=columns)
+        tables += [reasons] if reasons else []
+    return [line for table in tables for line in ("", *table)][1:]
 
 
 def privport_proof_table(proofs: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
@@ -51,10 +56,10 @@ def _plan_rows(decision: Mapping[str, Any]) -> list[dict[str, str]]:
     ]
 
 
-def _rejected_rows(decision: Mapping[str, Any]) -> list[dict[str, str]]:
+def _reason_rows(decision: Mapping[str, Any], *, key: str, heading: str) -> list[dict[str, str]]:
     return [
-        {"service": decision["name"], "rejected": strategy, "because": reason["text"], "seen": reason["evidence"]}
-        for strategy, reasons in decision["rejected"].items()
+        {"service": decision["name"], heading: strategy, "because": reason["text"], "seen": reason["evidence"]}
+        for strategy, reasons in decision[key].items()
         for reason in reasons
     ]
 

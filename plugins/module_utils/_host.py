@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import array
 import contextlib
+import ctypes
 import errno
 import fcntl
 import grp
@@ -28,6 +29,8 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.errors impo
 
 CAPABILITY_XATTR = "security.capability"
 COMMAND_SECONDS = 30.0
+# The network namespace of this process (namespaces(7)).
+OWN_NETWORK = "/proc/self/ns/net"
 
 
 @dataclass(frozen=True)
@@ -289,6 +292,30 @@ class Host:
         except OSError:
             return None
 
+    def namespace(self, path: str) -> tuple[int, int] | None:
+        """What tells the namespace that a file leads to from others (namespaces(7)); None where that is closed."""
+        try:
+            found = os.stat(path)
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
+
+    @contextlib.contextmanager
+    def network(self, path: str) -> Iterator[None]:
+        """Be in the network namespace that a file leads to, commands included; '' stays where it is.
+
+        Raises HostError where that cannot be entered.
+        """
+        if not path:
+            yield
+            return
+        with _namespace_file(OWN_NETWORK) as home, _namespace_file(path) as other:
+            _enter(other, path=path)
+            try:
+                yield
+            finally:
+                _enter(home, path=OWN_NETWORK)
+
     @contextlib.contextmanager
     def open_regular(self, path: str) -> Iterator[OpenFile]:
         """Open the regular file that path (already resolved) names, without following a link or blocking.
@@ -343,6 +370,29 @@ class Host:
 
 def _where_to_look(program: str) -> str:
     return " (systemctl list-jobs; journalctl --boot)" if program == "systemctl" else ""
+
+
+@contextlib.contextmanager
+def _namespace_file(path: str) -> Iterator[int]:
+    try:
+        # Whatever else the path may name, it must not block.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    except OSError as failure:
+        raise HostError(f"{path} cannot be opened: {failure.strerror}") from failure
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+_CLONE_NEWNET = 0x40000000  # include/uapi/linux/sched.h
+
+
+def _enter(descriptor: int, *, path: str) -> None:
+    """setns(2), which Python has from 3.12 on."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.setns(descriptor, _CLONE_NEWNET) != 0:
+        raise HostError(f"the network namespace {path} cannot be entered: {os.strerror(ctypes.get_errno())}")
 
 
 def _open_regular(path: str) -> int:

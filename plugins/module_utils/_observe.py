@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Mapping, Sequence
 
 from ansible_collections.netbind.privport.plugins.module_utils import _authbind_files as authbind_files
@@ -12,16 +12,18 @@ from ansible_collections.netbind.privport.plugins.module_utils import _processes
 from ansible_collections.netbind.privport.plugins.module_utils import _units as units
 from ansible_collections.netbind.privport.plugins.module_utils._core import authbind, authbind_plan, filecap
 from ansible_collections.netbind.privport.plugins.module_utils._core.capability import FileCapabilities, format_text
-from ansible_collections.netbind.privport.plugins.module_utils._core.errors import PrivportError, UnknownFormat
+from ansible_collections.netbind.privport.plugins.module_utils._core.errors import PrivportError
 from ansible_collections.netbind.privport.plugins.module_utils._core.model import (
     FORMAT,
     Account,
     Authbind,
     AuthbindPort,
     Listener,
+    Network,
     Observation,
     Program,
     ServiceFacts,
+    SocketUnit,
     Unit,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.service import Port, Service
@@ -32,7 +34,8 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.unit import
     executable_of,
     parse_own_dropin,
 )
-from ansible_collections.netbind.privport.plugins.module_utils._host import Host
+from ansible_collections.netbind.privport.plugins.module_utils._host import Host, OpenFile
+from ansible_collections.netbind.privport.plugins.module_utils._network import host_network, network_of
 from ansible_collections.netbind.privport.plugins.module_utils._program import (
     observe_capability,
     observe_ground,
@@ -48,80 +51,117 @@ def observe(host: Host, services: Sequence[Service]) -> Observation:
     """The host and these services. Nothing is changed. Raises PrivportError where a tool fails."""
     systemd = units.read_systemd(host)
     shown = units.show(host, sorted({it.unit for it in services if it.unit})) if systemd is not None else {}
-    rules = authbind_files.read_rules(host)
-    leftovers = authbind_files.leftovers(host)
-    listeners = processes.listeners(host, sorted({port for it in services for port in it.ports}))
+    network = host_network(host)
+    machine = _Machine(
+        shown=shown,
+        sockets=units.sockets(host) if systemd is not None and services else (),
+        network=network,
+        rules=authbind_files.read_rules(host),
+        leftovers=authbind_files.leftovers(host),
+    )
+    found = tuple(_service(host, service, machine=machine) for service in services)
     return Observation(
         format=FORMAT,
         kernel=host.kernel_release(),
         effective_uid=host.effective_uid(),
-        unprivileged_port_start=processes.unprivileged_port_start(host),
+        unprivileged_port_start=network.unprivileged_port_start,
+        local_port_range=network.local_port_range,
         systemd=systemd.version if systemd else None,
         systemd_features=systemd.features if systemd else (),
         authbind=_authbind(host),
         socket_source=processes.socket_source(host),
-        services=tuple(
-            _service(host, service, shown=shown, rules=rules, leftovers=leftovers, listeners=listeners)
-            for service in services
-        ),
+        services=_with_listeners(host, services, found),
     )
 
 
-def _service(
-    host: Host,
-    service: Service,
-    *,
-    shown: Mapping[str, dict[str, str]],
-    rules: Mapping[str, authbind.RuleFile],
-    leftovers: Sequence[str],
-    listeners: Sequence[Listener],
-) -> ServiceFacts:
-    unit = _unit(host, shown[service.unit]) if service.unit in shown else None
+@dataclass(frozen=True)
+class _Machine:
+    """What all services share."""
+
+    shown: Mapping[str, dict[str, str]]
+    sockets: tuple[SocketUnit, ...]
+    network: Network
+    rules: Mapping[str, authbind.RuleFile]
+    leftovers: tuple[str, ...]
+
+
+def _service(host: Host, service: Service, *, machine: _Machine) -> ServiceFacts:
+    """All but the listeners."""
+    unread: dict[str, str] = {}
+    unit = _unit(host, machine.shown[service.unit], unread=unread) if service.unit in machine.shown else None
     user = service.user or (unit.user if unit else "")
     account = _account(host, user) if user else None
-    program = _program(host, service.executable or (executable_of(unit.commands, unit.properties) if unit else ""))
+    path = service.executable or (executable_of(unit.commands, unit.properties) if unit else "")
+    program = _program(host, path, unread=unread)
+    sockets = tuple(it for it in machine.sockets if _concerns(it, service, unit=unit))
+    # A socket that systemd binds for the service is of systemd's network.
+    handed = unit is not None and any(it.active and unit.name in it.triggers for it in sockets)
     return ServiceFacts(
         name=service.name,
         unit=unit,
         program=program,
-        interpreter=_interpreter(host, program),
+        interpreter=_interpreter(host, program, unread=unread),
         account=account,
-        authbind_ports=_authbind_ports(service, account=account, rules=rules, leftovers=leftovers),
-        listeners=tuple(it for it in listeners if Port(it.port, it.protocol) in service.ports),
+        authbind_ports=_authbind_ports(service, account=account, rules=machine.rules, leftovers=machine.leftovers),
+        network=network_of(host, None if handed else unit, of_host=machine.network),
+        sockets=sockets,
+        listeners=(),
+        unread=unread,
     )
 
 
-def _unit(host: Host, properties: dict[str, str]) -> Unit:
+def _concerns(socket: SocketUnit, service: Service, *, unit: Unit | None) -> bool:
+    named = {str(port) for port in service.ports} & set(socket.ports)
+    return bool(named) or (unit is not None and unit.name in socket.triggers)
+
+
+def _with_listeners(host: Host, services: Sequence[Service], found: Sequence[ServiceFacts]) -> tuple[ServiceFacts, ...]:
+    """The services with who listens on their ports, asked once in each network namespace."""
+    listeners: dict[str, tuple[Listener, ...]] = {}
+    for path in {facts.network.path for facts in found if _enterable(facts.network)}:
+        there = (service for service, facts in zip(services, found) if facts.network.path == path)
+        with host.network(path):
+            listeners[path] = processes.listeners(host, sorted({port for service in there for port in service.ports}))
+    return tuple(
+        replace(
+            facts,
+            listeners=tuple(
+                it for it in listeners.get(facts.network.path, ()) if Port(it.port, it.protocol) in service.ports
+            ),
+        )
+        for service, facts in zip(services, found)
+    )
+
+
+def _enterable(network: Network) -> bool:
+    """Whether its settings could be read: who could enter it once can do so again."""
+    return network.is_host or network.unprivileged_port_start is not None
+
+
+def _unit(host: Host, properties: dict[str, str], *, unread: dict[str, str]) -> Unit:
     name = properties["Id"]
     path = dropin_path(unit=name, dropin=DROPIN_NAME)
     text = host.read(path) or ""
     own = parse_own_dropin(text)
+    commands: tuple[Command, ...] = ()
+    overriding: dict[str, str] = {}
+    try:
+        # systemd itself only warns of a line that it cannot parse.
+        commands = units.commands(host, properties, own_dropin=path)
+        overriding = units.overriding(host, properties)
+    except PrivportError as problem:
+        unread["unit"] = str(problem)
     return Unit(
         name=name,
         properties=properties,
-        commands=_commands(host, properties, own_dropin=path),
+        commands=commands,
         dropin_strategy=own.strategy if own else "",
         dropin_user=own.first("User") if own else "",
         dropin_text=text,
-        overriding=_overriding(host, properties),
+        overriding=overriding,
         interrupted=bool(host.leftovers(path)) or units.is_unread_removal(host, path, properties),
         process=units.main_process(host, properties),
     )
-
-
-def _commands(host: Host, properties: dict[str, str], *, own_dropin: str) -> tuple[Command, ...]:
-    """The unit's commands; none where a file of it cannot be parsed, which systemd itself only warns of."""
-    try:
-        return units.commands(host, properties, own_dropin=own_dropin)
-    except UnknownFormat:
-        return ()
-
-
-def _overriding(host: Host, properties: dict[str, str]) -> dict[str, str]:
-    try:
-        return units.overriding(host, properties)
-    except UnknownFormat:
-        return {}
 
 
 def _account(host: Host, user: str) -> Account | None:
@@ -131,18 +171,22 @@ def _account(host: Host, user: str) -> Account | None:
     return Account(name=entry.pw_name, uid=entry.pw_uid, gid=entry.pw_gid, groups=host.groups_of(entry))
 
 
-def _program(host: Host, path: str) -> Program | None:
-    """The program file; None where there is no regular file of that name."""
+def _program(host: Host, path: str, *, unread: dict[str, str], what: str = "program") -> Program | None:
+    """The program file; None where there is no regular file of that name, and where it cannot be looked at."""
     real_path = host.resolve(path) if path else ""
     if not real_path or host.status(real_path) is None:
         return None
     try:
         with host.open_regular(real_path) as file:
-            held = observe_capability(file)
+            held = _capability(file, unread=unread)
             found = observe_program(file, host=host)
             ground = observe_ground(file, host=host)
             status = file.status()
-    except PrivportError:
+    except PrivportError as problem:
+        unread[what] = str(problem)
+        return None
+    except OSError as failure:
+        unread[what] = f"{real_path} cannot be looked at: {failure.strerror}"
         return None
     judged = filecap.judge(found)
     return Program(
@@ -163,12 +207,20 @@ def _program(host: Host, path: str) -> Program | None:
     )
 
 
-def _interpreter(host: Host, program: Program | None) -> Program | None:
+def _capability(file: OpenFile, *, unread: dict[str, str]) -> FileCapabilities | None:
+    try:
+        return observe_capability(file)
+    except PrivportError as problem:
+        unread["capability"] = str(problem)
+        return None
+
+
+def _interpreter(host: Host, program: Program | None, *, unread: dict[str, str]) -> Program | None:
     """What the kernel loads for a script in the end; None for other programs, and where it cannot be found."""
     found = program
     depth = 0
     while found is not None and found.interpreter and depth < _MOST_INTERPRETERS:
-        found = _program(host, found.interpreter[0])
+        found = _program(host, found.interpreter[0], unread=unread, what="interpreter")
         depth += 1
     return None if found is None or found is program or found.interpreter else found
 
@@ -185,7 +237,7 @@ def _authbind(host: Host) -> Authbind | None:
     return Authbind(
         program=program,
         helper_setuid=helper is not None and helper.uid == 0 and bool(helper.mode & _S_ISUID),
-        helper_nosuid=bool(host.nosuid(authbind.HELPER)),
+        helper_nosuid=host.nosuid(authbind.HELPER),
     )
 
 

@@ -12,7 +12,6 @@ import sys
 from dataclasses import dataclass
 from typing import Sequence
 
-from ansible_collections.netbind.privport.plugins.module_utils._core.errors import UnknownFormat
 from ansible_collections.netbind.privport.plugins.module_utils._core.model import Listener, Process, Thread
 from ansible_collections.netbind.privport.plugins.module_utils._core.procfs import (
     ProcessStatus,
@@ -129,13 +128,3 @@ def _held(host: Host, pid: str) -> set[int]:
     links = (host.link_target(f"{folder}/{descriptor}") or "" for descriptor in host.names_in(folder))
     matches = (_SOCKET_LINK.fullmatch(link) for link in links)
     return {int(match[1]) for match in matches if match}
-
-
-def unprivileged_port_start(host: Host) -> int | None:
-    """net.ipv4.ip_unprivileged_port_start of this network namespace; None for a kernel without it."""
-    text = host.read("/proc/sys/net/ipv4/ip_unprivileged_port_start")
-    if text is None:
-        return None
-    if not text.strip().isdigit():
-        raise UnknownFormat(f"ip_unprivileged_port_start holds {text!r}, which is no port")
-    return int(text)

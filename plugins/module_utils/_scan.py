@@ -19,7 +19,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.errors impo
 from ansible_collections.netbind.privport.plugins.module_utils._core.model import CAPABILITY
 from ansible_collections.netbind.privport.plugins.module_utils._core.unit import parse_show
 from ansible_collections.netbind.privport.plugins.module_utils._host import Host
-from ansible_collections.netbind.privport.plugins.module_utils._processes import unprivileged_port_start
+from ansible_collections.netbind.privport.plugins.module_utils._network import unprivileged_port_start
 
 _KERNEL_DEFAULT = 1024
 # File systems without programs, or whose programs lie somewhere else (/proc/mounts, third field).

@@ -14,7 +14,9 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.errors impo
     PrivportError,
     Refused,
 )
-from ansible_collections.netbind.privport.plugins.module_utils._core.model import Process
+from ansible_collections.netbind.privport.plugins.module_utils._core.model import Process, SocketUnit
+from ansible_collections.netbind.privport.plugins.module_utils._core.service import Port
+from ansible_collections.netbind.privport.plugins.module_utils._core.sockets import parse_listen
 from ansible_collections.netbind.privport.plugins.module_utils._host import Host
 from ansible_collections.netbind.privport.plugins.module_utils._processes import read_process
 
@@ -41,11 +43,13 @@ PROPERTIES = (
     "PrivateUsersEx",
     "PrivateNetwork",
     "NetworkNamespacePath",
+    "JoinsNamespaceOf",
     "SecureBits",
     "SocketBindAllow",
     "SocketBindDeny",
     *units.IMPLIES_NO_NEW_PRIVS,
 )
+_SOCKET_PROPERTIES = ("Id", "ActiveState", "UnitFileState", "Accept", "Listen", "Triggers")
 
 
 def systemd_version(host: Host) -> int | None:
@@ -72,6 +76,24 @@ def show(host: Host, names: Sequence[str], *, properties: Sequence[str] = PROPER
     return dict(zip(names, shown))
 
 
+def sockets(host: Host) -> tuple[SocketUnit, ...]:
+    """The socket units that systemd has loaded, from one call; those that it has not play no part."""
+    argv = ["systemctl", "show", "--no-pager", "--property=" + ",".join(_SOCKET_PROPERTIES), "--", "*.socket"]
+    return tuple(_socket(properties) for properties in units.parse_show(host.run(argv).checked().stdout))
+
+
+def _socket(properties: Mapping[str, str]) -> SocketUnit:
+    listening = parse_listen(properties.get("Listen", ""))
+    return SocketUnit(
+        name=properties["Id"],
+        active=properties.get("ActiveState") in ("active", "deactivating"),
+        enabled=properties.get("UnitFileState") in ("enabled", "enabled-runtime"),
+        accept=properties.get("Accept") == "yes",
+        ports=tuple(str(Port(number, protocol)) for protocol, number in listening),
+        triggers=tuple(properties.get("Triggers", "").split()),
+    )
+
+
 def show_unit(host: Host, name: str, *, state: str) -> dict[str, str]:
     """The properties of a unit that is to be changed.
 
@@ -92,14 +114,21 @@ def show_unit(host: Host, name: str, *, state: str) -> dict[str, str]:
 def commands(host: Host, properties: Mapping[str, str], *, own_dropin: str) -> tuple[units.Command, ...]:
     """The unit's ExecStart= commands as its files write them, the collection's own drop-in left out."""
     paths = [properties.get("FragmentPath", ""), *units.split_paths(properties.get("DropInPaths", ""))]
-    texts = [host.read(path) for path in paths if path and path != own_dropin]
-    return units.effective_commands([text for text in texts if text is not None])
+    return units.effective_commands([_read(host, path) for path in paths if path and path != own_dropin])
 
 
 def overriding(host: Host, properties: Mapping[str, str]) -> dict[str, str]:
     """The drop-ins that take back what ours sets, by setting."""
     paths = units.split_paths(properties.get("DropInPaths", ""))
-    return units.overriding({path: host.read(path) or "" for path in paths})
+    return units.overriding({path: _read(host, path) for path in paths})
+
+
+def _read(host: Host, path: str) -> str:
+    """The text of a unit's file; '' for one that is gone, as it will be to systemd once that reads the files again."""
+    text = host.read(path)
+    if text is None and host.status(path) is not None:
+        raise HostError(f"{path} cannot be read")
+    return text or ""
 
 
 @dataclass(frozen=True)

@@ -66,9 +66,14 @@ privport:
       description: The user id that observed; what only root can see is unknown to others.
       type: int
     unprivileged_port_start:
-      description: The first port that every user may bind. V(null) where the kernel has no such setting.
+      description: The first port that every user may bind (net.ipv4.ip_unprivileged_port_start). V(null) for unknown.
       type: int
       sample: 1024
+    local_port_range:
+      description: The first and the last port of net.ipv4.ip_local_port_range. V(null) for unknown.
+      type: list
+      elements: int
+      sample: [32768, 60999]
     systemd:
       description: The version of the systemd that runs the host. V(null) where none does.
       type: int
@@ -79,15 +84,172 @@ privport:
       elements: str
       sample: ["+SECCOMP", "-BPF_FRAMEWORK"]
     authbind:
-      description: The program authbind and whether its helper can work. V(null) where it is not installed.
+      description: What authbind(1) needs. V(null) where it is not installed.
       type: dict
+      contains:
+        program:
+          description: Its path.
+          type: str
+        helper_setuid:
+          description: Whether its helper is set-user-ID root.
+          type: bool
+        helper_nosuid:
+          description: Whether the helper is on a nosuid mount. V(null) for unknown.
+          type: bool
     socket_source:
       description: Where listening sockets were read from, V(ss) or V(/proc/net).
       type: str
     services:
-      description: For each service its unit, program, account, authbind rules and who listens on its ports.
+      description: What was found for each service, in their order.
       type: list
       elements: dict
+      contains:
+        name:
+          description: The service's name.
+          type: str
+        unit:
+          description: The systemd unit. V(null) where none is declared, and where systemd does not run the host.
+          type: dict
+          contains:
+            name:
+              description: Its name, that of the unit itself where an alias was given.
+              type: str
+            properties:
+              description: Its properties as C(systemctl show) prints them. One that this systemd lacks is left out.
+              type: dict
+            commands:
+              description: Its C(ExecStart=) commands as its files write them, C(prefix) and C(line).
+              type: list
+              elements: dict
+            dropin_strategy:
+              description: The strategy that the collection's drop-in is for. Empty for no such drop-in.
+              type: str
+            dropin_user:
+              description: The C(User=) that this drop-in sets.
+              type: str
+            dropin_text:
+              description: The text of this drop-in.
+              type: str
+            overriding:
+              description: The later drop-ins that take a setting of it back, by the setting.
+              type: dict
+            process:
+              description: Its running main process. V(null) for none.
+              type: dict
+        program:
+          description: The file that it executes. V(null) where that is not there or cannot be looked at.
+          type: dict
+          contains:
+            path:
+              description: Its path as it is declared or as the unit has it.
+              type: str
+            real_path:
+              description: The same with all links resolved.
+              type: str
+            form:
+              description: V(elf-dynamic), V(elf-static), V(go), V(script) or V(other).
+              type: str
+            interpreter:
+              description: The words of a script's first line.
+              type: list
+              elements: str
+            mode:
+              description: Its permission bits as a number.
+              type: int
+            uid:
+              description: Its owner.
+              type: int
+            gid:
+              description: Its group.
+              type: int
+            nosuid:
+              description: Whether its mount ignores file capabilities.
+              type: bool
+            capability:
+              description: Its file capabilities. V(null) for none, empty for an empty attribute.
+              type: str
+            binds:
+              description: Whether they let it bind privileged ports.
+              type: bool
+            obstacle:
+              description: Why they cannot be changed. Empty where they can.
+              type: str
+            refusals:
+              description: Why M(netbind.privport.privport_setcap) would refuse it.
+              type: list
+              elements: str
+            warnings:
+              description: What M(netbind.privport.privport_setcap) would warn of.
+              type: list
+              elements: str
+        interpreter:
+          description: The program at the end of a script's first lines, as RV(privport.services[].program).
+          type: dict
+        account:
+          description: The user that it runs as (C(name), C(uid), C(gid) and C(groups)). V(null) where there is none.
+          type: dict
+        authbind_ports:
+          description:
+            - What the rules of authbind say to this user, for each C(port) that authbind handles. C(allowed) is
+              whether they let it bind, C(refusal) why no rule of the collection could, C(warnings) what to know of
+              them, and C(own_rules) are the files that hold a rule for this user.
+          type: list
+          elements: dict
+        network:
+          description: The network namespace that it runs in, or would.
+          type: dict
+          contains:
+            is_host:
+              description: Whether it is that of the host.
+              type: bool
+            path:
+              description: The file that leads to another one. Empty for the host's, and where nothing leads to it yet.
+              type: str
+            unprivileged_port_start:
+              description: As RV(privport.unprivileged_port_start), in this namespace.
+              type: int
+            local_port_range:
+              description: As RV(privport.local_port_range), in this namespace.
+              type: list
+              elements: int
+        sockets:
+          description: The socket units that start its unit or listen on one of its ports.
+          type: list
+          elements: dict
+          contains:
+            name:
+              description: Its name.
+              type: str
+            active:
+              description: Whether it holds its sockets now.
+              type: bool
+            enabled:
+              description: Whether it is enabled for the next boot.
+              type: bool
+            accept:
+              description: Whether it starts an instance of a service for each connection (C(Accept=yes)).
+              type: bool
+            ports:
+              description: The ports that it listens on.
+              type: list
+              elements: str
+              sample: ["80", "443/udp"]
+            triggers:
+              description: The units that it starts.
+              type: list
+              elements: str
+        listeners:
+          description:
+            - The sockets that listen on its ports in its network namespace, each with C(protocol), C(address),
+              C(port) and C(v6only). C(owners) are the processes that hold it, and C(owners_known) is false where some
+              could not be asked.
+          type: list
+          elements: dict
+        unread:
+          description:
+            - Why something is there but could not be read, by what it is. V(unit) for the files of the unit,
+              V(program), V(interpreter), and V(capability) for the file capabilities of either.
+          type: dict
     grants:
       description: Every grant on the host (mechanism, subject and detail). V(null) unless O(scan=true).
       type: list

@@ -106,9 +106,15 @@ from typing import Any, Sequence
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.netbind.privport.plugins.module_utils._core.document import dump
 from ansible_collections.netbind.privport.plugins.module_utils._core.errors import PrivportError
-from ansible_collections.netbind.privport.plugins.module_utils._core.service import Service, parse_services
+from ansible_collections.netbind.privport.plugins.module_utils._core.service import Port, Service, parse_services
 from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.base import Case
-from ansible_collections.netbind.privport.plugins.module_utils._core.verdict import FAIL, Evidence, combine, prove
+from ansible_collections.netbind.privport.plugins.module_utils._core.verdict import (
+    FAIL,
+    Evidence,
+    Probe,
+    combine,
+    prove,
+)
 from ansible_collections.netbind.privport.plugins.module_utils._host import Host
 from ansible_collections.netbind.privport.plugins.module_utils._observe import observe
 from ansible_collections.netbind.privport.plugins.module_utils._probe import probe
@@ -124,11 +130,13 @@ def collect(host: Host, services: Sequence[Service]) -> tuple[Evidence, ...]:
     cases = [
         Case(host=observation, service=service, facts=facts) for service, facts in zip(services, observation.services)
     ]
-    return tuple(
-        evidence
-        for case in cases
-        for evidence in prove(case, probes={port: probe(case.facts, port=port) for port in case.service.ports})
-    )
+    return tuple(evidence for case in cases for evidence in prove(case, probes=_probes(host, case)))
+
+
+def _probes(host: Host, case: Case) -> dict[Port, Probe]:
+    """What came of trying each port, where the service runs."""
+    with host.network(case.facts.network.path if case.facts.listeners else ""):
+        return {port: probe(case.facts, port=port) for port in case.service.ports}
 
 
 def run(params: dict[str, Any], *, host: Host) -> dict[str, Any]:

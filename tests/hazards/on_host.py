@@ -21,6 +21,8 @@ from pathlib import Path
 XATTR = "security.capability"
 UNITS = Path("/etc/systemd/system")
 RULES = Path("/etc/authbind/byport")
+# Where units with NetworkNamespacePath= run.
+NETWORK = Path("/run/netns/hazards")
 SECONDS = 20
 CAP_NET_BIND_SERVICE = 1 << 10
 # The state of a socket that waits for clients, by the file below /proc/net (include/net/tcp_states.h).
@@ -64,7 +66,8 @@ def prepare(work):
     for name, text in work["files"].items():
         (UNITS / name).parent.mkdir(exist_ok=True)
         (UNITS / name).write_text(text)
-    run("ip", "netns", "add", "hazards")
+    run("ip", "netns", "add", NETWORK.name)
+    run("ip", "-netns", NETWORK.name, "link", "set", "lo", "up")
     run("systemctl", "daemon-reload")
     return {}
 
@@ -236,7 +239,9 @@ def look(state, port, listening):
             udp = bool(held & sockets("/proc/self/net", only="udp").get(port, set()))
             return {"uids": uids_of(pid), "answers": udp or answers(port), "means": means_of(pid)}
         if inodes & sockets(f"/proc/{pid}/net").get(port, set()) and not listening.get(port):
-            return {"error": "own network"}
+            if not os.path.samefile(f"/proc/{pid}/ns/net", NETWORK):
+                return {"error": "own network"}
+            return {"uids": uids_of(pid), "answers": answers_inside(port), "means": means_of(pid)}
     return None
 
 
@@ -301,6 +306,12 @@ def answers(port):
         except OSError:
             continue
     return False
+
+
+def answers_inside(port):
+    connect = f"import socket; socket.create_connection(('127.0.0.1', {port}), timeout=2)"
+    argv = ["ip", "netns", "exec", NETWORK.name, "python3", "-c", connect]
+    return subprocess.run(argv, check=False, capture_output=True).returncode == 0
 
 
 def judge(outcome, grant):

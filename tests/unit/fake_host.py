@@ -13,7 +13,13 @@ from typing import Iterator, Mapping, Sequence
 from ansible_collections.netbind.privport.plugins.module_utils._atomic import temporaries
 from ansible_collections.netbind.privport.plugins.module_utils._core.errors import HostError
 from ansible_collections.netbind.privport.plugins.module_utils._core.unit import parse_own_dropin, parse_show
-from ansible_collections.netbind.privport.plugins.module_utils._host import Completed, FileStatus, Host, OpenFile
+from ansible_collections.netbind.privport.plugins.module_utils._host import (
+    OWN_NETWORK,
+    Completed,
+    FileStatus,
+    Host,
+    OpenFile,
+)
 
 FIXTURES = Path(__file__).parent / "fixtures"
 PID = "105"
@@ -27,6 +33,11 @@ def fixture(name: str) -> str:
 def captured_unit(name: str, *, systemd: int = 252) -> dict[str, str]:
     shown = parse_show(fixture(f"systemctl-show-systemd{systemd}.txt"))
     return next(properties for properties in shown if properties["Id"] == name)
+
+
+def captured_sockets(*, systemd: int = 252) -> tuple[dict[str, str], ...]:
+    """handed.socket, inetd.socket, idle.socket and systemd-journald.socket."""
+    return parse_show(fixture(f"systemctl-show-sockets-systemd{systemd}.txt"))
 
 
 def proc_status(*, uid: int = 990, caps: str = "400") -> str:
@@ -53,6 +64,12 @@ def socket_links(inodes: Sequence[int], *, pid: str = PID) -> dict[str, str]:
     return {f"/proc/{pid}/exe": "/usr/bin/python3.11", **held}
 
 
+def _property(key: str, value: str) -> str:
+    # A socket unit has a line for each of its sockets.
+    values = value.split("\n") if key == "Listen" else [value]
+    return "".join(f"{key}={one}\n" for one in values)
+
+
 class FakeHost(Host):
     """Everything is there that the tests name, and nothing else."""
 
@@ -66,6 +83,7 @@ class FakeHost(Host):
         sockets: str = "",
         uid: int = 0,
         overridden: bool = False,
+        networks: Mapping[str, Mapping[str, str]] | None = None,
     ) -> None:
         self.files = {
             "/run/systemd/system/": "",
@@ -79,6 +97,10 @@ class FakeHost(Host):
         self.uid = uid
         # Whether another drop-in resets what ours sets.
         self.overridden = overridden
+        # The files that another network namespace has otherwise, by what leads to it.
+        self.networks = dict(networks or {})
+        self.inside = ""
+        self.kernel = "6.1.0-18-amd64"
         self.ran: list[tuple[str, ...]] = []
         self.wrote: list[str] = []
 
@@ -94,9 +116,11 @@ class FakeHost(Host):
         return Completed(argv=tuple(argv), rc=0, stdout=stdout, stderr="")
 
     def _show(self, names: Sequence[str]) -> str:
+        if names == ["*.socket"]:
+            names = [name for name in self.units if name.endswith(".socket")]
         missing = captured_unit("missing.service")
         shown = [self.units.get(name, {**missing, "Id": name}) for name in names]
-        return "\n".join("".join(f"{key}={value}\n" for key, value in properties.items()) for properties in shown)
+        return "\n".join("".join(map(_property, properties, properties.values())) for properties in shown)
 
     def _reload(self) -> str:
         for name, properties in self.units.items():
@@ -114,7 +138,7 @@ class FakeHost(Host):
         return self.uid
 
     def kernel_release(self) -> str:
-        return "6.1.0-18-amd64"
+        return self.kernel
 
     def account(self, user: str) -> pwd.struct_passwd | None:
         if user not in ("web", "990"):
@@ -128,7 +152,20 @@ class FakeHost(Host):
         return self.links.get(path, path)
 
     def read(self, path: str) -> str | None:
-        return self.files.get(path)
+        return {**self.files, **self.networks.get(self.inside, {})}.get(path)
+
+    def namespace(self, path: str) -> tuple[int, int] | None:
+        if path in self.networks:
+            return 4, 100 + list(self.networks).index(path)
+        return (4, 1) if path == OWN_NETWORK or path.startswith("/proc/") else None
+
+    @contextlib.contextmanager
+    def network(self, path: str) -> Iterator[None]:
+        if path and path not in self.networks:
+            raise HostError(f"{path} cannot be opened: No such file or directory")
+        before, self.inside = self.inside, path or self.inside
+        yield
+        self.inside = before
 
     def status(self, path: str) -> FileStatus | None:
         folder = any(name.startswith(path.rstrip("/") + "/") for name in (*self.files, *self.links))

@@ -8,7 +8,7 @@ import os
 import shutil
 import socket
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any, Iterator, List
 
 import pytest
 from ansible_collections.netbind.privport.plugins.module_utils import _observe as observing
@@ -21,7 +21,12 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.errors impo
     Refused,
     UnknownFormat,
 )
-from ansible_collections.netbind.privport.plugins.module_utils._core.model import Listener, Observation, ServiceFacts
+from ansible_collections.netbind.privport.plugins.module_utils._core.model import (
+    Listener,
+    Observation,
+    ServiceFacts,
+    SocketUnit,
+)
 from ansible_collections.netbind.privport.plugins.module_utils._core.service import Port, parse_services
 from ansible_collections.netbind.privport.plugins.module_utils._core.sockets import parse_ss
 from ansible_collections.netbind.privport.plugins.module_utils._core.unit import Command, render_ambient
@@ -30,6 +35,7 @@ from ansible_collections.netbind.privport.tests.unit.fake_host import (
     DROPIN,
     PID,
     FakeHost,
+    captured_sockets,
     captured_unit,
     fixture,
     proc_status,
@@ -61,11 +67,139 @@ def only(host: Host, **description: Any) -> ServiceFacts:
     return observe(host, **description).services[0]
 
 
-def test_a_unit_file_with_a_line_that_systemd_ignores_hides_its_commands_alone() -> None:
-    host = machine(files={"/etc/systemd/system/plain.service": "[Service]\nExecStart=/bin/a\nthis is no setting\n"})
-    unit = only(host).unit
-    assert unit is not None
-    assert (unit.name, unit.commands) == ("plain.service", ())
+class Closed(FakeHost):
+    """There is such a unit file, but it cannot be read."""
+
+    def read(self, path: str) -> Any:
+        return None if path in UNIT_FILE else super().read(path)
+
+
+@pytest.mark.parametrize(
+    ("kind", "files", "reason"),
+    [
+        (FakeHost, {}, None),
+        (Closed, {}, "/etc/systemd/system/plain.service cannot be read"),
+        (
+            FakeHost,
+            {"/etc/systemd/system/plain.service": "[Service]\nExecStart=/bin/a\nthis is no setting\n"},
+            "the unit file line 'this is no setting' is neither a section nor a setting",
+        ),
+    ],
+    ids=["a plain file", "a closed file", "a line that systemd ignores"],
+)
+def test_unit_files_that_cannot_be_read(kind: Any, files: Any, reason: Any) -> None:
+    host = kind(files={**UNIT_FILE, **process_files(), **files}, units=[PLAIN])
+    found = only(host)
+    assert found.unit is not None
+    assert found.unread.get("unit") == reason
+    assert bool(found.unit.commands) is (reason is None)
+
+
+def test_a_dropin_that_is_gone_says_nothing() -> None:
+    assert only(machine(units=[{**PLAIN, "DropInPaths": "/run/gone.conf"}])).unread == {}
+
+
+NETNS = "/run/netns/inside"
+STARTS_AT_80 = {"/proc/sys/net/ipv4/ip_unprivileged_port_start": "80\n"}
+RANGE = {"/proc/sys/net/ipv4/ip_local_port_range": "32768\t60999\n"}
+
+
+def in_network(**properties: str) -> Any:
+    return {**PLAIN, "MainPID": "0", **properties}
+
+
+@pytest.mark.parametrize(
+    ("unit", "networks", "expected"),
+    [
+        pytest.param(in_network(), {}, (True, "", 1024), id="the host's"),
+        pytest.param(
+            in_network(NetworkNamespacePath=NETNS), {NETNS: STARTS_AT_80}, (False, NETNS, 80), id="by its setting"
+        ),
+        pytest.param(in_network(NetworkNamespacePath=NETNS), {}, (False, NETNS, None), id="not made yet"),
+        pytest.param(in_network(PrivateNetwork="yes"), {}, (False, "", None), id="made when it starts"),
+        pytest.param(
+            {**PLAIN, "PrivateNetwork": "yes"},
+            {"/proc/105/ns/net": STARTS_AT_80},
+            (False, "/proc/105/ns/net", 80),
+            id="by its process",
+        ),
+        pytest.param(PLAIN, {"/proc/105/ns/net": {}}, (False, "/proc/105/ns/net", 1024), id="by its process alone"),
+        pytest.param(
+            in_network(), {"/proc/1/ns/net": STARTS_AT_80}, (False, "/proc/1/ns/net", 80), id="we are elsewhere"
+        ),
+    ],
+)
+def test_the_network_that_a_service_runs_in(unit: Any, networks: Any, expected: Any) -> None:
+    found = only(machine(units=[unit], networks=networks, files=RANGE)).network
+    assert (found.is_host, found.path, found.unprivileged_port_start) == expected
+    assert found.local_port_range == (None if expected[2] is None else (32768, 60999))
+
+
+def test_listeners_are_asked_once_in_each_network() -> None:
+    units = [in_network(Id=name, NetworkNamespacePath=path) for name, path in (("a.service", NETNS), ("b.service", ""))]
+    host = machine(units=units, networks={NETNS: {}})
+    entered: List[str] = []
+
+    def run(argv: Any, *, seconds: float = 0) -> Completed:
+        entered.extend([host.inside] if argv[0] == "ss" else [])
+        return FakeHost.run(host, argv)
+
+    host.run = run  # type: ignore[method-assign]
+    services = [
+        {"name": f"{unit}{port}", "unit": f"{unit}.service", "ports": [port]}
+        for unit in "ab"
+        for port in (80, 443, 8080)
+    ]
+    # Ports belong to one service each.
+    observing.observe(host, parse_services([{**it, "state": "absent"} for it in services]))
+    assert sorted(entered) == ["", NETNS]
+
+
+SOCKETS = captured_sockets()
+
+
+@pytest.mark.parametrize(
+    ("unit", "port", "names"),
+    [
+        ("handed", 80, ["handed.socket"]),
+        ("handed", 81, ["handed.socket", "inetd.socket"]),
+        ("handed", 443, ["handed.socket"]),
+        ("plain", 80, ["handed.socket"]),
+        ("plain", "83/udp", ["handed.socket"]),
+        ("plain", 83, []),
+        ("plain", 84, ["idle.socket"]),
+    ],
+)
+def test_socket_units_of_the_unit_and_of_its_ports(unit: str, port: Any, names: Any) -> None:
+    host = machine(units=[PLAIN, {**PLAIN, "Id": "handed.service"}, *SOCKETS])
+    assert [it.name for it in only(host, ports=[port], unit=unit).sockets] == names
+
+
+@pytest.mark.parametrize("systemd", [247, 252, 257])
+def test_what_is_seen_of_a_socket_unit(systemd: int) -> None:
+    sockets = {it.name: it for it in units.sockets(machine(units=captured_sockets(systemd=systemd)))}
+    assert sockets.pop("systemd-journald.socket").ports == ()
+    assert sockets == {
+        "handed.socket": SocketUnit(
+            name="handed.socket",
+            active=True,
+            enabled=False,
+            accept=False,
+            ports=("80", "81", "82", "83/udp"),
+            triggers=("handed.service",),
+        ),
+        "inetd.socket": SocketUnit(
+            name="inetd.socket", active=True, enabled=False, accept=True, ports=("81",), triggers=()
+        ),
+        "idle.socket": SocketUnit(
+            name="idle.socket", active=False, enabled=True, accept=False, ports=("84",), triggers=("idle.service",)
+        ),
+    }
+
+
+def test_a_service_with_a_socket_unit_has_systemds_network() -> None:
+    unit = in_network(Id="handed.service", PrivateNetwork="yes")
+    assert only(machine(units=[unit, *SOCKETS]), unit="handed.service").network.is_host
 
 
 @pytest.mark.parametrize("count", [1, 2, 20])
@@ -74,7 +208,8 @@ def test_systemctl_show_runs_once_for_all_services(count: int) -> None:
     services = [{"name": f"web{n}", "ports": [2000 + n], "unit": f"web@{n}"} for n in range(count)]
     found = observing.observe(host, parse_services(services))
     shows = [argv for argv in host.ran if argv[:2] == ("systemctl", "show")]
-    assert len(shows) == 1
+    assert len(shows) == 2
+    assert shows[1][-1] == "*.socket"
     assert len([argv for argv in host.ran if argv[0] == "ss"]) == 1
     assert shows[0][shows[0].index("--") + 1 :] == tuple(sorted(f"web@{n}.service" for n in range(count)))
     assert [facts.unit.name for facts in found.services if facts.unit] == [f"web@{n}.service" for n in range(count)]
@@ -89,10 +224,10 @@ def test_two_services_of_one_unit_ask_for_it_once() -> None:
     ]
 
 
-def test_without_units_systemctl_shows_nothing() -> None:
+def test_without_units_systemctl_shows_sockets_alone() -> None:
     host = machine()
     observe(host, unit=None)
-    assert [argv for argv in host.ran if argv[:2] == ("systemctl", "show")] == []
+    assert [argv[-1] for argv in host.ran if argv[:2] == ("systemctl", "show")] == ["*.socket"]
 
 
 def test_a_unit_and_its_process() -> None:
@@ -153,10 +288,19 @@ def test_an_answer_for_too_few_units() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "start"), [("1024\n", 1024), ("0\n", 0), (None, None)], ids=["default", "open", "an old kernel"]
+    ("text", "kernel", "start"),
+    [
+        ("1024\n", "6.1.0", 1024),
+        ("0\n", "6.1.0", 0),
+        (None, "4.10.0-42", 1024),
+        (None, "3.10.0-1160.el7", 1024),
+        (None, "4.11.0", None),
+        (None, "of another kind", None),
+    ],
 )
-def test_the_first_port_for_everybody(text: Any, start: Any) -> None:
+def test_the_first_port_for_everybody(text: Any, kernel: str, start: Any) -> None:
     host = machine()
+    host.kernel = kernel
     path = "/proc/sys/net/ipv4/ip_unprivileged_port_start"
     host.files.pop(path)
     host.files.update({path: text} if text else {})
@@ -306,8 +450,13 @@ def test_the_account(description: Any, name: Any) -> None:
 
 
 def test_a_program_that_is_not_there() -> None:
-    assert only(machine(), executable="/srv/missing").program is None
-    assert only(machine(files={"/srv/x": ""}), executable="/srv/x").program is None
+    found = only(machine(), executable="/srv/missing")
+    assert (found.program, found.unread) == (None, {})
+
+
+def test_a_program_that_cannot_be_looked_at() -> None:
+    found = only(machine(files={"/srv/x": ""}), executable="/srv/x")
+    assert (found.program, found.unread) == (None, {"program": "/srv/x cannot be opened: this machine has no programs"})
 
 
 def test_a_real_program(tmp_path: Path) -> None:
@@ -417,7 +566,5 @@ def test_a_stranger_meets_a_busy_port(listening: int) -> None:
 
 
 def test_where_nobody_listens_nothing_is_tried() -> None:
-    facts = ServiceFacts(
-        name="web", unit=None, program=None, interpreter=None, account=None, authbind_ports=(), listeners=()
-    )
+    facts = only(FakeHost(), unit=None)
     assert probing.probe(facts, port=Port(80)) == probing.Probe()

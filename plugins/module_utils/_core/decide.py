@@ -9,11 +9,11 @@ from typing import Mapping, Sequence
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.authbind import WILDCARDS
 from ansible_collections.netbind.privport.plugins.module_utils._core.errors import InvalidInput
-from ansible_collections.netbind.privport.plugins.module_utils._core.model import Observation
+from ansible_collections.netbind.privport.plugins.module_utils._core.model import Observation, Process
 from ansible_collections.netbind.privport.plugins.module_utils._core.policy import Rule
 from ansible_collections.netbind.privport.plugins.module_utils._core.service import Port, Service
 from ansible_collections.netbind.privport.plugins.module_utils._core.strategies import STRATEGIES, ambient, authbind
-from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.base import Case, Reason
+from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.base import Case, Reason, Strategy
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,8 @@ class Decision:
     strategy: str
     why: str
     rejected: dict[str, tuple[Reason, ...]]
+    # What could not be found out, by strategy: these are tried after those of which all is known.
+    unknown: dict[str, tuple[Reason, ...]]
     # The rules of the site that apply to the service, as text.
     policy: tuple[str, ...]
     warnings: tuple[str, ...]
@@ -74,6 +76,7 @@ class _Choice:
     case: Case
     strategy: str
     rejected: dict[str, tuple[Reason, ...]]
+    unknown: dict[str, tuple[Reason, ...]]
     error: str
 
     @property
@@ -94,12 +97,13 @@ class _Choice:
 
 def _choice(case: Case) -> _Choice:
     if case.service.state == "absent":
-        return _Choice(case=case, strategy="", rejected={}, error="")
+        return _Choice(case=case, strategy="", rejected={}, unknown={}, error="")
     problem = _description_problem(case)
     rejected = _rejected(case)
-    chosen = "" if problem else _choose(case, rejected=rejected)
+    unknown = _unknown(case, rejected=rejected)
+    chosen = "" if problem else _choose(case, rejected=rejected, unknown=unknown)
     error = problem or ("" if chosen else _none_left(case, rejected=rejected))
-    return _Choice(case=case, strategy=chosen, rejected=rejected, error=error)
+    return _Choice(case=case, strategy=chosen, rejected=rejected, unknown=unknown, error=error)
 
 
 def _rejected(case: Case) -> dict[str, tuple[Reason, ...]]:
@@ -107,14 +111,21 @@ def _rejected(case: Case) -> dict[str, tuple[Reason, ...]]:
     return {name: reasons for name, reasons in judged.items() if reasons}
 
 
+def _unknown(case: Case, *, rejected: dict[str, tuple[Reason, ...]]) -> dict[str, tuple[Reason, ...]]:
+    left = {name: strategy.unknowns(case) for name, strategy in STRATEGIES.items() if name not in rejected}
+    return {name: reasons for name, reasons in left.items() if reasons}
+
+
 def _ruled_out(case: Case, name: str) -> tuple[Reason, ...]:
     return tuple(Reason("policy", rule.why, f"policy rule {rule}") for rule in case.policy if rule.rejects(name))
 
 
-def _choose(case: Case, *, rejected: dict[str, tuple[Reason, ...]]) -> str:
+def _choose(case: Case, *, rejected: dict[str, tuple[Reason, ...]], unknown: dict[str, tuple[Reason, ...]]) -> str:
     preferred = [rule.strategy for rule in case.policy if rule.effect == "prefer"]
     candidates = (*preferred, *STRATEGIES) if case.service.strategy == "auto" else (case.service.strategy,)
-    return next((name for name in candidates if name not in rejected), "")
+    # What is preferred comes first among those of which all is known, and again among the others.
+    in_order = sorted(candidates, key=lambda name: name in unknown)
+    return next((name for name in in_order if name not in rejected), "")
 
 
 def _why(case: Case, chosen: str) -> str:
@@ -152,11 +163,22 @@ def _held_port(case: Case) -> str:
     On one address alone it need not be in the way: the service may bind another.
     """
     for listener in case.facts.listeners:
+        port = Port(listener.port, listener.protocol)
         others = [process for process in listener.owners if not case.owns(process)]
-        if listener.address in WILDCARDS and others and len(others) == len(listener.owners):
-            port = Port(listener.port, listener.protocol)
-            return f"service {case.service.name!r}: port {port} is held by {others[0]}; stop that first"
+        if case.handed_by(port) or listener.address not in WILDCARDS or not others:
+            continue
+        if len(others) == len(listener.owners):
+            return f"service {case.service.name!r}: port {port} is held by {_holder(case, port, others[0])}"
     return ""
+
+
+def _holder(case: Case, port: Port, process: Process) -> str:
+    """Who holds the port, and the way out."""
+    sockets = [it for it in case.facts.sockets if it.active and str(port) in it.ports]
+    if not sockets:
+        return f"{process}; stop that first"
+    name, started = sockets[0].name, ", ".join(sockets[0].triggers) or "an instance for each connection"
+    return f"{name}, which starts {started}; stop it first (systemctl disable --now {name})"
 
 
 def _conflict(choice: _Choice, *, others: Sequence[_Choice]) -> str:
@@ -183,8 +205,9 @@ def _decision(choice: _Choice, *, others: Sequence[_Choice]) -> Decision:
         strategy=chosen.name if chosen else "",
         why=_why(case, chosen.name) if chosen else error or "state is absent",
         rejected=choice.rejected,
+        unknown=choice.unknown,
         policy=tuple(map(str, case.policy)),
-        warnings=chosen.warnings(case) if chosen else (),
+        warnings=_warnings(choice, chosen) if chosen else (),
         pending=chosen.pending(case) if chosen else (),
         surplus=surplus,
         voiding=tuple(name for name in surplus if chosen is not None and name in chosen.voided_by),
@@ -194,9 +217,15 @@ def _decision(choice: _Choice, *, others: Sequence[_Choice]) -> Decision:
         executable=facts.program.real_path if facts.program else "",
         user=facts.account.name if facts.account else "",
         unit_user=ambient.unit_user(case),
-        privileged_ports=tuple(str(port) for port in case.privileged_ports),
+        privileged_ports=tuple(str(port) for port in case.needed_ports),
         authbind_deep=authbind.deep(case),
     )
+
+
+def _warnings(choice: _Choice, chosen: Strategy) -> tuple[str, ...]:
+    doubts = choice.unknown.get(chosen.name, ())
+    told = tuple(f"strategy {chosen.name} is tried, and the proof decides: {doubt}" for doubt in doubts)
+    return told + chosen.warnings(choice.case)
 
 
 def _surplus(choice: _Choice, *, others: Sequence[_Choice]) -> tuple[str, ...]:

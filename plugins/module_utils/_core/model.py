@@ -14,7 +14,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.executable 
 from ansible_collections.netbind.privport.plugins.module_utils._core.procfs import ProcessStatus
 from ansible_collections.netbind.privport.plugins.module_utils._core.unit import Command
 
-FORMAT = 1
+FORMAT = 2
 _OTHERS_EXECUTE = 0o001
 CAPABILITY = "cap_net_bind_service"
 
@@ -142,7 +142,8 @@ class Authbind:
 
     program: str
     helper_setuid: bool
-    helper_nosuid: bool
+    # None where its mount does not tell.
+    helper_nosuid: bool | None
 
 
 @dataclass(frozen=True)
@@ -159,6 +160,33 @@ class AuthbindPort:
 
 
 @dataclass(frozen=True)
+class Network:
+    """The network namespace that a service runs in (network_namespaces(7)); None is what could not be read."""
+
+    is_host: bool
+    # Another one than the host's: the file that leads to it, '' where nothing does yet.
+    path: str
+    # net.ipv4.ip_unprivileged_port_start and ip_local_port_range, as they are there.
+    unprivileged_port_start: int | None
+    local_port_range: tuple[int, ...] | None
+
+
+@dataclass(frozen=True)
+class SocketUnit:
+    """A socket unit that starts the service's unit or names one of its ports (systemd.socket(5))."""
+
+    name: str
+    # Whether it holds its sockets now, and whether it will at the next boot.
+    active: bool
+    enabled: bool
+    # True: it starts an instance for each connection and keeps the socket to itself.
+    accept: bool
+    # As a service's ports are written: '80', '443/udp'.
+    ports: tuple[str, ...]
+    triggers: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class ServiceFacts:
     """What was found for one declared service."""
 
@@ -169,7 +197,13 @@ class ServiceFacts:
     interpreter: Program | None
     account: Account | None
     authbind_ports: tuple[AuthbindPort, ...]
+    # Where it runs, or would: listeners are those of that network.
+    network: Network
+    sockets: tuple[SocketUnit, ...]
     listeners: tuple[Listener, ...]
+    # Why something is there but could not be read, a sentence each, by what it is: 'unit' for its files, 'program',
+    # 'interpreter', 'capability' for either's.
+    unread: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -179,8 +213,10 @@ class Observation:
     format: int
     kernel: str
     effective_uid: int
-    # net.ipv4.ip_unprivileged_port_start; None where the kernel has no such setting (before 4.11).
+    # The first port that every user may bind, net.ipv4.ip_unprivileged_port_start; None where it cannot be read.
     unprivileged_port_start: int | None
+    # net.ipv4.ip_local_port_range, the first and the last; None where it cannot be read.
+    local_port_range: tuple[int, ...] | None
     # The version of the running systemd; None where systemd does not run the host.
     systemd: int | None
     # What it was built with and without, as systemctl --version says: '+SECCOMP', '-BPF_FRAMEWORK'.

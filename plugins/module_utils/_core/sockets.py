@@ -24,6 +24,10 @@ _PROC_NET_LINE = re.compile(
     r"\s*\d+:\s+(?P<address>[0-9A-F]{8}|[0-9A-F]{32}):(?P<port>[0-9A-F]{4})\s+\S+\s+(?P<state>[0-9A-F]{2})"
     r"(?:\s+\S+){5}\s+(?P<inode>\d{1,20})\b"
 )
+# systemd.socket(5): what a socket unit listens on, and of what kind it is, as systemctl shows it.
+_LISTEN = re.compile(r"(?P<subject>.*) \((?P<kind>[A-Z][A-Za-z ]+)\)")
+_LISTEN_PORT = re.compile(r"(?:\[[0-9A-Fa-f:.]+(?:%\S+)?\]|[0-9.]+):(?P<port>[0-9]{1,5})")
+_PROTOCOLS = {"Stream": "tcp", "Datagram": "udp"}
 _LISTENING = {"tcp": "0A", "udp": "07"}  # include/net/tcp_states.h: TCP_LISTEN, TCP_CLOSE
 
 
@@ -84,3 +88,19 @@ def parse_proc_net(text: str, *, protocol: str, little_endian: bool) -> tuple[So
 def _kernel_address(text: str, *, little_endian: bool) -> str:
     words = (bytes.fromhex(text[start : start + 8]) for start in range(0, len(text), 8))
     return str(ipaddress.ip_address(b"".join(word[::-1] if little_endian else word for word in words)))
+
+
+def parse_listen(text: str) -> tuple[tuple[str, int], ...]:
+    """The protocol and port of each IP socket in the Listen property of a socket unit, one line a socket.
+
+    Raises UnknownFormat for a line that does not end in the kind of the socket.
+    """
+    found = []
+    for line in filter(None, text.split("\n")):
+        match = _LISTEN.fullmatch(line)
+        if match is None:
+            raise UnknownFormat(f"systemctl show printed Listen={line!r}, which tells no kind of socket")
+        port = _LISTEN_PORT.fullmatch(match["subject"])
+        if port is not None and match["kind"] in _PROTOCOLS:
+            found.append((_PROTOCOLS[match["kind"]], int(port["port"])))
+    return tuple(found)

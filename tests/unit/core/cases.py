@@ -12,10 +12,12 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model impor
     Authbind,
     AuthbindPort,
     Listener,
+    Network,
     Observation,
     Process,
     Program,
     ServiceFacts,
+    SocketUnit,
     Thread,
     Unit,
 )
@@ -148,6 +150,17 @@ def authbind_port(port: int = 80, **fields: Any) -> AuthbindPort:
     return AuthbindPort(**{"port": port, "allowed": False, "refusal": "", "warnings": (), "own_rules": (), **fields})
 
 
+def network(**fields: Any) -> Network:
+    plain = {"is_host": True, "path": "", "unprivileged_port_start": 1024, "local_port_range": (32768, 60999)}
+    return Network(**{**plain, **fields})
+
+
+def socket_unit(*ports: str, **fields: Any) -> SocketUnit:
+    """web.socket, which hands its sockets to web.service."""
+    plain = {"name": "web.socket", "active": True, "enabled": True, "accept": False, "triggers": ("web.service",)}
+    return SocketUnit(ports=ports, **{**plain, **fields})
+
+
 def service(**description: Any) -> Service:
     return parse_services([{"name": "web", "ports": [80], "unit": "web.service", **description}])[0]
 
@@ -158,6 +171,7 @@ def host(*services: ServiceFacts, **fields: Any) -> Observation:
         "kernel": "6.1.0",
         "effective_uid": 0,
         "unprivileged_port_start": 1024,
+        "local_port_range": (32768, 60999),
         "systemd": 252,
         "systemd_features": ("+PAM", "+BPF_FRAMEWORK"),
         "authbind": Authbind(program=AUTHBIND, helper_setuid=True, helper_nosuid=False),
@@ -180,7 +194,10 @@ def facts(
         "interpreter": None,
         "account": WEB,
         "authbind_ports": (authbind_port(),),
+        "network": network(),
+        "sockets": (),
         "listeners": (),
+        "unread": {},
     }
     return ServiceFacts(name=name, **{**plain, **fields})
 
@@ -195,6 +212,8 @@ def case(
     declared = dict(description or {})
     if "unit" in fields and fields["unit"] is None:
         declared.setdefault("unit", None)
+    if "unprivileged_port_start" in (host_fields or {}):
+        fields.setdefault("network", network(unprivileged_port_start=(host_fields or {})["unprivileged_port_start"]))
     found = facts(**fields)
     return Case(host=host(found, **(host_fields or {})), service=service(**declared), facts=found)
 
@@ -207,6 +226,11 @@ def together(cases: Sequence[Case], **host_fields: Any) -> Tuple[Observation, Tu
 def codes(name: str, **fields: Any) -> Tuple[str, ...]:
     """The codes of what stands in a strategy's way in such a case."""
     return tuple(reason.code for reason in STRATEGIES[name].blockers(case(**fields)))
+
+
+def doubts(name: str, **fields: Any) -> Tuple[str, ...]:
+    """The codes of what may stand in its way, and nobody knows."""
+    return tuple(reason.code for reason in STRATEGIES[name].unknowns(case(**fields)))
 
 
 def prefixed(prefix: str) -> Dict[str, Any]:

@@ -10,7 +10,8 @@ from typing import Any, Dict, Tuple
 import pytest
 from ansible_collections.netbind.privport.plugins.module_utils._core.decide import Decision, decide
 from ansible_collections.netbind.privport.plugins.module_utils._core.errors import InvalidInput
-from ansible_collections.netbind.privport.plugins.module_utils._core.model import Listener
+from ansible_collections.netbind.privport.plugins.module_utils._core.model import Listener, SocketUnit
+from ansible_collections.netbind.privport.plugins.module_utils._core.policy import Rule
 from ansible_collections.netbind.privport.plugins.module_utils._core.strategies import STRATEGIES
 from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.base import Case
 from ansible_collections.netbind.privport.plugins.module_utils._core.unit import Command
@@ -22,7 +23,9 @@ from ansible_collections.netbind.privport.tests.unit.core.cases import (
     authbind_port,
     case,
     listener,
+    network,
     process,
+    socket_unit,
     together,
 )
 from hypothesis import given, settings
@@ -93,6 +96,47 @@ def test_errors_say_what_to_do(fields: Dict[str, Any], parts: Tuple[str, ...]) -
         assert part in decision.error
 
 
+@pytest.mark.parametrize(
+    ("fields", "strategy", "unknown"),
+    [
+        pytest.param({}, "ambient", set(), id="nothing"),
+        pytest.param({"unread": {"unit": "a line"}}, "ambient", {"ambient", "setcap", "authbind"}, id="all rest on it"),
+        pytest.param(
+            {"unread": {"interpreter": "closed"}},
+            "setcap",
+            {"ambient", "authbind"},
+            id="the one that does not comes first",
+        ),
+        pytest.param(
+            {"unread": {"interpreter": "closed"}, "description": {"strategy": "ambient"}},
+            "ambient",
+            {"ambient", "authbind"},
+            id="by its name",
+        ),
+        pytest.param(
+            {"unread": {"program": "closed"}, "program": None},
+            "ambient",
+            {"ambient", "authbind"},
+            id="the rest is rejected",
+        ),
+        pytest.param(
+            {"network": network(unprivileged_port_start=None)}, "ambient", {"unneeded"}, id="perhaps nothing is needed"
+        ),
+    ],
+)
+def test_what_rests_on_an_unknown_is_tried_last(fields: Dict[str, Any], strategy: str, unknown: Any) -> None:
+    decision = only(case(**fields))
+    assert (decision.strategy, decision.error, set(decision.unknown)) == (strategy, "", unknown)
+    told = [warning for warning in decision.warnings if "is tried, and the proof decides" in warning]
+    assert bool(told) is (strategy in unknown)
+
+
+def test_a_preference_does_not_lift_a_doubt() -> None:
+    judged = case(unread={"interpreter": "closed"})
+    rule = Rule(effect="prefer", strategy="authbind", when="`true`", why="so")
+    assert decide(judged.host, [judged.service], policy={"web": (rule,)})[0].strategy == "setcap"
+
+
 def test_a_named_strategy_tells_of_no_other() -> None:
     fields = {"description": {"strategy": "setcap"}, "properties": {"NoNewPrivileges": "yes"}}
     assert "authbind" not in only(case(**fields)).error
@@ -156,17 +200,31 @@ def test_a_shared_unit(description: Dict[str, Any], surplus: Tuple[str, ...]) ->
     assert high_decision.surplus == surplus
 
 
+SYSTEMD = process(pid=1, unit="init.scope", executable="/usr/lib/systemd/systemd", uid=0, name="systemd")
 OTHER = process(pid=7, unit="other.service", uid=0, name="nginx")
 
 
 @pytest.mark.parametrize(
-    ("listeners", "error"),
+    ("holders", "error"),
     [
         pytest.param((), "", id="nobody"),
         pytest.param((listener(process()),), "", id="the service itself"),
         pytest.param((listener(process(), OTHER),), "", id="the service and who gave it the socket"),
         pytest.param((listener(known=False),), "", id="hidden from us"),
         pytest.param((replace(listener(OTHER), address="127.0.0.53"),), "", id="another address"),
+        pytest.param((listener(SYSTEMD), socket_unit("80")), "", id="its own socket"),
+        pytest.param(
+            (listener(SYSTEMD), socket_unit("80", name="a.socket", triggers=("a.service",))),
+            "service 'web': port 80 is held by a.socket, which starts a.service; "
+            "stop it first (systemctl disable --now a.socket)",
+            id="another's socket",
+        ),
+        pytest.param(
+            (listener(SYSTEMD), socket_unit("80", name="a.socket", triggers=(), accept=True)),
+            "service 'web': port 80 is held by a.socket, which starts an instance for each connection; "
+            "stop it first (systemctl disable --now a.socket)",
+            id="another's socket for each connection",
+        ),
         pytest.param(
             (listener(OTHER),),
             "service 'web': port 80 is held by pid 7 (nginx, uid 0 of other.service); stop that first",
@@ -179,8 +237,11 @@ OTHER = process(pid=7, unit="other.service", uid=0, name="nginx")
         ),
     ],
 )
-def test_a_port_that_somebody_else_holds(listeners: Tuple[Listener, ...], error: str) -> None:
-    assert only(case(listeners=listeners)).error == error
+def test_a_port_that_somebody_else_holds(holders: Tuple[Any, ...], error: str) -> None:
+    """By listeners, and by the socket units that they belong to."""
+    listeners = tuple(it for it in holders if isinstance(it, Listener))
+    sockets = tuple(it for it in holders if isinstance(it, SocketUnit))
+    assert only(case(listeners=listeners, sockets=sockets)).error == error
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,12 @@ from typing import Any, Dict, Set, Tuple
 
 import pytest
 from ansible_collections.netbind.privport.plugins.module_utils._core.errors import UnknownFormat
-from ansible_collections.netbind.privport.plugins.module_utils._core.sockets import Socket, parse_proc_net, parse_ss
+from ansible_collections.netbind.privport.plugins.module_utils._core.sockets import (
+    Socket,
+    parse_listen,
+    parse_proc_net,
+    parse_ss,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -222,3 +227,23 @@ def test_proc_net_is_total(text: str, protocol: str, little_endian: bool) -> Non
         parse_proc_net(text, protocol=protocol, little_endian=little_endian)
     except UnknownFormat:
         return
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", ()),
+        ("0.0.0.0:80 (Stream)\n[::]:443 (Datagram)", (("tcp", 80), ("udp", 443))),
+        ("[fe80::1%eth0]:80 (Stream)", (("tcp", 80),)),
+        ("/run/a b:80 (Stream)\n@abstract (Datagram)\n/dev/x (FIFO)\nkobject-uevent 1 (Netlink)", ()),
+        ("/mq (Message Queue)\n/run/x (SequentialPacket)\nvsock:2:80 (Stream)", ()),
+    ],
+)
+def test_what_a_socket_unit_listens_on(text: str, expected: object) -> None:
+    assert parse_listen(text) == expected
+
+
+@pytest.mark.parametrize("line", ["0.0.0.0:80", "80 Stream", "80 ()"])
+def test_a_socket_of_no_kind(line: str) -> None:
+    with pytest.raises(UnknownFormat, match=re.escape(repr(line))):
+        parse_listen(line)

@@ -21,13 +21,17 @@ from ansible_collections.netbind.privport.tests.unit.core.cases import (
     authbind_port,
     case,
     codes,
+    doubts,
     listener,
+    network,
     prefixed,
     process,
     setcap_process,
+    socket_unit,
 )
 
 ROOT_TEXT = {"User": ""}
+TAKEN = (listener(process()), listener(process(), port=443))
 
 
 @pytest.mark.parametrize(
@@ -39,18 +43,44 @@ ROOT_TEXT = {"User": ""}
         (0, [1], ()),
         (2048, [1500], ("privileged",)),
         (2048, [2048], ()),
-        (None, [1024], ()),
-        (None, [1023], ("privileged",)),
     ],
 )
-def test_unneeded_asks_the_host(start: int, ports: Any, expected: Tuple[str, ...]) -> None:
-    assert codes("unneeded", host_fields={"unprivileged_port_start": start}, description={"ports": ports}) == expected
+def test_unneeded_asks_where_the_service_runs(start: int, ports: Any, expected: Tuple[str, ...]) -> None:
+    description = {"ports": ports}
+    assert codes("unneeded", host_fields={"unprivileged_port_start": start}, description=description) == expected
+    there = network(is_host=False, path="/run/netns/a", unprivileged_port_start=start)
+    assert codes("unneeded", network=there, description=description) == expected
+
+
+@pytest.mark.parametrize(("port", "expected"), [(1023, ("privileged",)), (1024, ())])
+def test_unneeded_does_not_know_who_may_bind(port: int, expected: Tuple[str, ...]) -> None:
+    fields = {"network": network(unprivileged_port_start=None), "description": {"ports": [port]}}
+    assert (codes("unneeded", **fields), doubts("unneeded", **fields)) == ((), expected)
+
+
+@pytest.mark.parametrize(
+    ("sockets", "listeners", "found"),
+    [
+        pytest.param((), (), ("privileged",), id="none"),
+        pytest.param((socket_unit("80", "443"),), TAKEN, (), id="all are handed over"),
+        pytest.param((socket_unit("80"),), TAKEN, ("privileged",), id="some are not"),
+        pytest.param((socket_unit("80", "443/udp"),), TAKEN, ("privileged",), id="another protocol"),
+        pytest.param((socket_unit("80", "443", active=False),), TAKEN, ("privileged",), id="it does not run"),
+        pytest.param((socket_unit("80", "443", accept=True),), TAKEN, ("privileged",), id="one for each connection"),
+        pytest.param((socket_unit("80", "443", triggers=("a.service",)),), TAKEN, ("privileged",), id="another's"),
+        pytest.param((socket_unit("80", "443"),), (), ("socket_activation",) * 1, id="not taken yet"),
+    ],
+)
+def test_sockets_that_systemd_hands_over(sockets: Any, listeners: Any, found: Tuple[str, ...]) -> None:
+    fields = {"sockets": sockets, "listeners": listeners, "description": {"ports": [80, 443]}}
+    assert codes("unneeded", **fields) + doubts("unneeded", **fields) == found
 
 
 @pytest.mark.parametrize(
     ("properties", "expected"),
     [
         ({"PrivateNetwork": "yes"}, ("private_network",)),
+        ({"PrivateNetwork": "yes", "JoinsNamespaceOf": "a.service"}, ()),
         ({"RestrictAddressFamilies": "AF_UNIX"}, ("address_families",)),
         ({"SocketBindDeny": "8080"}, ("socket_bind_deny",)),
         ({"PrivateUsers": "yes", "NoNewPrivileges": "yes", "CapabilityBoundingSet": ""}, ()),
@@ -294,6 +324,12 @@ def test_granted(name: str, fields: Dict[str, Any], granted: bool) -> None:
     ("name", "fields", "part"),
     [
         ("unneeded", {"host_fields": {"unprivileged_port_start": 0}}, "ip_unprivileged_port_start=0"),
+        (
+            "unneeded",
+            {"network": network(is_host=False, path="/run/netns/a", unprivileged_port_start=80)},
+            "ip_unprivileged_port_start=80 in /run/netns/a",
+        ),
+        ("unneeded", {"sockets": (socket_unit("80"),)}, "web.socket binds port 80 for it"),
         ("ambient", {}, "a drop-in gives cap_net_bind_service to web.service alone"),
         ("ambient", {"properties": GRANTED}, "web.service itself grants"),
         ("ambient", {"unit": None}, "to web alone"),

@@ -29,12 +29,13 @@ _HAZARDS = (
     identity.other_user,
     dropins.ambient_overridden,
     *sandbox.IN_PROCESS,
+    program.unread_program,
     program.setuid_program,
     program.other_capability,
 )
 
 
-def _blockers(case: Case) -> tuple[Reason, ...]:
+def _hazards(case: Case) -> tuple[Reason, ...]:
     if case.host.systemd is None:
         return (Reason("no_systemd", "systemd does not run this host", "no /run/systemd/system"),)
     if case.host.systemd < _FIRST_SYSTEMD:
@@ -103,7 +104,7 @@ def _why(case: Case) -> str:
 
 STRATEGY = Strategy(
     name="ambient",
-    blockers=_blockers,
+    hazards=_hazards,
     why=_why,
     warnings=lambda case: (),
     granted=_granted,

@@ -12,6 +12,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.
     Case,
     Reason,
     Strategy,
+    Unknown,
     exec_gives,
     process_steps,
 )
@@ -34,6 +35,9 @@ def _installed(case: Case) -> Reason | None:
         return Reason("no_authbind", "authbind is not installed", "no authbind in PATH; try apt-get install authbind")
     if not case.host.authbind.helper_setuid:
         return Reason("authbind_helper", "authbind's helper is not set-user-ID root", case.host.authbind.program)
+    if case.host.authbind.helper_nosuid is None:
+        text = "whether the mount of authbind's helper has the option nosuid cannot be read"
+        return Unknown("authbind_helper", text, case.host.authbind.program)
     if case.host.authbind.helper_nosuid:
         return Reason("authbind_helper", "authbind's helper is on a nosuid mount", case.host.authbind.program)
     return None
@@ -55,7 +59,7 @@ def _no_unit(case: Case) -> Reason | None:
 
 
 def _high_port(case: Case) -> Reason | None:
-    high = [port for port in case.privileged_ports if port.number > _HIGHEST_PORT]
+    high = [port for port in case.needed_ports if port.number > _HIGHEST_PORT]
     text = f"authbind refuses ports above {_HIGHEST_PORT}"
     return Reason("high_port", text, f"port {high[0]}") if high else None
 
@@ -92,12 +96,13 @@ _HAZARDS = (
     privileges.helper_no_new_privs,
     privileges.secure_bits,
     _preload_in_vain,
+    program.unread_program,
     program.setuid_program,
     program.other_permitted,
 )
 
 
-def _blockers(case: Case) -> tuple[Reason, ...]:
+def _hazards(case: Case) -> tuple[Reason, ...]:
     closed = tuple(
         Reason("rules", port.refusal, f"port {port.port}") for port in case.facts.authbind_ports if port.refusal
     )
@@ -158,7 +163,7 @@ def _warnings(case: Case) -> tuple[str, ...]:
 
 STRATEGY = Strategy(
     name="authbind",
-    blockers=_blockers,
+    hazards=_hazards,
     why=_why,
     warnings=_warnings,
     granted=_granted,

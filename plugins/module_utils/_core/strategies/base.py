@@ -13,6 +13,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model impor
     Observation,
     Process,
     ServiceFacts,
+    SocketUnit,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.policy import Rule
 from ansible_collections.netbind.privport.plugins.module_utils._core.service import Port, Service
@@ -31,6 +32,11 @@ class Reason:
 
 
 @dataclass(frozen=True)
+class Unknown(Reason):
+    """Why a strategy may not fit: what decides it could not be found out. It can be tried, after all others."""
+
+
+@dataclass(frozen=True)
 class Case:
     """One service on one host."""
 
@@ -42,9 +48,24 @@ class Case:
 
     @property
     def privileged_ports(self) -> tuple[Port, ...]:
-        """The ports that this host does not let everybody bind (ip(7), ip_unprivileged_port_start)."""
-        start = self.host.unprivileged_port_start
+        """The ports that are not for everybody where the service runs (ip(7), ip_unprivileged_port_start)."""
+        start = self.facts.network.unprivileged_port_start
         return tuple(port for port in self.service.ports if port.number < (1024 if start is None else start))
+
+    @property
+    def own_sockets(self) -> tuple[SocketUnit, ...]:
+        """The socket units that hand their sockets to the service's unit, running or not."""
+        unit = self.facts.unit
+        return tuple(it for it in self.facts.sockets if unit and unit.name in it.triggers and not it.accept)
+
+    def handed_by(self, port: Port) -> str:
+        """The socket unit that holds the port for the service, '' for none."""
+        return next((it.name for it in self.own_sockets if it.active and str(port) in it.ports), "")
+
+    @property
+    def needed_ports(self) -> tuple[Port, ...]:
+        """The privileged ports that the service has to bind itself."""
+        return tuple(port for port in self.privileged_ports if not self.handed_by(port))
 
     def owns(self, process: Process) -> bool:
         """Whether the process is the service's: by its unit's control group, else by its program, else by its user."""
@@ -61,7 +82,7 @@ class Case:
 class Strategy:
     """One way to a privileged port. Every function is pure and judges a Case.
 
-    blockers: why it cannot work here; () when it can.
+    hazards:  why it cannot work here, or, as Unknown, may not; () when it can.
     why:      one sentence for the one who asks why it was chosen.
     warnings: what works, but is wider than a reader may expect.
     granted:  whether a grant of this strategy is there for this service.
@@ -71,13 +92,21 @@ class Strategy:
     """
 
     name: str
-    blockers: Callable[[Case], tuple[Reason, ...]]
+    hazards: Callable[[Case], tuple[Reason, ...]]
     why: Callable[[Case], str]
     warnings: Callable[[Case], tuple[str, ...]]
     granted: Callable[[Case], bool]
     pending: Callable[[Case], tuple[str, ...]]
     expects: Callable[[Case], Expected]
     voided_by: tuple[str, ...] = ()
+
+    def blockers(self, case: Case) -> tuple[Reason, ...]:
+        """The hazards that are known to be there."""
+        return tuple(reason for reason in self.hazards(case) if not isinstance(reason, Unknown))
+
+    def unknowns(self, case: Case) -> tuple[Reason, ...]:
+        """The hazards of which nobody knows whether they are there."""
+        return tuple(reason for reason in self.hazards(case) if isinstance(reason, Unknown))
 
 
 def unit_grants(case: Case) -> frozenset[str]:

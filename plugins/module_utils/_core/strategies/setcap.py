@@ -35,12 +35,15 @@ _HAZARDS = (
 )
 
 
-def _blockers(case: Case) -> tuple[Reason, ...]:
+def _hazards(case: Case) -> tuple[Reason, ...]:
     program = case.facts.program
     if program is None:
         wanted = case.service.executable or "neither executable nor a unit's ExecStart= names one"
-        return (Reason("no_program", "there is no program file to grant it to", wanted),)
+        evidence = case.facts.unread.get("program", wanted)
+        return (Reason("no_program", "there is no program file to grant it to", evidence),)
     refused = tuple(Reason("program_refused", text, program.real_path) for text in program.refusals)
+    if "capability" in case.facts.unread:
+        refused += (Reason("unchangeable", case.facts.unread["capability"], program.real_path),)
     if program.obstacle and not program.binds:
         refused += (Reason("unchangeable", program.obstacle, program.real_path),)
     return refused + judge(case, _HAZARDS)
@@ -88,7 +91,7 @@ def _why(case: Case) -> str:
 
 STRATEGY = Strategy(
     name="setcap",
-    blockers=_blockers,
+    hazards=_hazards,
     why=_why,
     warnings=_warnings,
     granted=_granted,

@@ -9,6 +9,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.
     Case,
     Reason,
     Strategy,
+    Unknown,
     exec_gives,
     process_steps,
 )
@@ -17,21 +18,40 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.
     sandbox,
 )
 
-_HAZARDS = (sandbox.private_network, sandbox.address_families, sandbox.system_calls, sandbox.socket_bind_deny)
+_HAZARDS = (
+    sandbox.private_network,
+    sandbox.handed_socket,
+    sandbox.address_families,
+    sandbox.system_calls,
+    sandbox.socket_bind_deny,
+)
 
 
-def _blockers(case: Case) -> tuple[Reason, ...]:
-    needed = case.privileged_ports
+def _hazards(case: Case) -> tuple[Reason, ...]:
+    needed = case.needed_ports
     if not needed:
         return judge(case, _HAZARDS)
-    start = case.host.unprivileged_port_start
-    evidence = "kernel without ip_unprivileged_port_start" if start is None else f"ip_unprivileged_port_start={start}"
-    ports = ", ".join(str(port) for port in needed)
-    return (Reason("privileged", f"the host keeps port {ports} for privileged processes", evidence),)
+    start, ports = case.facts.network.unprivileged_port_start, ", ".join(map(str, needed))
+    if start is not None:
+        return (Reason("privileged", f"{_where(case)} keeps port {ports} for privileged processes", _setting(case)),)
+    text = f"whether {_where(case)} keeps port {ports} for privileged processes cannot be read"
+    return (Unknown("privileged", text, case.facts.network.path or "net.ipv4.ip_unprivileged_port_start"),)
+
+
+def _where(case: Case) -> str:
+    return "the host" if case.facts.network.is_host else "the service's network namespace"
+
+
+def _setting(case: Case) -> str:
+    network = case.facts.network
+    return f"ip_unprivileged_port_start={network.unprivileged_port_start}" + (
+        f" in {network.path}" if network.path else ""
+    )
 
 
 def _why(case: Case) -> str:
-    return f"every user may bind these ports: ip_unprivileged_port_start={case.host.unprivileged_port_start}"
+    handed = [f"{case.handed_by(port)} binds port {port} for it" for port in case.privileged_ports]
+    return ", ".join(handed) or f"every user may bind these ports: {_setting(case)}"
 
 
 def _expects(case: Case) -> Expected:
@@ -40,7 +60,7 @@ def _expects(case: Case) -> Expected:
 
 STRATEGY = Strategy(
     name="unneeded",
-    blockers=_blockers,
+    hazards=_hazards,
     why=_why,
     warnings=lambda case: (),
     granted=lambda case: False,

@@ -4,8 +4,8 @@
 
 from __future__ import annotations
 
-from ansible_collections.netbind.privport.plugins.module_utils._core.model import CAPABILITY, Unit
-from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.base import Case, Reason
+from ansible_collections.netbind.privport.plugins.module_utils._core.model import CAPABILITY
+from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.base import Case, Reason, Unknown
 
 
 def ambient_overridden(case: Case) -> Reason | None:
@@ -13,14 +13,18 @@ def ambient_overridden(case: Case) -> Reason | None:
     # Capabilities may be given again after the reset.
     if unit is None or CAPABILITY in unit.says("AmbientCapabilities").split():
         return None
-    return _overridden(unit, "AmbientCapabilities")
+    return _overridden(case, "AmbientCapabilities")
 
 
 def command_overridden(case: Case) -> Reason | None:
-    return _overridden(case.facts.unit, "ExecStart")
+    return _overridden(case, "ExecStart")
 
 
-def _overridden(unit: Unit | None, name: str) -> Reason | None:
+def _overridden(case: Case, name: str) -> Reason | None:
+    unit = case.facts.unit
+    if unit is not None and "unit" in case.facts.unread:
+        text = f"whether a drop-in that systemd reads after the collection's takes {name}= back cannot be read"
+        return Unknown("later_dropin", text, case.facts.unread["unit"])
     if unit is None or name not in unit.overriding:
         return None
     text = f"a drop-in that systemd reads after the collection's takes {name}= back; remove that line"

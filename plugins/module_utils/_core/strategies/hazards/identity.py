@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.base import Case, Reason
+from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.base import Case, Reason, Unknown
 from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.hazards import said
 
 _S_ISUID = 0o4000
@@ -18,12 +18,17 @@ def runs_as_root(case: Case) -> Reason | None:
         return Reason("runs_as_root", "its ExecStart= has full privileges whatever User= says", unit.commands[0].prefix)
     if unit.user in ("root", "0"):
         return Reason("runs_as_root", "the unit runs as root", f"User={unit.says('User')} in {unit.name}")
+    if "unit" in case.facts.unread:
+        text = "whether its ExecStart= has full privileges whatever User= says cannot be read"
+        return Unknown("runs_as_root", text, case.facts.unread["unit"])
     return None
 
 
 def root_without_user(case: Case) -> Reason | None:
     """Like runs_as_root, for a strategy that can set the user itself."""
     reason = runs_as_root(case)
+    if isinstance(reason, Unknown):
+        return reason
     prefixed = case.facts.unit is not None and any(not command.keeps_user for command in case.facts.unit.commands)
     return reason if reason and (prefixed or case.service.user in ("", "root", "0")) else None
 

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.model import CAPABILITY, Unit
-from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.base import Case, Reason
+from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.base import Case, Reason, Unknown
 from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.hazards import said
 from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.hazards.sandbox import (
     UNSET,
@@ -14,7 +14,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.
 from ansible_collections.netbind.privport.plugins.module_utils._core.unit import IMPLIES_NO_NEW_PRIVS
 
 # Nothing between 252 and 257 was measured, so those count as the older one.
-_FIRST_WITHOUT_IMPLIED = 257
+_LAST_WITH_IMPLIED, _FIRST_WITHOUT_IMPLIED = 252, 257
 # include/uapi/linux/securebits.h
 _SECBIT_NOROOT = 1
 
@@ -61,8 +61,22 @@ def _implied_no_new_privs(case: Case, *, unit: Unit, text: str) -> Reason | None
         implying = ["SystemCallFilter"] if forbidden_calls(unit, ("capget", "capset", "prctl")) else []
     if not implying:
         return None
-    return Reason(
-        "implied_no_new_privs", text, f"implied by {said(unit, implying[0])} under systemd {case.host.systemd}"
+    evidence = f"implied by {said(unit, implying[0])} under systemd {case.host.systemd}"
+    if _LAST_WITH_IMPLIED < (case.host.systemd or 0) < _FIRST_WITHOUT_IMPLIED:
+        return _as_its_process(unit, text=text, evidence=evidence)
+    return Reason("implied_no_new_privs", text, evidence)
+
+
+def _as_its_process(unit: Unit, *, text: str, evidence: str) -> Reason | None:
+    """What the running process shows, for a systemd that nobody measured; one with ambient capabilities shows nothing.
+
+    systemd sets no_new_privs by implication only where it gives none.
+    """
+    status = unit.process.status if unit.process else None
+    if status is None or status.ambient:
+        return Unknown("implied_no_new_privs", f"{text}, and whether this systemd sets it was never tried", evidence)
+    return (
+        Reason("implied_no_new_privs", text, f"{evidence}: NoNewPrivs of its process") if status.no_new_privs else None
     )
 
 

@@ -8,7 +8,7 @@ import posixpath
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.capability import CAP_NET_BIND_SERVICE, parse_text
 from ansible_collections.netbind.privport.plugins.module_utils._core.model import Program
-from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.base import Case, Reason
+from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.base import Case, Reason, Unknown
 
 _S_ISUID, _S_ISGID = 0o4000, 0o2000
 # Programs whose business is to execute another one.
@@ -22,6 +22,15 @@ def launcher(case: Case) -> Reason | None:
         return None
     text = "it starts another program, which its file capability does not reach; name that one as executable"
     return Reason("launcher", text, program.real_path)
+
+
+def unread_program(case: Case) -> Reason | None:
+    """A file that is there, but not to be looked at: it may be of any of the kinds that void a grant."""
+    unread = case.facts.unread
+    for name in ("program", "interpreter"):
+        if name in unread:
+            return Unknown("unread_program", f"of what kind its {name} is cannot be read", unread[name])
+    return None
 
 
 def _image(case: Case) -> Program | None:
@@ -44,6 +53,9 @@ def setuid_program(case: Case) -> Reason | None:
 
 def other_capability(case: Case) -> Reason | None:
     """A file capability that is not ours to remove, even an empty one, voids the ambient set (capabilities(7))."""
+    if "capability" in case.facts.unread:
+        text = "which file capabilities the program has cannot be read, and some clear ambient ones and LD_PRELOAD"
+        return Unknown("other_capability", text, case.facts.unread["capability"])
     program = _image(case)
     if program is None or program.capability is None:
         return None
@@ -58,6 +70,8 @@ def other_capability(case: Case) -> Reason | None:
 def other_permitted(case: Case) -> Reason | None:
     """Only a capability that the program gains makes its start secure, so that LD_PRELOAD is ignored (ld.so(8))."""
     program = _image(case)
+    if "capability" in case.facts.unread:
+        return other_capability(case)
     if program is None or not program.capability or not parse_text(program.capability).permitted:
         return None
     return other_capability(case)

@@ -8,10 +8,12 @@ import re
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.model import CAPABILITY, Unit
 from ansible_collections.netbind.privport.plugins.module_utils._core.service import Port
-from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.base import Case, Reason
+from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.base import Case, Reason, Unknown
 from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.hazards import Hazard, said
 
 UNSET = ("", "no", "~")
+# systemd.exec(5), PrivateUsers=, as systemctl shows it and its longer form.
+_USER_NAMESPACES = ("yes", "self", "identity", "full", "managed")
 # [FAMILY:][PROTOCOL:]PORTS; systemctl show leaves the colon before PORTS out: ipv4:tcpany, udp80-90.
 _SOCKET_BIND_RULE = re.compile(
     r"(?:ipv[46]:?)?(?:(?P<protocol>tcp|udp):?)?(?:(?P<first>[0-9]{1,5})(?:-(?P<last>[0-9]{1,5}))?|any)?"
@@ -31,18 +33,40 @@ def private_users(case: Case) -> Reason | None:
     unit = case.facts.unit
     for name in ("PrivateUsersEx", "PrivateUsers"):
         if unit is not None and unit.says(name) not in UNSET:
+            kind = Reason if unit.says(name) in _USER_NAMESPACES else Unknown
             text = "capabilities in its user namespace do not reach the host's network"
-            return Reason("private_users", text, said(unit, name))
+            return kind("private_users", text, said(unit, name))
     return None
 
 
 def private_network(case: Case) -> Reason | None:
+    """A network of the unit's own that has loopback alone; one that it finds or shares has what others put there.
+
+    systemd.exec(5): NetworkNamespacePath= makes PrivateNetwork= void, and JoinsNamespaceOf= shares another unit's.
+    Sockets that another unit hands over are of that unit's network.
+    """
     unit = case.facts.unit
-    for name in ("PrivateNetwork", "NetworkNamespacePath"):
-        if unit is not None and unit.says(name) not in UNSET:
-            text = "the unit has a network of its own, where it does not listen on the host's addresses"
-            return Reason("private_network", text, said(unit, name))
+    if unit is None or not unit.is_on("PrivateNetwork") or all(map(case.handed_by, case.service.ports)):
+        return None
+    if unit.says("NetworkNamespacePath") or unit.says("JoinsNamespaceOf"):
+        return None
+    text = "the unit has a network of its own with loopback alone, where nobody reaches its ports"
+    return Reason("private_network", text, said(unit, "PrivateNetwork"))
+
+
+def handed_socket(case: Case) -> Reason | None:
+    """A socket that systemd holds and hands to the service: whether that takes it shows when it has done so once."""
+    for port in case.service.ports if not case.service.socket_activation else ():
+        holder = case.handed_by(port)
+        if holder and not _took(case, port):
+            text = f"whether the service takes the socket of port {port} from systemd, which holds it, is not known"
+            return Unknown("socket_activation", text, f"{holder}; say socket_activation: true if it does")
     return None
+
+
+def _took(case: Case, port: Port) -> bool:
+    on_port = [it for it in case.facts.listeners if (it.port, it.protocol) == (port.number, port.protocol)]
+    return any(case.owns(process) for listener in on_port for process in listener.owners)
 
 
 def address_families(case: Case) -> Reason | None:
@@ -84,13 +108,22 @@ def socket_bind_deny(case: Case) -> Reason | None:
     if unit is None or "-BPF_FRAMEWORK" in case.host.systemd_features:
         return None
     denying, allowing = unit.says("SocketBindDeny").split(), unit.says("SocketBindAllow").split()
-    for port in case.service.ports:
-        # What is allowed wins over what is denied; a rule that cannot be read counts as denying.
-        denied = any(_rule_covers(rule, port) is not False for rule in denying)
-        if denied and not any(_rule_covers(rule, port) for rule in allowing):
-            rules = " ".join(denying)
-            return Reason("socket_bind_deny", f"the unit may not bind port {port}", f"SocketBindDeny={rules}")
+    evidence = f"SocketBindDeny={' '.join(denying)}" + (f" SocketBindAllow={' '.join(allowing)}" if allowing else "")
+    verdicts = {port: _denied(port, denying=denying, allowing=allowing) for port in case.service.ports}
+    for kind, verdict in ((Reason, True), (Unknown, None)):
+        for port in (port for port, denied in verdicts.items() if denied is verdict):
+            return kind("socket_bind_deny", f"the unit may not bind port {port}", evidence)
     return None
+
+
+def _denied(port: Port, *, denying: list[str], allowing: list[str]) -> bool | None:
+    """Whether the rules deny the port; None where that depends on one of an unknown form."""
+    denied = {_rule_covers(rule, port) for rule in denying}
+    allowed = {_rule_covers(rule, port) for rule in allowing}
+    # What is allowed wins over what is denied.
+    if True in allowed or denied <= {False}:
+        return False
+    return True if True in denied and None not in allowed else None
 
 
 def _rule_covers(rule: str, port: Port) -> bool | None:
@@ -105,6 +138,7 @@ def _rule_covers(rule: str, port: Port) -> bool | None:
 
 IN_PROCESS: tuple[Hazard, ...] = (
     private_network,
+    handed_socket,
     private_users,
     bounding_set,
     address_families,
