@@ -12,6 +12,7 @@ import contextlib
 import errno
 import fcntl
 import hashlib
+import itertools
 import os
 import time
 from typing import Iterator, Sequence
@@ -114,6 +115,7 @@ def discard(paths: Sequence[str]) -> None:
 
 def make_folder(path: str) -> None:
     """Make a folder that everybody can search, and those above it; raises HostError."""
+    missing = list(itertools.takewhile(lambda folder: not os.path.lexists(folder), _upwards(path)))
     # A strict umask would make a folder that authbind's users cannot search.
     umask = os.umask(0o022)
     try:
@@ -122,6 +124,15 @@ def make_folder(path: str) -> None:
         raise HostError(f"{path} cannot be made: {why(failure)}") from failure
     finally:
         os.umask(umask)
+    for folder in missing:
+        sync_folder(os.path.dirname(folder))
+
+
+def _upwards(path: str) -> Iterator[str]:
+    """The folder itself, its parent, and so on."""
+    while path != os.path.dirname(path):
+        yield path
+        path = os.path.dirname(path)
 
 
 def sync_folder(folder: str) -> None:

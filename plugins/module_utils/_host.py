@@ -109,9 +109,12 @@ class OpenFile:
 
     def set_capability(self, value: bytes) -> None:
         os.setxattr(self._descriptor, CAPABILITY_XATTR, value)
+        # Without it the attribute is gone after a power cut.
+        os.fsync(self._descriptor)
 
     def remove_capability(self) -> None:
         os.removexattr(self._descriptor, CAPABILITY_XATTR)
+        os.fsync(self._descriptor)
 
     def flags(self) -> int | None:
         """The inode flags of ioctl_iflags(2), such as FS_IMMUTABLE_FL; None where the file system has none."""
@@ -358,6 +361,7 @@ class Host:
     def remove_folder_if_empty(self, path: str) -> None:
         with contextlib.suppress(OSError):
             os.rmdir(path)
+            atomic.sync_folder(os.path.dirname(path))
 
     def leftovers(self, path: str) -> tuple[str, ...]:
         """The temporary files that a killed run left of a change to path."""
