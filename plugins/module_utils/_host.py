@@ -339,6 +339,14 @@ class Host:
         """Put a whole file in place at once, its folder made where it is missing."""
         atomic.write(path, content=content.encode(errors="surrogateescape"), uid=uid, gid=gid, mode=mode)
 
+    def set_kernel(self, path: str, value: str) -> None:
+        """Write a setting below /proc/sys, which is no file to be replaced."""
+        try:
+            with open(path, "w", encoding="ascii") as setting:
+                setting.write(value)
+        except OSError as failure:
+            raise HostError(f"{path} cannot be set to {value}: {failure.strerror}") from failure
+
     def make_folder(self, path: str) -> None:
         atomic.make_folder(path)
 

@@ -200,6 +200,9 @@ class FakeHost(Host):
         self.wrote.append(path)
         self.files[path] = content
 
+    def set_kernel(self, path: str, value: str) -> None:
+        self.files[path] = f"{value}\n"
+
     def make_folder(self, path: str) -> None:
         self.files[path + "/"] = ""
 

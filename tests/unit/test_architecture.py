@@ -28,6 +28,7 @@ PURE = {
         "dataclasses",
         "enum",
         "errno",
+        "fnmatch",
         "functools",
         "ipaddress",
         "itertools",
