@@ -193,8 +193,9 @@ class Host:
             return grp.getgrgid(int(group)) if group.isascii() and group.isdecimal() else None
         return None
 
-    def groups_of(self, account: pwd.struct_passwd) -> tuple[int, ...]:
-        return tuple(sorted(os.getgrouplist(account.pw_name, account.pw_gid)))
+    def groups_of(self, account: pwd.struct_passwd, *, gid: int | None = None) -> tuple[int, ...]:
+        """All groups of an account that has gid as its primary one, by default the account's own."""
+        return tuple(sorted(os.getgrouplist(account.pw_name, account.pw_gid if gid is None else gid)))
 
     def members(self, gid: int) -> tuple[pwd.struct_passwd, ...]:
         """The accounts of a group, by their own entry or by the group's; those that the name services list."""
@@ -215,6 +216,9 @@ class Host:
 
     def kernel_release(self) -> str:
         return os.uname().release
+
+    def machine(self) -> str:
+        return os.uname().machine
 
     def resolve(self, path: str) -> str:
         return os.path.realpath(path)
@@ -246,6 +250,29 @@ class Host:
             return _file_status(os.lstat(path))
         except OSError:
             return None
+
+    def may_execute(self, path: str, *, uid: int, gids: Sequence[int], base: str = "/") -> bool | None:
+        """access(2) with X_OK as that user, who has the folder base already; None for one who may not ask as another.
+
+        gids begins with the primary group. For a folder it is whether the user may search it.
+        """
+        if os.geteuid() != 0:
+            return None
+        folder = base if os.path.isdir(base) else os.path.dirname(base)
+        relative = os.path.relpath(path, folder)
+        child = os.fork()
+        if child == 0:
+            answer = 2
+            try:
+                os.chdir(folder)
+                os.setgroups(list(gids))
+                os.setresgid(gids[0], gids[0], gids[0])
+                os.setresuid(uid, uid, uid)
+                answer = 0 if os.access(relative, os.X_OK) else 1
+            finally:
+                os._exit(answer)
+        answer = os.WEXITSTATUS(os.waitpid(child, 0)[1])
+        return None if answer > 1 else answer == 0
 
     def read(self, path: str) -> str | None:
         """The text of a file, undecodable bytes kept as surrogates; None where it cannot be read."""

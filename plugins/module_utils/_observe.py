@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Mapping, Sequence
 
 from ansible_collections.netbind.privport.plugins.module_utils import _authbind_files as authbind_files
+from ansible_collections.netbind.privport.plugins.module_utils import _execution as execution
 from ansible_collections.netbind.privport.plugins.module_utils import _processes as processes
 from ansible_collections.netbind.privport.plugins.module_utils import _units as units
 from ansible_collections.netbind.privport.plugins.module_utils._core import authbind, authbind_plan, filecap
@@ -26,6 +27,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model impor
     SocketUnit,
     Unit,
 )
+from ansible_collections.netbind.privport.plugins.module_utils._core.namespace import Namespace, namespace
 from ansible_collections.netbind.privport.plugins.module_utils._core.service import Port, Service
 from ansible_collections.netbind.privport.plugins.module_utils._core.unit import (
     DROPIN_NAME,
@@ -43,8 +45,6 @@ from ansible_collections.netbind.privport.plugins.module_utils._program import (
 )
 
 _S_ISUID = 0o4000
-# fs/exec.c: a chain of interpreters longer than this is refused with ELOOP.
-_MOST_INTERPRETERS = 5
 
 
 def observe(host: Host, services: Sequence[Service]) -> Observation:
@@ -90,9 +90,15 @@ def _service(host: Host, service: Service, *, machine: _Machine) -> ServiceFacts
     unread: dict[str, str] = {}
     unit = _unit(host, machine.shown[service.unit], unread=unread) if service.unit in machine.shown else None
     user = service.user or (unit.user if unit else "")
-    account = _account(host, user) if user else None
-    path = service.executable or (executable_of(unit.commands, unit.properties) if unit else "")
-    program = _program(host, path, unread=unread)
+    properties = unit.properties if unit else {}
+    account = _account(host, user, properties=properties) if user else None
+    by = execution.runner(host, properties=properties, account=account)
+    started = executable_of(unit.commands, properties) if unit else ""
+    path = service.executable or started
+    # What a person declares is a path of the host's.
+    seen = by.namespace if path == started else namespace({}, exists=lambda _: False)
+    program = _program(host, path, seen=seen, unread=unread)
+    wrapper = host.which("authbind")
     sockets = tuple(it for it in machine.sockets if _concerns(it, service, unit=unit))
     # A socket that systemd binds for the service is of systemd's network.
     handed = unit is not None and any(it.active and unit.name in it.triggers for it in sockets)
@@ -100,13 +106,15 @@ def _service(host: Host, service: Service, *, machine: _Machine) -> ServiceFacts
         name=service.name,
         unit=unit,
         program=program,
-        interpreter=_interpreter(host, program, unread=unread),
+        interpreter=_interpreter(host, program, seen=seen, unread=unread),
         account=account,
         authbind_ports=_authbind_ports(service, account=account, rules=machine.rules, leftovers=machine.leftovers),
         network=network_of(host, None if handed else unit, of_host=machine.network),
         sockets=sockets,
         listeners=(),
         unread=unread,
+        not_executable=execution.why_not(host, started or path, by=by),
+        authbind_closed=execution.authbind_closed(host, wrapper, by=by) if wrapper else "",
     )
 
 
@@ -160,20 +168,32 @@ def _unit(host: Host, properties: dict[str, str], *, unread: dict[str, str]) -> 
         dropin_text=text,
         overriding=overriding,
         interrupted=bool(host.leftovers(path)) or units.is_unread_removal(host, path, properties),
+        foreign_dropin=units.foreign_dropin(host, properties, own_dropin=path),
         process=units.main_process(host, properties),
     )
 
 
-def _account(host: Host, user: str) -> Account | None:
+def _account(host: Host, user: str, *, properties: Mapping[str, str]) -> Account | None:
+    """The user with the groups that the unit gives it (systemd.exec(5), Group= and SupplementaryGroups=)."""
     entry = host.account(user)
     if entry is None:
         return None
-    return Account(name=entry.pw_name, uid=entry.pw_uid, gid=entry.pw_gid, groups=host.groups_of(entry))
+    main = host.group(properties.get("Group", ""))
+    more = [host.group(name) for name in properties.get("SupplementaryGroups", "").split()]
+    gid = main.gr_gid if main else entry.pw_gid
+    groups = {gid, *host.groups_of(entry, gid=gid), *(group.gr_gid for group in more if group)}
+    return Account(name=entry.pw_name, uid=entry.pw_uid, gid=gid, groups=tuple(sorted(groups)))
 
 
-def _program(host: Host, path: str, *, unread: dict[str, str], what: str = "program") -> Program | None:
-    """The program file; None where there is no regular file of that name, and where it cannot be looked at."""
-    real_path = host.resolve(path) if path else ""
+def _program(
+    host: Host, path: str, *, seen: Namespace, unread: dict[str, str], what: str = "program"
+) -> Program | None:
+    """The file that is at path for the unit, else for the host.
+
+    None where there is no regular file of that name, and where it cannot be looked at.
+    """
+    found = execution.place(host, path, seen=seen)
+    real_path = host.resolve(found.outer if found.outer and found.setting else path) if path else ""
     if not real_path or host.status(real_path) is None:
         return None
     try:
@@ -215,12 +235,12 @@ def _capability(file: OpenFile, *, unread: dict[str, str]) -> FileCapabilities |
         return None
 
 
-def _interpreter(host: Host, program: Program | None, *, unread: dict[str, str]) -> Program | None:
+def _interpreter(host: Host, program: Program | None, *, seen: Namespace, unread: dict[str, str]) -> Program | None:
     """What the kernel loads for a script in the end; None for other programs, and where it cannot be found."""
     found = program
     depth = 0
-    while found is not None and found.interpreter and depth < _MOST_INTERPRETERS:
-        found = _program(host, found.interpreter[0], unread=unread, what="interpreter")
+    while found is not None and found.interpreter and depth < execution.MOST_SCRIPTS:
+        found = _program(host, found.interpreter[0], seen=seen, unread=unread, what="interpreter")
         depth += 1
     return None if found is None or found is program or found.interpreter else found
 

@@ -47,6 +47,21 @@ PROPERTIES = (
     "SecureBits",
     "SocketBindAllow",
     "SocketBindDeny",
+    "RootDirectory",
+    "RootImage",
+    "MountImages",
+    "ExtensionImages",
+    "ExtensionDirectories",
+    "BindPaths",
+    "BindReadOnlyPaths",
+    "TemporaryFileSystem",
+    "InaccessiblePaths",
+    "PrivateTmp",
+    "PrivateTmpEx",
+    "ProtectHome",
+    "ExecPaths",
+    "NoExecPaths",
+    "SupplementaryGroups",
     *units.IMPLIES_NO_NEW_PRIVS,
 )
 _SOCKET_PROPERTIES = ("Id", "ActiveState", "UnitFileState", "Accept", "Listen", "Triggers")
@@ -129,6 +144,17 @@ def _read(host: Host, path: str) -> str:
     if text is None and host.status(path) is not None:
         raise HostError(f"{path} cannot be read")
     return text or ""
+
+
+def foreign_dropin(host: Host, properties: Mapping[str, str], *, own_dropin: str) -> str:
+    """Somebody else's drop-in that ours would replace, or hide for having its base name; '' for none."""
+    if units.parse_own_dropin(host.read(own_dropin)) is not None:
+        return ""
+    if _exists(host, own_dropin):
+        return own_dropin
+    name = own_dropin.rpartition("/")[2]
+    paths = units.split_paths(properties.get("DropInPaths", ""))
+    return next((path for path in paths if path != own_dropin and path.rpartition("/")[2] == name), "")
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,8 @@ class Program:
     # What runs this script: the name of another program of the table, or a #! line's words.
     interpreter: str = ""
     folder_mode: int = 0o755
+    # The folder in which its own is.
+    place: str = FOLDER
 
 
 @dataclass(frozen=True)
@@ -45,10 +47,15 @@ class Hazard:
     declared_user: str = ""
     # The family and the protocol that the server is told: inet, inet6 or udp.
     family: str = "inet"
+    # The folder that is the unit's root: what the command's path leaves out.
+    root: str = ""
+    # More files by their paths, which may hold {unit}; a text that begins with '->' is a link.
+    files: Tuple[Tuple[str, str], ...] = ()
     # Settings of another drop-in, which systemd reads after the collection's.
     later: Tuple[str, ...] = ()
     port: int = 0
-    # What the kernel would let through and the collection refuses all the same, for it would be a hole.
+    # What the kernel would let through and the collection refuses all the same: it would be a hole, or replace what
+    # somebody else wrote.
     unsafe: Tuple[str, ...] = ()
     hosts: Tuple[str, ...] = tuple(HOSTS)
 

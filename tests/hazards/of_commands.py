@@ -18,6 +18,22 @@ HAZARDS: Tuple[Hazard, ...] = (
     Hazard(name="AmbientCapabilities= in a later drop-in", later=("AmbientCapabilities=",)),
     Hazard(name="AmbientCapabilities=CAP_CHOWN in a later drop-in", later=("AmbientCapabilities=CAP_CHOWN",)),
     Hazard(name="ExecStart= and ExecStart=… in a later drop-in", later=("ExecStart=", "ExecStart={command}")),
+    Hazard(
+        name="somebody else's 50-privport.conf",
+        files=(("{unit}.d/50-privport.conf", "[Service]\n"),),
+        unsafe=("ambient", "authbind"),
+    ),
+    Hazard(
+        name="50-privport.conf linked to /dev/null",
+        files=(("{unit}.d/50-privport.conf", "->/dev/null"),),
+        unsafe=("ambient", "authbind"),
+    ),
+    Hazard(
+        name="somebody else's 50-privport.conf in /run, which sets User=",
+        user="",
+        declared_user="www-data",
+        files=(("/run/systemd/system/{unit}.d/50-privport.conf", "[Service]\nUser=www-data\n"),),
+    ),
     Hazard(name="a UDP port", family="udp"),
     Hazard(name="port 600", port=600),
     Hazard(name="ExecStart=/bin/sh -c 'exec …'", program="behind-sh", wrapper="/bin/sh -c 'exec {command}'"),

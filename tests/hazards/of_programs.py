@@ -57,6 +57,27 @@ PROGRAMS: Dict[str, Program] = {
     "shared": Program(kind="python"),
     "behind-sh": Program(),
     "behind-env": Program(),
+    "noexec": Program(mount="tmpfs noexec"),
+    "noexec-script": Program(kind="script", mount="tmpfs noexec"),
+    "script-noexec": Program(kind="script", interpreter="noexec"),
+    "closed-folder": Program(folder_mode=0o700),
+    "closed-file": Program(mode=0o700),
+    "no-x": Program(mode=0o644),
+    "group-file": Program(mode=0o710, group="www-data"),
+    "daemon-file": Program(mode=0o710, group="daemon"),
+    "home": Program(place="/home"),
+    "tmp": Program(place="/tmp"),
+    "script-lost": Program(kind="script", interpreter="/nowhere/python3"),
+    **{
+        f"script-{depth}": Program(kind="script", interpreter=f"script-{depth - 1}" if depth > 2 else "script")
+        for depth in range(2, 7)
+    },
+    "text": Program(kind="text"),
+    "foreign-machine": Program(kind="foreign machine"),
+    "lost-loader": Program(kind="lost loader"),
+    "root": Program(kind="static"),
+    "covering": Program(),
+    "covered": Program(),
 }
 
 HAZARDS: Tuple[Hazard, ...] = (
@@ -78,6 +99,30 @@ HAZARDS: Tuple[Hazard, ...] = (
     Hazard(name="on a read-only mount, has an empty security.capability", program="baked-empty"),
     Hazard(name="immutable file", program="immutable"),
     Hazard(name="immutable file, has cap_net_bind_service=ep", program="immutable-own"),
+    Hazard(name="on a noexec mount", program="noexec"),
+    Hazard(name="script (#!) on a noexec mount", program="noexec-script"),
+    Hazard(name="script of an interpreter on a noexec mount", program="script-noexec"),
+    Hazard(name="in a folder of mode 0700", program="closed-folder"),
+    Hazard(name="of mode 0700", program="closed-file"),
+    Hazard(name="of mode 0644", program="no-x"),
+    Hazard(name="of mode 0710 and the user's group", program="group-file"),
+    Hazard(name="of mode 0710 and another group", program="daemon-file"),
+    Hazard(name="of mode 0710 and a group of Group=", program="daemon-file", settings=("Group=daemon",)),
+    Hazard(
+        name="of mode 0710 and the user's group, under another Group=", program="group-file", settings=("Group=daemon",)
+    ),
+    Hazard(
+        name="of mode 0710 and a group of SupplementaryGroups=",
+        program="daemon-file",
+        settings=("SupplementaryGroups=daemon",),
+    ),
+    Hazard(name="script without its interpreter", program="script-lost"),
+    Hazard(name="script of a script", program="script-2"),
+    Hazard(name="script of a script, five deep", program="script-5"),
+    Hazard(name="script of a script, six deep", program="script-6"),
+    Hazard(name="text without #!", program="text"),
+    Hazard(name="ELF of another machine", program="foreign-machine"),
+    Hazard(name="ELF without its loader", program="lost-loader"),
     Hazard(name="everyone may write the file", program="writable", unsafe=("setcap",)),
     Hazard(name="everyone may write in its folder", program="writable-folder", unsafe=("setcap",)),
     Hazard(name="python3 that everyone may execute", program="shared", unsafe=("setcap",)),

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Tuple
 
-from .hazard import Hazard, setting
+from .hazard import FOLDER, Hazard, setting
 
 _IMPLYING = (
     "SystemCallFilter=@system-service",
@@ -24,6 +24,50 @@ _IMPLYING = (
     "ProtectKernelLogs=yes",
     "ProtectClock=yes",
     "ProtectHostname=yes",
+)
+
+_IN_ROOT = f"RootDirectory={FOLDER}/root"
+_MOUNTS = (
+    Hazard(name="ProtectHome=yes, the program in /home", settings=("ProtectHome=yes",), program="home"),
+    Hazard(name="ProtectHome=tmpfs, the program in /home", settings=("ProtectHome=tmpfs",), program="home"),
+    Hazard(
+        name="ProtectHome=tmpfs, the program in /home and BindReadOnlyPaths= of it",
+        settings=("ProtectHome=tmpfs", "BindReadOnlyPaths=/home/home"),
+        program="home",
+    ),
+    Hazard(name="ProtectHome=read-only, the program in /home", settings=("ProtectHome=read-only",), program="home"),
+    Hazard(name="PrivateTmp=yes, the program in /tmp", settings=("PrivateTmp=yes",), program="tmp"),
+    Hazard(name="RootDirectory=, static ELF in it", settings=(_IN_ROOT,), program="root", root=f"{FOLDER}/root"),
+    Hazard(
+        name="RootDirectory= with BindReadOnlyPaths= of all the host",
+        settings=(_IN_ROOT, "BindReadOnlyPaths=/usr /bin /sbin /lib /lib64 /etc /opt", "MountAPIVFS=yes"),
+    ),
+    Hazard(
+        name="RootDirectory= with BindReadOnlyPaths= of /usr, /lib, /lib64 and the program",
+        settings=(_IN_ROOT, f"BindReadOnlyPaths=/usr /lib /lib64 {FOLDER}", "MountAPIVFS=yes"),
+    ),
+    Hazard(
+        name="BindReadOnlyPaths= over the program",
+        settings=(f"BindReadOnlyPaths={FOLDER}/covering/server:{FOLDER}/covered/server",),
+        program="covered",
+    ),
+    Hazard(
+        name="TemporaryFileSystem=/opt and BindReadOnlyPaths= of the program",
+        settings=("TemporaryFileSystem=/opt", f"BindReadOnlyPaths={FOLDER}"),
+    ),
+    setting("TemporaryFileSystem=/usr/lib/authbind"),
+    setting("InaccessiblePaths=/usr/lib/authbind/helper"),
+    setting("InaccessiblePaths=/etc/authbind"),
+    setting(f"InaccessiblePaths={FOLDER}/plain"),
+    setting("ReadOnlyPaths=/"),
+    setting("NoExecPaths=/etc/authbind", hosts=("bookworm", "trixie")),
+    setting("NoExecPaths=/usr/lib/authbind", hosts=("bookworm", "trixie")),
+    setting("NoExecPaths=/opt", hosts=("bookworm", "trixie")),
+    setting("NoExecPaths=/", "ExecPaths=/usr /lib /lib64 /etc /opt", hosts=("bookworm", "trixie")),
+    setting("NoExecPaths=/", "ExecPaths=/usr /lib /lib64 /opt", hosts=("bookworm", "trixie")),
+    setting("User=nosuchuser", user=""),
+    setting("User=12345", user=""),
+    setting("User=12345", "Group=12345", user=""),
 )
 
 HAZARDS: Tuple[Hazard, ...] = (
@@ -66,6 +110,7 @@ HAZARDS: Tuple[Hazard, ...] = (
     setting("SocketBindDeny=any", hosts=("bookworm", "trixie")),
     setting("SocketBindDeny=any", "SocketBindAllow=tcp:1-400", hosts=("bookworm", "trixie")),
     setting("SocketBindDeny=ipv4:udp", hosts=("bookworm", "trixie")),
+    *_MOUNTS,
     setting("PrivateNetwork=yes"),
     setting("NetworkNamespacePath=/run/netns/hazards"),
 )

@@ -30,12 +30,12 @@ LISTENING = {"tcp": "0A", "tcp6": "0A", "udp": "07"}
 FS_IOC_SETFLAGS, FS_IMMUTABLE_FL = 0x40086602, 0x10  # linux/fs.h; the hosts have no chattr
 SERVE = """\
 import signal, socket, sys
-family = socket.AF_INET6 if sys.argv[2] == "inet6" else socket.AF_INET
-kind = socket.SOCK_DGRAM if sys.argv[2] == "udp" else socket.SOCK_STREAM
+family = socket.AF_INET6 if sys.argv[-1] == "inet6" else socket.AF_INET
+kind = socket.SOCK_DGRAM if sys.argv[-1] == "udp" else socket.SOCK_STREAM
 with socket.socket(family, kind) as server:
     server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        server.bind(("", int(sys.argv[1])))
+        server.bind(("", int(sys.argv[-2])))
     except OSError as error:
         sys.exit(error.errno)
     if kind == socket.SOCK_STREAM:
@@ -62,10 +62,14 @@ def prepare(work):
     folder.mkdir()
     (folder / "serve.py").write_text(SERVE)
     for name, program in work["programs"].items():
-        make_programs(folder / name, program, work)
+        make_programs(Path(program["place"]) / name, program, work)
     for name, text in work["files"].items():
-        (UNITS / name).parent.mkdir(exist_ok=True)
-        (UNITS / name).write_text(text)
+        path = UNITS / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if text.startswith("->"):
+            path.symlink_to(text[2:])
+        else:
+            path.write_text(text)
     run("ip", "netns", "add", NETWORK.name)
     run("ip", "-netns", NETWORK.name, "link", "set", "lo", "up")
     run("systemctl", "daemon-reload")
@@ -97,6 +101,13 @@ def write_program(path, program, port):
         path.write_text(f"#!{interpreter}\n{SERVE}")
     elif kind == "wrapper":
         path.write_text('#!/bin/sh\n/usr/bin/python3 "$@"\n')
+    elif kind == "text":
+        path.write_text("no program\n")
+    elif kind == "lost loader":
+        path.write_bytes(Path(os.path.realpath("/usr/bin/python3")).read_bytes().replace(b"/lib64/ld-", b"/nolib/ld-"))
+    elif kind == "foreign machine":
+        # e_machine of elf(5): 183 is AArch64.
+        path.write_bytes(static_program(1)[:18] + struct.pack("<H", 183) + static_program(1)[20:])
     elif kind == "static":
         path.write_bytes(static_program(port))
     else:
@@ -192,10 +203,15 @@ def set_attribute(path, value):
 
 def write(path, text, *, mode, uid):
     path.parent.mkdir(exist_ok=True)
+    kept = path.with_name(".kept")
+    # Somebody else's, or a link.
+    there = os.path.lexists(path)
+    if there:
+        path.rename(kept)
     path.write_text(text)
     path.chmod(mode)
     os.chown(path, uid, -1)
-    return (path.unlink,)
+    return (kept.rename, path) if there else (path.unlink,)
 
 
 # --- What the kernel did.
@@ -292,10 +308,16 @@ def means_of(pid):
     status = status_of(pid)
     means = {
         "ambient": int(status["CapAmb"], 16) & CAP_NET_BIND_SERVICE,
-        "setcap": int(status["CapEff"], 16) & CAP_NET_BIND_SERVICE and os.readlink(f"/proc/{pid}/exe"),
+        "setcap": int(status["CapEff"], 16) & CAP_NET_BIND_SERVICE and file_id(f"/proc/{pid}/exe"),
         "authbind": "libauthbind" in Path(f"/proc/{pid}/maps").read_text(),
     }
     return {name: value for name, value in means.items() if value}
+
+
+def file_id(path):
+    """A process in a root of its own has another path for the file."""
+    status = os.stat(path)
+    return [status.st_dev, status.st_ino]
 
 
 def answers(port):
@@ -334,7 +356,7 @@ def who_listens(outcome, grant):
     if user and set(outcome["uids"]) != {uid_of(user)}:
         return "other user"
     if strategy not in outcome["means"] or (
-        strategy == "setcap" and os.path.realpath(grant["attribute"][0]) != outcome["means"]["setcap"]
+        strategy == "setcap" and file_id(grant["attribute"][0]) != outcome["means"]["setcap"]
     ):
         return "other means"
     return "works" if outcome["answers"] else "no answer"

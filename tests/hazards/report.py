@@ -21,9 +21,9 @@ prediction, then applies the strategy **even where it is refused**, starts the u
 running as the service's user and by this strategy's means, listens on the port. This table is what that run measured:
 `works` means that prediction
 and kernel agreed that it works, a code that the collection refuses with this reason and the kernel does not let the
-service have its port. A code with `(unsafe)` is refused although the kernel would allow it, for everyone could use
-the grant. A cell where the two disagree fails the run and is marked with ✗. `–` stands for a setting that
-this systemd, or a program that this Debian, does not have.
+service have its port. A code with `(unsafe)` is refused although the kernel would allow it: everyone could use the
+grant, or it would replace what somebody else wrote. A cell where the two disagree fails the run and is marked with
+✗. `–` stands for a setting that this systemd, or a program that this Debian, does not have.
 
 """  # noqa: RUF001
 

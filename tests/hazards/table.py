@@ -41,7 +41,7 @@ class Row:
         name = {"env": "env", "python": "python3"}.get(PROGRAMS[self.hazard.program].kind, "server")
         # The port of a program that takes no argument is in its file.
         own = f"-{self.port}" if PROGRAMS[self.hazard.program].kind == "static" else ""
-        return f"{FOLDER}/{self.hazard.program}/{name}{own}"
+        return f"{PROGRAMS[self.hazard.program].place}/{self.hazard.program}/{name}{own}"
 
     @property
     def command(self) -> str:
@@ -54,14 +54,19 @@ class Row:
             "wrapper": f"{FOLDER}/serve.py {self.port} {self.hazard.family}",
             "caddy": f"file-server --listen :{self.port}",
             "static": "",
+            "text": f"{FOLDER}/serve.py {self.port} {self.hazard.family}",
+            "foreign machine": "",
+            "lost loader": f"{FOLDER}/serve.py {self.port} {self.hazard.family}",
         }[kind]
-        return self.hazard.wrapper.format(command=f"{self.program_path} {arguments}".strip())
+        path = self.program_path[len(self.hazard.root) :]
+        return self.hazard.wrapper.format(command=f"{path} {arguments}".strip())
 
     @property
     def files(self) -> Dict[str, str]:
         """The unit's file and drop-in by their paths below /etc/systemd/system."""
         later = "\n".join(["[Service]", *self.hazard.later, ""]).format(command=self.command)
-        return {self.unit: self._text, **({f"{self.unit}.d/zz.conf": later} if self.hazard.later else {})}
+        more = {path.format(unit=self.unit): text for path, text in self.hazard.files}
+        return {self.unit: self._text, **more, **({f"{self.unit}.d/zz.conf": later} if self.hazard.later else {})}
 
     @property
     def _text(self) -> str:

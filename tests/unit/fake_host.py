@@ -87,6 +87,7 @@ class FakeHost(Host):
     ) -> None:
         self.files = {
             "/run/systemd/system/": "",
+            "/usr/bin/python3": "",
             "/proc/sys/net/ipv4/ip_unprivileged_port_start": "1024\n",
             **(files or {}),
         }
@@ -145,8 +146,17 @@ class FakeHost(Host):
             return None
         return pwd.struct_passwd(("web", "x", 990, 990, "", "/", "/usr/sbin/nologin"))
 
-    def groups_of(self, account: pwd.struct_passwd) -> tuple[int, ...]:
+    def group(self, group: str) -> None:
+        return None
+
+    def groups_of(self, account: pwd.struct_passwd, *, gid: int | None = None) -> tuple[int, ...]:
         return (account.pw_gid,)
+
+    def machine(self) -> str:
+        return "x86_64"
+
+    def may_execute(self, path: str, *, uid: int, gids: Sequence[int], base: str = "/") -> bool | None:
+        return True
 
     def resolve(self, path: str) -> str:
         return self.links.get(path, path)

@@ -23,10 +23,15 @@ ReadAt = Callable[[int, int], bytes]
 
 @dataclass(frozen=True)
 class Executable:
-    """form is one of the constants above; interpreter holds the words of a #! line, else nothing."""
+    """form is one of the constants above; interpreter holds the words of a #! line, else nothing.
+
+    Of an ELF program: machine is its e_machine, loader the path that PT_INTERP names, '' for none.
+    """
 
     form: str
     interpreter: tuple[str, ...] = ()
+    machine: int = 0
+    loader: str = ""
 
     @property
     def preloads(self) -> bool:
@@ -56,7 +61,7 @@ def parse(read_at: ReadAt) -> Executable:
         words = _interpreter(head)
         return Executable(form=SCRIPT, interpreter=words) if words else Executable(form=OTHER)
     try:
-        return Executable(form=_elf_form(head, read_at))
+        return _elf(head, read_at)
     except (struct.error, _CorruptError):
         return Executable(form=OTHER)
 
@@ -80,15 +85,26 @@ class _Layout:
 
 
 _CLASSES = {
-    1: _Layout(header="HHIIIIIHHHHHH", program="I28x", section="10I"),
-    2: _Layout(header="HHIQQQIHHHHHH", program="I52x", section="IIQQQQIIQQ"),
+    1: _Layout(header="HHIIIIIHHHHHH", program="8I", section="10I"),
+    2: _Layout(header="HHIQQQIHHHHHH", program="IIQQQQQQ", section="IIQQQQIIQQ"),
+}
+_WIDE = 2  # ELFCLASS64
+# e_machine by what uname(2) calls a machine: its own, and those that its kernel may run beside it.
+_MACHINES = {
+    "x86_64": (62, 3),
+    "aarch64": (183, 40),
+    "i686": (3,),
+    "armv7l": (40,),
+    "ppc64le": (21,),
+    "s390x": (22,),
+    "riscv64": (243,),
 }
 _ORDERS = {1: "<", 2: ">"}
 # Positions of sh_name, sh_offset and sh_size in either form.
 _NAME, _OFFSET, _SIZE = 0, 4, 5
 
 
-def _elf_form(head: bytes, read_at: ReadAt) -> str:
+def _elf(head: bytes, read_at: ReadAt) -> Executable:
     layout, order = _CLASSES.get(_byte(head, 4)), _ORDERS.get(_byte(head, 5))
     if not head.startswith(b"\x7fELF") or layout is None or order is None:
         raise _CorruptError
@@ -103,9 +119,18 @@ def _elf_form(head: bytes, read_at: ReadAt) -> str:
         names = _section_names(read_at, headers, names_index)
     except (struct.error, _CorruptError):
         names = ()
-    if any(name in _GO_SECTIONS for name in names):
-        return GO
-    return ELF_DYNAMIC if any(entry[0] == _PT_INTERP for entry in table) else ELF_STATIC
+    dynamic = [entry for entry in table if entry[0] == _PT_INTERP]
+    form = ELF_DYNAMIC if dynamic else ELF_STATIC
+    return Executable(
+        form=GO if any(name in _GO_SECTIONS for name in names) else form,
+        machine=fields[1],
+        loader=_loader(read_at, dynamic[0], wide=_byte(head, 4) == _WIDE) if dynamic else "",
+    )
+
+
+def _loader(read_at: ReadAt, entry: tuple[int, ...], *, wide: bool) -> str:
+    at, size = (entry[2], entry[5]) if wide else (entry[1], entry[4])
+    return _read(read_at, at, size).split(b"\0", 1)[0].decode(errors="surrogateescape")
 
 
 def _byte(data: bytes, index: int) -> int:
@@ -151,3 +176,10 @@ _INTERPRETERS = re.compile(
 def is_interpreter(path: str) -> bool:
     """Whether the base name is that of an interpreter or loader that a host's users share."""
     return _INTERPRETERS.fullmatch(path.rsplit("/", 1)[-1]) is not None
+
+
+def runs_on(program: Executable, *, machine: str) -> bool:
+    """Whether the kernel of a machine, as uname(2) names it, loads such a file; yes where that cannot be told."""
+    if program.form == OTHER:
+        return False
+    return program.form == SCRIPT or program.machine in _MACHINES.get(machine, (program.machine,))

@@ -21,7 +21,7 @@ CAPABILITY = "cap_net_bind_service"
 
 @dataclass(frozen=True)
 class Account:
-    """A user of the host and all of its groups."""
+    """A user of the host, and its primary group and all of its groups as the service's unit sets them."""
 
     name: str
     uid: int
@@ -90,6 +90,8 @@ class Unit:
     overriding: dict[str, str]
     # Whether a killed run left a temporary file of our drop-in, or a removal of it that systemd has not read.
     interrupted: bool
+    # Somebody else's drop-in of the name that ours has, which would be replaced or hidden; '' for none.
+    foreign_dropin: str
     process: Process | None
 
     def says(self, name: str) -> str:
@@ -204,6 +206,9 @@ class ServiceFacts:
     # Why something is there but could not be read, a sentence each, by what it is: 'unit' for its files, 'program',
     # 'interpreter', 'capability' for either's.
     unread: dict[str, str]
+    # Why the service's user cannot execute the program, and not authbind, in the unit: sentences, '' where it can.
+    not_executable: str
+    authbind_closed: str
 
 
 @dataclass(frozen=True)

@@ -115,6 +115,7 @@ def unit(*, properties: Optional[Mapping[str, str]] = None, **fields: Any) -> Un
         "dropin_text": "",
         "overriding": {},
         "interrupted": False,
+        "foreign_dropin": "",
         "process": None,
     }
     return Unit(properties=shown, **{**plain, **fields})
@@ -198,6 +199,8 @@ def facts(
         "sockets": (),
         "listeners": (),
         "unread": {},
+        "not_executable": "",
+        "authbind_closed": "",
     }
     return ServiceFacts(name=name, **{**plain, **fields})
 

@@ -12,6 +12,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.executable 
     ReadAt,
     is_interpreter,
     parse,
+    runs_on,
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -54,8 +55,12 @@ def elf(
         *((len(rows), len(rows) - 1) if sections else (0, 0)),
     )
     ident = b"\x7fELF" + bytes((2 if wide else 1, 1 if order == "<" else 2, 1)) + bytes(9)
-    program = b"".join(struct.pack(order + "I", segment).ljust(segment_size, b"\0") for segment in segments)
-    return ident + header + program + names + (table if sections else b"")
+    end = at + len(names) + (len(table) if sections else 0)
+    # p_offset and p_filesz of the loader's path, which is the file's end.
+    path = b"/lib/ld.so\0"
+    entry = (0, end, 0, 0, len(path), 0, 0) if wide else (end, 0, 0, len(path), 0, 0, 0)
+    program = b"".join(struct.pack(order + ("IIQQQQQQ" if wide else "8I"), segment, *entry) for segment in segments)
+    return ident + header + program + names + (table if sections else b"") + path
 
 
 @pytest.mark.parametrize("bits", [32, 64])
@@ -74,7 +79,8 @@ def elf(
 )
 def test_elf(bits: int, order: str, segments: tuple[int, ...], sections: tuple[str, ...], form: str) -> None:
     data = elf(bits=bits, order=order, segments=segments, sections=sections)
-    assert parse(reader(data)) == Executable(form=form)
+    loader = "/lib/ld.so" if INTERP in segments else ""
+    assert parse(reader(data)) == Executable(form=form, machine=62, loader=loader)
 
 
 @pytest.mark.parametrize(
@@ -184,3 +190,19 @@ def test_interpreters(name: str) -> None:
 @pytest.mark.parametrize("name", PROGRAMS.split())
 def test_programs(name: str) -> None:
     assert not is_interpreter(f"/usr/bin/python3/{name}")
+
+
+@pytest.mark.parametrize(
+    ("program", "machine", "runs"),
+    [
+        (Executable(form="elf-dynamic", machine=62), "x86_64", True),
+        (Executable(form="elf-static", machine=3), "x86_64", True),
+        (Executable(form="go", machine=183), "x86_64", False),
+        (Executable(form="elf-static", machine=183), "aarch64", True),
+        (Executable(form="elf-static", machine=99), "a later machine", True),
+        (Executable(form="script", interpreter=("/bin/sh",)), "x86_64", True),
+        (Executable(form="other"), "x86_64", False),
+    ],
+)
+def test_runs_on(program: Executable, machine: str, runs: bool) -> None:
+    assert runs_on(program, machine=machine) is runs

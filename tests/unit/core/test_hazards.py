@@ -135,7 +135,10 @@ def row(setcap: str, authbind: str, ambient: str, _id: str, **fields: Any) -> An
         row("", "", "no_unit", "no unit", unit=None, description={"strategy": "authbind"}),
         row("", "no_unit", "no_unit", "no unit, auto", unit=None),
         row("no_program", "", "", "no program", program=None),
-        row("", "no_user", "", "no account", account=None),
+        row(*["no_account"] * 3, "no account", account=None),
+        row(*["not_executable"] * 3, "hidden", not_executable="ProtectHome=yes hides it"),
+        row("", "authbind_closed", "", "authbind hidden", authbind_closed="InaccessiblePaths=/etc/authbind hides it"),
+        row("", "foreign_dropin", "foreign_dropin", "another's drop-in", unit_fields={"foreign_dropin": "/a.conf"}),
         row("", "no_command", "", "no command", unit_fields={"commands": ()}),
         row(*["other_user"] * 3, "runs as another", properties={"User": "www"}),
         row("", "", "", "User by number", properties={"User": "990"}),
@@ -145,6 +148,11 @@ def row(setcap: str, authbind: str, ambient: str, _id: str, **fields: Any) -> An
 def test_hazards(expected: Dict[str, str], fields: Dict[str, Any], systemd: int) -> None:
     found = {name: codes(name, **fields, host_fields={"systemd": systemd}) for name in expected}
     assert found == {name: ((code,) if code else ()) for name, code in expected.items()}
+
+
+def test_rules_need_a_user() -> None:
+    assert codes("authbind", account=None, properties={"User": ""}) == ("no_user", "runs_as_root")
+    assert codes("authbind", account=None, unit=None, description={"strategy": "authbind"}) == ("no_user",)
 
 
 @pytest.mark.parametrize("name", IMPLYING)

@@ -15,6 +15,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.hazards import (
     dropins,
+    execution,
     identity,
     judge,
     program,
@@ -26,7 +27,10 @@ _FIRST_SYSTEMD = 229
 
 _HAZARDS = (
     identity.root_without_user,
+    identity.no_account,
     identity.other_user,
+    execution.not_executable,
+    dropins.foreign_dropin,
     dropins.ambient_overridden,
     *sandbox.IN_PROCESS,
     program.unread_program,

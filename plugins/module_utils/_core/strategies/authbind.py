@@ -18,6 +18,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.hazards import (
     dropins,
+    execution,
     identity,
     judge,
     privileges,
@@ -44,7 +45,7 @@ def _installed(case: Case) -> Reason | None:
 
 
 def _no_user(case: Case) -> Reason | None:
-    if case.facts.account is not None:
+    if case.facts.account is not None or identity.no_account(case):
         return None
     return Reason("no_user", "rules need a user that exists", f"service {case.service.name} names none")
 
@@ -90,7 +91,11 @@ _HAZARDS = (
     _high_port,
     _command,
     identity.runs_as_root,
+    identity.no_account,
     identity.other_user,
+    execution.not_executable,
+    execution.authbind_closed,
+    dropins.foreign_dropin,
     dropins.command_overridden,
     *sandbox.IN_PROCESS,
     privileges.helper_no_new_privs,

@@ -18,6 +18,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.
     process_steps,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.hazards import (
+    execution,
     identity,
     judge,
     privileges,
@@ -27,7 +28,9 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.
 
 _HAZARDS = (
     identity.runs_as_root,
+    identity.no_account,
     identity.other_user,
+    execution.not_executable,
     *sandbox.IN_PROCESS,
     privileges.file_no_new_privs,
     program.launcher,

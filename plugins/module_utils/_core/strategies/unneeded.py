@@ -14,11 +14,13 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.
     process_steps,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.hazards import (
+    execution,
     judge,
     sandbox,
 )
 
 _HAZARDS = (
+    execution.not_executable,
     sandbox.private_network,
     sandbox.handed_socket,
     sandbox.address_families,

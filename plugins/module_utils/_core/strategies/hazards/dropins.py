@@ -16,6 +16,15 @@ def ambient_overridden(case: Case) -> Reason | None:
     return _overridden(case, "AmbientCapabilities")
 
 
+def foreign_dropin(case: Case) -> Reason | None:
+    """Another's drop-in of our name: systemd reads only one of each name, and ours never replaces another's."""
+    unit = case.facts.unit
+    if unit is None or not unit.foreign_dropin:
+        return None
+    text = "the collection's drop-in would replace or hide another one of the same name; rename that one"
+    return Reason("foreign_dropin", text, unit.foreign_dropin)
+
+
 def command_overridden(case: Case) -> Reason | None:
     return _overridden(case, "ExecStart")
 

@@ -33,6 +33,14 @@ def root_without_user(case: Case) -> Reason | None:
     return reason if reason and (prefixed or case.service.user in ("", "root", "0")) else None
 
 
+def no_account(case: Case) -> Reason | None:
+    """systemd starts nothing for a User= that the host does not know, and fails with status 217."""
+    unit = case.facts.unit
+    if unit is None or case.facts.account is not None or unit.is_on("DynamicUser") or not unit.says("User"):
+        return None
+    return Reason("no_account", "the unit's user does not exist on this host", said(unit, "User"))
+
+
 def other_user(case: Case) -> Reason | None:
     """The unit already runs as a user, and not as the one that was declared."""
     unit, account = case.facts.unit, case.facts.account

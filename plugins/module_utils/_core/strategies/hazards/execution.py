@@ -1,0 +1,25 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether the unit can execute the program at all: where it cannot, no grant helps."""
+
+from __future__ import annotations
+
+from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.base import Case, Reason
+
+
+def not_executable(case: Case) -> Reason | None:
+    sentence = case.facts.not_executable
+    if not sentence:
+        return None
+    return Reason("not_executable", f"the program does not start: {sentence}", _where(case))
+
+
+def authbind_closed(case: Case) -> Reason | None:
+    """authbind works on the host, but not in the unit or not for the service's user."""
+    if not case.facts.authbind_closed:
+        return None
+    return Reason("authbind_closed", f"authbind does not work there: {case.facts.authbind_closed}", _where(case))
+
+
+def _where(case: Case) -> str:
+    return case.facts.unit.name if case.facts.unit else f"service {case.service.name}"
