@@ -8,6 +8,7 @@ import stat
 from typing import Dict, List, Sequence, Tuple
 
 from ansible_collections.netbind.privport.plugins.module_utils._atomic import TEMPORARY
+from ansible_collections.netbind.privport.plugins.module_utils._core.acl import parse_acl
 from ansible_collections.netbind.privport.plugins.module_utils._core.authbind import BYUID, FOLDERS, RuleFile
 from ansible_collections.netbind.privport.plugins.module_utils._core.authbind_plan import RuleChange
 from ansible_collections.netbind.privport.plugins.module_utils._core.errors import HostError
@@ -76,4 +77,12 @@ def _add(found: Dict[str, RuleFile], host: Host, path: str) -> None:
         return
     # A FIFO or device is not read: that can block.
     content = host.read(path) if stat.S_ISREG(status.mode) else None
-    found[path] = RuleFile(path=path, uid=status.uid, gid=status.gid, mode=status.permissions, content=content or "")
+    acl = host.acl(path)
+    found[path] = RuleFile(
+        path=path,
+        uid=status.uid,
+        gid=status.gid,
+        mode=status.permissions,
+        content=content or "",
+        acl=None if acl is None else parse_acl(acl),
+    )

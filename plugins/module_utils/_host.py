@@ -28,6 +28,7 @@ from ansible_collections.netbind.privport.plugins.module_utils import _atomic as
 from ansible_collections.netbind.privport.plugins.module_utils._core.errors import HostError
 
 CAPABILITY_XATTR = "security.capability"
+ACL_XATTR = "system.posix_acl_access"
 COMMAND_SECONDS = 30.0
 # The network namespace of this process (namespaces(7)).
 OWN_NETWORK = "/proc/self/ns/net"
@@ -99,6 +100,10 @@ class OpenFile:
                 return None
             raise
 
+    def acl(self) -> bytes | None:
+        """The raw access control list; None where there is none. Raises HostError where it cannot be read."""
+        return _acl(self._descriptor, path=self.path)
+
     def keeps_capability(self) -> bool:
         """Whether the file system has extended attributes of the security class at all."""
         try:
@@ -128,6 +133,15 @@ class OpenFile:
 
 # include/uapi/linux/fs.h: _IOR('f', 1, long)
 _FS_IOC_GETFLAGS = (2 << 30) | (8 << 16) | (ord("f") << 8) | 1
+
+
+def _acl(file: str | int, *, path: str) -> bytes | None:
+    try:
+        return os.getxattr(file, ACL_XATTR)
+    except OSError as failure:
+        if failure.errno in (errno.ENODATA, errno.EOPNOTSUPP):
+            return None
+        raise HostError(f"the access control list of {path} cannot be read: {failure.strerror}") from failure
 
 
 def _file_status(result: os.stat_result) -> FileStatus:
@@ -315,6 +329,10 @@ class Host:
             return os.path.samestat(reached, os.stat(second))
         except OSError:
             return False
+
+    def acl(self, path: str) -> bytes | None:
+        """The raw access control list, links followed; None and HostError as of an open file."""
+        return _acl(path, path=path)
 
     def link_target(self, path: str) -> str | None:
         try:

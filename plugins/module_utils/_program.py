@@ -9,6 +9,7 @@ import os.path
 from typing import Iterator
 
 from ansible_collections.netbind.privport.plugins.module_utils._core import executable
+from ansible_collections.netbind.privport.plugins.module_utils._core.acl import WRITE, Acl, mode_of_group, parse_acl
 from ansible_collections.netbind.privport.plugins.module_utils._core.capability import (
     CAP_SETFCAP,
     FileCapabilities,
@@ -36,8 +37,10 @@ def observe_program(file: OpenFile, *, host: Host) -> ProgramFile:
     """What filecap.judge() needs to know of an open file and of its parent folders."""
     folders = ((folder, host.status(folder)) for folder in _parents(file.path))
     return ProgramFile(
-        inode=_inode(file.path, file.status(), host=host),
-        folders=tuple(_inode(path, status, host=host) for path, status in folders if status is not None),
+        inode=_inode(file.path, file.status(), acl=file.acl(), host=host),
+        folders=tuple(
+            _inode(path, status, acl=host.acl(path), host=host) for path, status in folders if status is not None
+        ),
         executable=executable.parse(file.read_at),
         nosuid=file.nosuid(),
     )
@@ -96,13 +99,23 @@ def _parents(path: str) -> Iterator[str]:
         yield path
 
 
-def _inode(path: str, status: FileStatus, *, host: Host) -> Inode:
-    members = host.members(status.gid) if status.mode & _GROUP_WRITES else ()
+def _inode(path: str, status: FileStatus, *, acl: bytes | None, host: Host) -> Inode:
+    listed = None if acl is None else parse_acl(acl)
+    mode = mode_of_group(status.permissions, listed)
+    members = host.members(status.gid) if mode & _GROUP_WRITES else ()
     return Inode(
         path=path,
-        mode=status.permissions,
+        mode=mode,
         uid=status.uid,
         owner=host.user_name(status.uid),
         group=host.group_name(status.gid),
         members=tuple((account.pw_uid, account.pw_name) for account in members),
+        listed=_listed(listed, host=host) if listed is not None else (),
     )
+
+
+def _listed(acl: Acl, *, host: Host) -> tuple[tuple[int, str], ...]:
+    """The accounts that the list's entries for named users and groups let write."""
+    users = [(uid, host.user_name(uid)) for uid, permissions in acl.users if permissions & WRITE]
+    of_groups = (account for gid, permissions in acl.groups if permissions & WRITE for account in host.members(gid))
+    return tuple(dict.fromkeys([*users, *((account.pw_uid, account.pw_name) for account in of_groups)]))

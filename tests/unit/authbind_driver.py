@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Asks the real authbind-helper; run as root in mount and network namespaces of its own.
 
-Each line of standard input is a case: {"rules": [[path, uid, gid, mode, content]…], "uid", "gids", "port",
-"address"}; content null makes a folder. Each line of standard output is the helper's exit status, an errno.
+Each line of standard input is a case: {"rules": [[path, uid, gid, mode, content, acl]…], "uid", "gids", "port",
+"address"}; content null makes a folder, acl is system.posix_acl_access in hexadecimal.
+Each line of standard output is the helper's exit status, an errno.
 """
 
 from __future__ import annotations
@@ -35,12 +36,14 @@ def write_rules(rules: List[List[Any]]) -> None:
     for folder in ("byport", "byaddr", "byuid"):
         os.mkdir(os.path.join(ROOT, folder))
         os.chmod(os.path.join(ROOT, folder), 0o755)
-    for path, uid, gid, mode, content in rules:
+    for path, uid, gid, mode, content, acl in rules:
         if content is not None:
             with open(path, "wb") as file:
                 file.write(base64.b64decode(content))
         os.chown(path, uid, gid)
         os.chmod(path, mode)
+        if acl:
+            os.setxattr(path, "system.posix_acl_access", bytes.fromhex(acl))
 
 
 def ask(case: Dict[str, Any]) -> int:

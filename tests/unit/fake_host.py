@@ -200,6 +200,9 @@ class FakeHost(Host):
         reached = self.links.get(first)
         return None if reached is None else reached == second and not reached.endswith(" (deleted)")
 
+    def acl(self, path: str) -> bytes | None:
+        return None
+
     def link_target(self, path: str) -> str | None:
         return self.links.get(path)
 

@@ -11,10 +11,12 @@ import os
 import stat
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, Iterator, Tuple
+from typing import Any, Dict, Iterator, Optional, Sequence, Tuple
 
 import pytest
+from ansible_collections.netbind.privport.plugins.module_utils._core.acl import parse_acl
 from ansible_collections.netbind.privport.plugins.module_utils._core.authbind import (
     BYADDR,
     BYPORT,
@@ -26,6 +28,13 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.authbind im
     judge,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.authbind_plan import Grantee, applied, plan_rules
+from ansible_collections.netbind.privport.tests.unit.acl import (
+    GROUP_ENTRY,
+    GROUP_OBJ_ENTRY,
+    USER_ENTRY,
+    Entry,
+    acl_attribute,
+)
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -46,7 +55,11 @@ class Authbind:
     def errno_name(self, rules: Tuple[RuleFile, ...], principal: Principal, port: int, address: str) -> str:
         case: Dict[str, Any] = {
             "rules": [
-                [file.path, file.uid, file.gid, file.mode, None if file.path in FOLDERS else _encoded(file.content)]
+                [
+                    *(file.path, file.uid, file.gid, file.mode),
+                    None if file.path in FOLDERS else _encoded(file.content),
+                    file.attribute.hex() if isinstance(file, Listed) else "",
+                ]
                 for file in rules
             ],
             "uid": principal.uid,
@@ -91,8 +104,22 @@ def authbind() -> Iterator[Authbind]:
         driver.wait(timeout=30)
 
 
-def flag(name: str, *, uid: int = 0, gid: int = 0, mode: int = 0o500) -> RuleFile:
-    return RuleFile(path=f"/etc/authbind/{name}", uid=uid, gid=gid, mode=mode)
+@dataclass(frozen=True)
+class Listed(RuleFile):
+    """With an access control list, and the attribute that holds it."""
+
+    attribute: bytes = b""
+
+
+def flag(
+    name: str, *, uid: int = 0, gid: int = 0, mode: int = 0o500, entries: Optional[Sequence[Entry]] = None
+) -> RuleFile:
+    """entries are those of an access control list beyond the owner, the mask and others, which the mode has."""
+    path = f"/etc/authbind/{name}"
+    if entries is None:
+        return RuleFile(path=path, uid=uid, gid=gid, mode=mode)
+    attribute = acl_attribute(mode, *entries)
+    return Listed(path=path, uid=uid, gid=gid, mode=mode, acl=parse_acl(attribute), attribute=attribute)
 
 
 def lines(content: str, *, name: str = "70001", mode: int = 0o644) -> RuleFile:
@@ -116,6 +143,26 @@ FLAG_FILES = {
     "other-500": {"uid": 70002, "mode": 0o500},
     "other-755": {"uid": 70002, "mode": 0o755},
     "other-655": {"uid": 70002, "mode": 0o655},
+    "acl-user": {"mode": 0o750, "entries": [(USER_ENTRY, 1, 70001)]},
+    "acl-user-masked": {"mode": 0o740, "entries": [(USER_ENTRY, 1, 70001)]},
+    "acl-user-denied": {"mode": 0o755, "entries": [(USER_ENTRY, 4, 70001)]},
+    "acl-another-user": {"mode": 0o750, "entries": [(USER_ENTRY, 1, 70002)]},
+    "acl-owner-first": {"uid": 70001, "mode": 0o450, "entries": [(USER_ENTRY, 7, 70001)]},
+    "acl-user-before-group": {
+        "mode": 0o770,
+        "gid": 70010,
+        "entries": [(USER_ENTRY, 6, 70001), (GROUP_OBJ_ENTRY, 7, 0), (GROUP_ENTRY, 7, 70010)],
+    },
+    "acl-group": {"mode": 0o750, "entries": [(GROUP_ENTRY, 1, 70010)]},
+    "acl-group-masked": {"mode": 0o740, "entries": [(GROUP_ENTRY, 7, 70010)]},
+    "acl-group-denied": {"mode": 0o755, "entries": [(GROUP_ENTRY, 4, 70010)]},
+    "acl-own-group-cut": {"gid": 70010, "mode": 0o770, "entries": [(GROUP_OBJ_ENTRY, 6, 0), (USER_ENTRY, 7, 70002)]},
+    "acl-one-group-is-enough": {
+        "gid": 70010,
+        "mode": 0o770,
+        "entries": [(GROUP_OBJ_ENTRY, 6, 0), (GROUP_ENTRY, 1, 70001)],
+    },
+    "acl-minimal": {"gid": 70010, "mode": 0o710, "entries": []},
 }
 PLACES = {
     "byport": ("byport/{port}", "127.0.0.1"),

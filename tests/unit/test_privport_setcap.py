@@ -9,6 +9,7 @@ import errno
 import fcntl
 import json
 import os
+import pwd
 import re
 import shutil
 import subprocess
@@ -28,6 +29,14 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.errors impo
 from ansible_collections.netbind.privport.plugins.module_utils._host import Host, OpenFile
 from ansible_collections.netbind.privport.plugins.modules import privport_setcap
 from ansible_collections.netbind.privport.plugins.modules.privport_setcap import Outcome, carry_out, understand
+from ansible_collections.netbind.privport.tests.unit.acl import (
+    ACL_XATTR,
+    GROUP_ENTRY,
+    GROUP_OBJ_ENTRY,
+    USER_ENTRY,
+    Entry,
+    acl_attribute,
+)
 
 XATTR = "security.capability"
 BINDS = bytes.fromhex("0100000200040000000000000000000000000000")
@@ -80,6 +89,30 @@ def test_every_spelling_changes_once(program: Path, text: str | None) -> None:
     for check_mode in (True, False):
         second = run(program, capabilities=text, check_mode=check_mode)
         assert second == Outcome(str(program), first.after, first.after, changed=False)
+
+
+@pytest.mark.parametrize(
+    ("mode", "entry", "refused"),
+    [
+        (0o775, (USER_ENTRY, 7, NOBODY), True),
+        (0o755, (USER_ENTRY, 7, NOBODY), False),
+        (0o775, (USER_ENTRY, 5, NOBODY), False),
+        (0o775, (USER_ENTRY, 7, 0), False),
+        (0o775, (GROUP_ENTRY, 7, pwd.getpwnam("nobody").pw_gid), True),
+    ],
+    ids=["a user", "masked", "may not write", "root", "a group with members"],
+)
+@pytest.mark.parametrize("of_folder", [False, True])
+def test_an_access_control_list(program: Path, of_folder: bool, mode: int, entry: Entry, refused: bool) -> None:
+    subject = program.parent if of_folder else program
+    # What its own group may do is not what the mode shows.
+    os.setxattr(subject, ACL_XATTR, acl_attribute(mode, (GROUP_OBJ_ENTRY, 5, 0), entry))
+    if refused:
+        with pytest.raises(Refused, match=r"nobody can write .* by its access control list"):
+            run(program)
+        assert stored(program) is None
+    else:
+        assert run(program).warnings == ()
 
 
 @pytest.mark.parametrize("check_mode", [True, False])

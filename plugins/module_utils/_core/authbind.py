@@ -12,6 +12,7 @@ import ipaddress
 from dataclasses import dataclass
 from typing import FrozenSet, Mapping, Optional, Tuple
 
+from ansible_collections.netbind.privport.plugins.module_utils._core.acl import EXECUTE, Acl
 from ansible_collections.netbind.privport.plugins.module_utils._core.authbind_byuid import parse_byuid, pton
 from ansible_collections.netbind.privport.plugins.module_utils._core.errors import InvalidInput
 
@@ -38,6 +39,7 @@ class RuleFile:
     gid: int
     mode: int
     content: str = ""
+    acl: Optional[Acl] = None
 
 
 @dataclass(frozen=True)
@@ -133,13 +135,21 @@ def judge(rules: Mapping[str, RuleFile], *, principal: Principal, port: int, add
 
 
 def permits_execution(file: RuleFile, principal: Principal) -> bool:
-    """access(2) with X_OK: the first class that applies decides, a more generous one behind it does not help."""
+    """access(2) with X_OK: the first class that applies decides, a more generous one behind it does not help.
+
+    acl(5), "Access check algorithm": of several groups one that permits is enough.
+    """
+    acl = file.acl or Acl(group=file.mode >> 3 & 0o7)
+    users, groups = dict(acl.users), ((file.gid, acl.group), *acl.groups)
+    mine = [permissions for gid, permissions in groups if gid in principal.gids]
     if principal.uid == 0:
         return bool(file.mode & 0o111)
     if file.uid == principal.uid:
         return bool(file.mode & 0o100)
-    if file.gid in principal.gids:
-        return bool(file.mode & 0o010)
+    if principal.uid in users:
+        return bool(users[principal.uid] & EXECUTE)
+    if mine:
+        return any(permissions & EXECUTE for permissions in mine)
     return bool(file.mode & 0o001)
 
 
@@ -158,7 +168,8 @@ def _closed_folder(rules: Mapping[str, RuleFile], path: str, principal: Principa
 
 
 def _flag_verdict(file: RuleFile, principal: Principal) -> Verdict:
-    owner = f"{file.path} (uid {file.uid}, gid {file.gid}, mode {file.mode:04o})"
+    beside = ", an access control list" if file.acl else ""
+    owner = f"{file.path} (uid {file.uid}, gid {file.gid}, mode {file.mode:04o}{beside})"
     if permits_execution(file, principal):
         return Verdict(True, file.path, "", f"{owner} is executable for this user")
     return Verdict(False, file.path, "EACCES", f"{owner} is not executable for this user, and no other rule is asked")

@@ -47,8 +47,11 @@ class Grantee:
         return Principal(uid=self.number if self.kind == "user" else _NOBODY, gids=self.gids)
 
     def owns(self, file: Optional[RuleFile]) -> bool:
-        """Whether the file is a rule for this grantee; one of root and another group is somebody's decision."""
-        if file is None:
+        """Whether the file is a rule for this grantee.
+
+        One of root and another group is somebody's decision, and so is one with an access control list.
+        """
+        if file is None or file.acl is not None:
             return False
         if self.kind == "user":
             return file.uid == self.number

@@ -13,7 +13,12 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model impor
 from ansible_collections.netbind.privport.plugins.module_utils._core.policy import Rule
 from ansible_collections.netbind.privport.plugins.module_utils._core.service import Port, Service
 from ansible_collections.netbind.privport.plugins.module_utils._core.strategies import STRATEGIES, ambient, authbind
-from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.base import Case, Reason, Strategy
+from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.base import (
+    AUDIENCES,
+    Case,
+    Reason,
+    Strategy,
+)
 
 
 @dataclass(frozen=True)
@@ -223,9 +228,33 @@ def _decision(choice: _Choice, *, others: Sequence[_Choice]) -> Decision:
 
 
 def _warnings(choice: _Choice, chosen: Strategy) -> tuple[str, ...]:
+    case = choice.case
     doubts = choice.unknown.get(chosen.name, ())
-    told = tuple(f"strategy {chosen.name} is tried, and the proof decides: {doubt}" for doubt in doubts)
-    return told + chosen.warnings(choice.case)
+    told = [f"strategy {chosen.name} is tried, and the proof decides: {doubt}" for doubt in doubts]
+    return (*told, *_wider_by_policy(choice, chosen), *_idle_sockets(case), *chosen.warnings(case))
+
+
+def _wider_by_policy(choice: _Choice, chosen: Strategy) -> tuple[str, ...]:
+    """That a rule of the site passes by a strategy that works and gives the port to fewer."""
+    rules = [rule for rule in choice.case.policy if rule.effect == "prefer" and rule.strategy == chosen.name]
+    by_audience = sorted(STRATEGIES.values(), key=lambda strategy: AUDIENCES.index(strategy.audience))
+    works = [it for it in by_audience if it.name not in choice.rejected and it.name not in choice.unknown]
+    if not rules or not works or AUDIENCES.index(works[0].audience) >= AUDIENCES.index(chosen.audience):
+        return ()
+    narrow = f"{works[0].name}, which works too, gives them to {works[0].audience}"
+    return (f"policy rule {rules[0]}: {chosen.name} gives the ports to {chosen.audience}; {narrow}",)
+
+
+def _idle_sockets(case: Case) -> tuple[str, ...]:
+    """Socket units that do not run now and will at the next boot, when systemd starts sockets first."""
+    idle = [
+        it for it in case.own_sockets if it.enabled and not it.active and {*map(str, case.service.ports)} & {*it.ports}
+    ]
+    return tuple(
+        f"{it.name} is enabled and will hold its ports from the next boot on; disable it, or start it and say "
+        "socket_activation: true"
+        for it in idle
+    )
 
 
 def _surplus(choice: _Choice, *, others: Sequence[_Choice]) -> tuple[str, ...]:

@@ -31,7 +31,11 @@ _GROUP_WRITES, _OTHERS_WRITE, _OTHERS_EXECUTE = 0o020, 0o002, 0o001
 
 @dataclass(frozen=True)
 class Inode:
-    """The owner and the mode of a file or folder; members are the group's accounts as (uid, name)."""
+    """The owner and the mode of a file or folder; members are the group's accounts as (uid, name).
+
+    listed are those that an access control list lets write by entries of their own; the mode's bits of the group then
+    are what the file's own group may do.
+    """
 
     path: str
     mode: int
@@ -39,6 +43,7 @@ class Inode:
     owner: str
     group: str
     members: tuple[tuple[int, str], ...] = ()
+    listed: tuple[tuple[int, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -78,6 +83,10 @@ def _strangers(inode: Inode, file: Inode) -> tuple[str, ...]:
     return tuple(name for uid, name in inode.members if uid not in (0, file.uid))
 
 
+def _listed_strangers(inode: Inode, file: Inode) -> tuple[str, ...]:
+    return tuple(name for uid, name in inode.listed if uid not in (0, file.uid))
+
+
 def _replaceable(inode: Inode) -> bool:
     # The sticky bit of a folder keeps users from renaming what is not theirs (inode(7)).
     return not inode.mode & _STICKY
@@ -96,6 +105,12 @@ _FILE_RULES = (
         refused=True,
         when=lambda file, _: bool(_strangers(file, file)),
         text="{strangers} can write {path} as group {group}, and thus run code with the capability; use chmod g-w",
+    ),
+    _Rule(
+        refused=True,
+        when=lambda file, _: bool(_listed_strangers(file, file)),
+        text="{listed} can write {path} by its access control list, and thus run code with the capability; "
+        "use setfacl --remove-all",
     ),
     _Rule(
         refused=False,
@@ -128,6 +143,12 @@ _FOLDER_RULES = (
         refused=True,
         when=lambda folder, file: bool(_strangers(folder, file)) and _replaceable(folder),
         text="{strangers} can write in the folder {path} as group {group} and replace the file; use chmod g-w",
+    ),
+    _Rule(
+        refused=True,
+        when=lambda folder, file: bool(_listed_strangers(folder, file)) and _replaceable(folder),
+        text="{listed} can write in the folder {path} by its access control list and replace the file; "
+        "use setfacl --remove-all",
     ),
 )
 
@@ -181,6 +202,7 @@ def _fill(text: str, *, inode: Inode, file: Inode) -> str:
         group=inode.group,
         mode=f"{inode.mode & 0o7777:04o}",
         strangers=", ".join(_strangers(inode, file)),
+        listed=", ".join(_listed_strangers(inode, file)),
     )
 
 

@@ -133,9 +133,14 @@ class Program:
     warnings: tuple[str, ...]
 
     @property
+    def open_to_all(self) -> bool:
+        """Whether its mode lets every user execute it."""
+        return bool(self.mode & _OTHERS_EXECUTE)
+
+    @property
     def shared_interpreter(self) -> bool:
         """Whether a file capability on it serves every user: it is nobody's to take for one service."""
-        return is_interpreter(self.real_path) and bool(self.mode & _OTHERS_EXECUTE)
+        return is_interpreter(self.real_path) and self.open_to_all
 
 
 @dataclass(frozen=True)

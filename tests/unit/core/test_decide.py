@@ -137,6 +137,51 @@ def test_a_preference_does_not_lift_a_doubt() -> None:
     assert decide(judged.host, [judged.service], policy={"web": (rule,)})[0].strategy == "setcap"
 
 
+@pytest.mark.parametrize(
+    ("effect", "strategy", "properties", "told"),
+    [
+        (
+            "prefer",
+            "setcap",
+            {},
+            "setcap gives the ports to everyone who can execute its program; ambient, which works",
+        ),
+        ("prefer", "setcap", {"PrivateNetwork": "no"}, "gives them to its unit alone"),
+        ("prefer", "authbind", {}, "authbind gives the ports to its user; ambient, which works too"),
+        ("prefer", "ambient", {}, ""),
+        ("require", "setcap", {}, ""),
+    ],
+)
+def test_a_policy_that_prefers_the_wider_one(effect: str, strategy: str, properties: Dict[str, str], told: str) -> None:
+    judged = case(properties=properties)
+    rule = Rule(effect=effect, strategy=strategy, when="`true`", why="so")
+    decision = decide(judged.host, [judged.service], policy={"web": (rule,)})[0]
+    warnings = [warning for warning in decision.warnings if warning.startswith("policy rule")]
+    assert (decision.strategy, bool(warnings)) == (strategy, bool(told))
+    assert told in "".join(warnings)
+
+
+def test_nothing_is_said_where_the_narrower_one_does_not_work() -> None:
+    judged = case(host_fields={"systemd": None, "authbind": None}, unit=None)
+    rule = Rule(effect="prefer", strategy="setcap", when="`true`", why="so")
+    assert "policy" not in "".join(decide(judged.host, [judged.service], policy={"web": (rule,)})[0].warnings)
+
+
+@pytest.mark.parametrize(
+    ("found", "told"),
+    [
+        (socket_unit("80", active=False), True),
+        (socket_unit("80", active=False, enabled=False), False),
+        (socket_unit("81", active=False), False),
+        (socket_unit("80", active=False, triggers=("a.service",)), False),
+        (socket_unit("80"), False),
+    ],
+)
+def test_a_socket_unit_of_the_next_boot(found: SocketUnit, told: bool) -> None:
+    warnings = only(case(sockets=(found,))).warnings
+    assert ("web.socket is enabled and will hold its ports" in "".join(warnings)) is told
+
+
 def test_a_named_strategy_tells_of_no_other() -> None:
     fields = {"description": {"strategy": "setcap"}, "properties": {"NoNewPrivileges": "yes"}}
     assert "authbind" not in only(case(**fields)).error

@@ -31,6 +31,10 @@ from ansible_collections.netbind.privport.tests.unit.core.cases import (
 )
 
 ROOT_TEXT = {"User": ""}
+OPEN_TO_ALL = (
+    f"{SERVER} has mode 0755: every user who can execute it gets {CAP} with it; a group of the service's own and mode "
+    "0750 keep it to the service"
+)
 TAKEN = (listener(process()), listener(process(), port=443))
 
 
@@ -237,6 +241,10 @@ WRAPPED = {
 ALLOWED = {"authbind_ports": (authbind_port(allowed=True, own_rules=("/etc/authbind/byport/80",)),)}
 
 
+def children_of(path: str) -> str:
+    return f"every program that {path} starts in web.service gets {CAP} as well"
+
+
 def wrapped(**unit_fields: Any) -> Dict[str, Any]:
     return {**WRAPPED, "unit_fields": {**WRAPPED["unit_fields"], **unit_fields}}
 
@@ -346,10 +354,16 @@ def test_why(name: str, fields: Dict[str, Any], part: str) -> None:
 @pytest.mark.parametrize(
     ("name", "fields", "expected"),
     [
-        ("setcap", {"program_fields": {"warnings": ("wide",)}}, ("wide",)),
+        ("setcap", {"program_fields": {"warnings": ("wide",), "mode": 0o750}}, ("wide",)),
+        ("setcap", {"program_fields": {"warnings": ("wide",)}}, ("wide", OPEN_TO_ALL)),
         ("setcap", {"program": None}, ()),
         ("authbind", {"authbind_ports": (authbind_port(warnings=("open",)),)}, ("open",)),
         ("ambient", {}, ()),
+        ("ambient", {"unit": None}, ()),
+        ("ambient", {"program": None}, ()),
+        ("ambient", {"program_fields": {"form": "script"}}, (children_of(SERVER),)),
+        ("ambient", {"program_fields": {"path": "/bin/sh"}}, (children_of("/bin/sh"),)),
+        ("ambient", {"program_fields": {"path": "/usr/bin/env"}}, (children_of("/usr/bin/env"),)),
         ("unneeded", {}, ()),
     ],
 )

@@ -4,9 +4,11 @@
 
 from __future__ import annotations
 
+from ansible_collections.netbind.privport.plugins.module_utils._core.executable import is_interpreter
 from ansible_collections.netbind.privport.plugins.module_utils._core.held import CapabilitySets, Expected, by_exec
 from ansible_collections.netbind.privport.plugins.module_utils._core.model import CAPABILITY, Process
 from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.base import (
+    THE_UNIT,
     Case,
     Reason,
     Strategy,
@@ -106,14 +108,25 @@ def _why(case: Case) -> str:
     return f"a drop-in gives {CAPABILITY} to {name} alone, and no file on disk carries a privilege"
 
 
+def _warnings(case: Case) -> tuple[str, ...]:
+    """Children inherit ambient capabilities (capabilities(7)); worth a word where starting others is its business."""
+    found, unit = case.facts.program, case.facts.unit
+    if found is None or unit is None:
+        return ()
+    if found.form != "script" and not is_interpreter(found.real_path) and program.launcher(case) is None:
+        return ()
+    return (f"every program that {found.real_path} starts in {unit.name} gets {CAPABILITY} as well",)
+
+
 STRATEGY = Strategy(
     name="ambient",
     hazards=_hazards,
     why=_why,
-    warnings=lambda case: (),
+    warnings=_warnings,
     granted=_granted,
     pending=_pending,
     expects=_expects,
+    audience=THE_UNIT,
     # capabilities(7), "Transformation of capabilities during execve()", and ld.so(8), secure-execution mode.
     voided_by=("setcap",),
 )

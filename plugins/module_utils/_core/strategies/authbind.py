@@ -9,6 +9,7 @@ import posixpath
 from ansible_collections.netbind.privport.plugins.module_utils._core.executable import is_interpreter
 from ansible_collections.netbind.privport.plugins.module_utils._core.held import Expected
 from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.base import (
+    THE_USER,
     Case,
     Reason,
     Strategy,
@@ -174,6 +175,7 @@ STRATEGY = Strategy(
     granted=_granted,
     pending=_pending,
     expects=_expects,
+    audience=THE_USER,
     # capabilities(7), "Transformation of capabilities during execve()", and ld.so(8), secure-execution mode.
     voided_by=("setcap",),
 )

@@ -78,6 +78,15 @@ class Case:
         return account is not None and process.status.uid == account.uid
 
 
+# From the narrowest to the widest.
+THE_UNIT, THE_USER, WHO_EXECUTES, EVERYONE = AUDIENCES = (
+    "its unit alone",
+    "its user",
+    "everyone who can execute its program",
+    "every user of the host",
+)
+
+
 @dataclass(frozen=True)
 class Strategy:
     """One way to a privileged port. Every function is pure and judges a Case.
@@ -88,6 +97,7 @@ class Strategy:
     granted:  whether a grant of this strategy is there for this service.
     pending:  the steps left to do, of 'dropin', 'reload', 'xattr', 'rules', 'restart', 'start'.
     expects:  what a process must hold of this strategy's, and may hold at most.
+    audience: who can use its grant, one of AUDIENCES.
     voided_by: the strategies whose grant to the same service keeps this one from working, whatever else is right.
     """
 
@@ -98,6 +108,7 @@ class Strategy:
     granted: Callable[[Case], bool]
     pending: Callable[[Case], tuple[str, ...]]
     expects: Callable[[Case], Expected]
+    audience: str
     voided_by: tuple[str, ...] = ()
 
     def blockers(self, case: Case) -> tuple[Reason, ...]:

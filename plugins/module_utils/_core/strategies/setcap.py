@@ -11,6 +11,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.capability 
 from ansible_collections.netbind.privport.plugins.module_utils._core.held import CapabilitySets, Expected
 from ansible_collections.netbind.privport.plugins.module_utils._core.model import CAPABILITY
 from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.base import (
+    WHO_EXECUTES,
     Case,
     Reason,
     Strategy,
@@ -53,7 +54,12 @@ def _hazards(case: Case) -> tuple[Reason, ...]:
 
 
 def _warnings(case: Case) -> tuple[str, ...]:
-    return case.facts.program.warnings if case.facts.program else ()
+    program = case.facts.program
+    if program is None or not program.open_to_all:
+        return program.warnings if program else ()
+    mode = f"{program.mode & 0o7777:04o}"
+    wide = f"{program.real_path} has mode {mode}: every user who can execute it gets {CAPABILITY} with it"
+    return (*program.warnings, f"{wide}; a group of the service's own and mode 0750 keep it to the service")
 
 
 def _granted(case: Case) -> bool:
@@ -100,4 +106,5 @@ STRATEGY = Strategy(
     granted=_granted,
     pending=_pending,
     expects=_expects,
+    audience=WHO_EXECUTES,
 )

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.held import Expected
 from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.base import (
+    EVERYONE,
     Case,
     Reason,
     Strategy,
@@ -68,4 +69,5 @@ STRATEGY = Strategy(
     granted=lambda case: False,
     pending=lambda case: process_steps(case, changing=False, holds=_expects(case).is_met_by),
     expects=_expects,
+    audience=EVERYONE,
 )
