@@ -334,6 +334,25 @@ class Host:
         """The raw access control list, links followed; None and HostError as of an open file."""
         return _acl(path, path=path)
 
+    def security_label(self, path: str) -> str:
+        """The SELinux context of a file itself, '' where it has none."""
+        try:
+            return os.getxattr(path, "security.selinux", follow_symlinks=False).rstrip(b"\0").decode()
+        except (OSError, ValueError):
+            return ""
+
+    def ask(self, path: str, question: str) -> str:
+        """The kernel's answer to what is written to one of its files; HostError where there is none."""
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+            try:
+                os.write(descriptor, question.encode())
+                return os.read(descriptor, 4096).decode()
+            finally:
+                os.close(descriptor)
+        except (OSError, ValueError) as failure:
+            raise HostError(f"{path} does not answer to {question!r}: {failure}") from failure
+
     def link_target(self, path: str) -> str | None:
         try:
             return os.readlink(path)

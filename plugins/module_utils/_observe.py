@@ -11,6 +11,7 @@ from ansible_collections.netbind.privport.plugins.module_utils import _authbind_
 from ansible_collections.netbind.privport.plugins.module_utils import _execution as execution
 from ansible_collections.netbind.privport.plugins.module_utils import _processes as processes
 from ansible_collections.netbind.privport.plugins.module_utils import _units as units
+from ansible_collections.netbind.privport.plugins.module_utils._confinement import Confinements
 from ansible_collections.netbind.privport.plugins.module_utils._core import authbind, authbind_plan, filecap
 from ansible_collections.netbind.privport.plugins.module_utils._core.capability import FileCapabilities, format_text
 from ansible_collections.netbind.privport.plugins.module_utils._core.errors import PrivportError
@@ -59,7 +60,13 @@ def observe(host: Host, services: Sequence[Service]) -> Observation:
         rules=authbind_files.read_rules(host),
         leftovers=authbind_files.leftovers(host),
     )
+    authbind_found = _authbind(host)
     found = tuple(_service(host, service, machine=machine) for service in services)
+    confinements = Confinements(host, authbind=authbind_found.program if authbind_found else "")
+    found = tuple(
+        replace(facts, confinement=confinements.of(facts, ports=service.ports))
+        for service, facts in zip(services, found)
+    )
     return Observation(
         format=FORMAT,
         kernel=host.kernel_release(),
@@ -68,7 +75,7 @@ def observe(host: Host, services: Sequence[Service]) -> Observation:
         local_port_range=network.local_port_range,
         systemd=systemd.version if systemd else None,
         systemd_features=systemd.features if systemd else (),
-        authbind=_authbind(host),
+        authbind=authbind_found,
         socket_source=processes.socket_source(host),
         services=_with_listeners(host, services, found),
     )
@@ -115,6 +122,7 @@ def _service(host: Host, service: Service, *, machine: _Machine) -> ServiceFacts
         unread=unread,
         not_executable=execution.why_not(host, started or path, by=by),
         authbind_closed=execution.authbind_closed(host, wrapper, by=by) if wrapper else "",
+        confinement=None,
     )
 
 

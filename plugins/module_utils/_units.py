@@ -62,6 +62,8 @@ PROPERTIES = (
     "ExecPaths",
     "NoExecPaths",
     "SupplementaryGroups",
+    "AppArmorProfile",
+    "SELinuxContext",
     *units.IMPLIES_NO_NEW_PRIVS,
 )
 _SOCKET_PROPERTIES = ("Id", "ActiveState", "UnitFileState", "Accept", "Listen", "Triggers")

@@ -250,6 +250,37 @@ privport:
             - Why something is there but could not be read, by what it is. V(unit) for the files of the unit,
               V(program), V(interpreter), and V(capability) for the file capabilities of either.
           type: dict
+        confinement:
+          description:
+            - How SELinux or AppArmor confines the service. V(null) where neither does.
+            - For AppArmor the kernel is asked by trying it. A child in namespaces of its own enters the profile and
+              binds the port there, as does another one through authbind. Nothing of it reaches the host but a line
+              in the audit log, by a program of the name V(privport-trial), where the profile does not allow it.
+          type: dict
+          contains:
+            module:
+              description: V(SELinux) or V(AppArmor).
+              type: str
+            subject:
+              description: The SELinux context or the AppArmor profile that the service runs in.
+              type: str
+            enforced:
+              description: V(false) where what is not allowed is only written down.
+              type: bool
+            refusals:
+              description:
+                - What stands in the way of a process that binds by itself, each with a C(code), a C(text) with the
+                  command that allows it, and the C(evidence).
+              type: list
+              elements: dict
+            authbind:
+              description: The same for authbind and its helper.
+              type: list
+              elements: dict
+            unknown:
+              description: What could not be read.
+              type: list
+              elements: str
     grants:
       description: Every grant on the host (mechanism, subject and detail). V(null) unless O(scan=true).
       type: list

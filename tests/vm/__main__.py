@@ -4,13 +4,14 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import time
 from pathlib import Path
 
-from . import boot
+from . import apparmor, boot, selinux
 
-TESTS = {"boot": boot.run}
+TESTS = {"apparmor": apparmor.run, "selinux": selinux.run, "boot": boot.run}
 
 
 def main() -> None:
@@ -18,6 +19,8 @@ def main() -> None:
     unknown = [name for name in names if name not in TESTS]
     if unknown:
         sys.exit(f"error: there is no test {unknown[0]!r}; there are {', '.join(TESTS)}")
+    # So that the emulator is ended, too.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(1))
     failed = False
     for name in names or TESTS:
         started = time.monotonic()

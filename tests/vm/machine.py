@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Any, Dict, Optional, Sequence, Type
 
 ROOT = Path(__file__).resolve().parents[2]
-BOOT_SECONDS = 300
+BOOT_SECONDS = 600
 
 
 class Machine:
@@ -34,12 +34,19 @@ class Machine:
         self.inventory.write_text(json.dumps({"all": {"hosts": {"vm": self._variables()}}}))
 
     def __enter__(self) -> Machine:
-        self.power_on()
+        try:
+            self.power_on()
+        except BaseException:
+            self.close()
+            raise
         return self
 
     def __exit__(
         self, kind: Optional[Type[BaseException]], error: Optional[BaseException], trace: Optional[TracebackType]
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
         self.cut_power()
         self._folder.cleanup()
 

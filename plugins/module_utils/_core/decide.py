@@ -19,6 +19,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.
     Reason,
     Strategy,
 )
+from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.hazards import confinement
 
 
 @dataclass(frozen=True)
@@ -231,7 +232,8 @@ def _warnings(choice: _Choice, chosen: Strategy) -> tuple[str, ...]:
     case = choice.case
     doubts = choice.unknown.get(chosen.name, ())
     told = [f"strategy {chosen.name} is tried, and the proof decides: {doubt}" for doubt in doubts]
-    return (*told, *_wider_by_policy(choice, chosen), *_idle_sockets(case), *chosen.warnings(case))
+    shared = (*_wider_by_policy(choice, chosen), *_idle_sockets(case), *confinement.warnings(case))
+    return (*told, *shared, *chosen.warnings(case))
 
 
 def _wider_by_policy(choice: _Choice, chosen: Strategy) -> tuple[str, ...]:

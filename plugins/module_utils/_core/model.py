@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ansible_collections.netbind.privport.plugins.module_utils._core.confinement import Confinement
 from ansible_collections.netbind.privport.plugins.module_utils._core.executable import is_interpreter
 from ansible_collections.netbind.privport.plugins.module_utils._core.procfs import ProcessStatus
 from ansible_collections.netbind.privport.plugins.module_utils._core.unit import Command
@@ -214,6 +215,8 @@ class ServiceFacts:
     # Why the service's user cannot execute the program, and not authbind, in the unit: sentences, '' where it can.
     not_executable: str
     authbind_closed: str
+    # How SELinux or AppArmor confines it; None where neither does.
+    confinement: Confinement | None
 
 
 @dataclass(frozen=True)

@@ -201,6 +201,7 @@ def facts(
         "unread": {},
         "not_executable": "",
         "authbind_closed": "",
+        "confinement": None,
     }
     return ServiceFacts(name=name, **{**plain, **fields})
 

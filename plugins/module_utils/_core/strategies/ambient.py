@@ -16,6 +16,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.
     unit_grants,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.hazards import (
+    confinement,
     dropins,
     execution,
     identity,
@@ -49,7 +50,7 @@ def _hazards(case: Case) -> tuple[Reason, ...]:
         return (Reason("old_systemd", f"ambient capabilities came with systemd {_FIRST_SYSTEMD}", evidence),)
     if case.facts.unit is None:
         return (Reason("no_unit", "no systemd unit starts it", f"service {case.service.name} has no unit"),)
-    return judge(case, _HAZARDS)
+    return judge(case, _HAZARDS) + confinement.refused(case)
 
 
 def unit_user(case: Case) -> str:

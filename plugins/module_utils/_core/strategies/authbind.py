@@ -18,6 +18,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.
     process_steps,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.hazards import (
+    confinement,
     dropins,
     execution,
     identity,
@@ -112,7 +113,7 @@ def _hazards(case: Case) -> tuple[Reason, ...]:
     closed = tuple(
         Reason("rules", port.refusal, f"port {port.port}") for port in case.facts.authbind_ports if port.refusal
     )
-    return judge(case, _HAZARDS) + closed
+    return judge(case, _HAZARDS) + confinement.refused_authbind(case) + closed
 
 
 def deep(case: Case) -> bool:

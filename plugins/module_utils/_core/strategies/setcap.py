@@ -19,6 +19,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.
     process_steps,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.hazards import (
+    confinement,
     execution,
     identity,
     judge,
@@ -50,7 +51,7 @@ def _hazards(case: Case) -> tuple[Reason, ...]:
         refused += (Reason("unchangeable", case.facts.unread["capability"], program.real_path),)
     if program.obstacle and not program.binds:
         refused += (Reason("unchangeable", program.obstacle, program.real_path),)
-    return refused + judge(case, _HAZARDS)
+    return refused + judge(case, _HAZARDS) + confinement.refused(case)
 
 
 def _warnings(case: Case) -> tuple[str, ...]:

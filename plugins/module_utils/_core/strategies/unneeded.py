@@ -15,6 +15,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.
     process_steps,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.hazards import (
+    confinement,
     execution,
     judge,
     sandbox,
@@ -33,7 +34,7 @@ _HAZARDS = (
 def _hazards(case: Case) -> tuple[Reason, ...]:
     needed = case.needed_ports
     if not needed:
-        return judge(case, _HAZARDS)
+        return judge(case, _HAZARDS) + confinement.refused_port(case)
     start, ports = case.facts.network.unprivileged_port_start, ", ".join(map(str, needed))
     if start is not None:
         return (Reason("privileged", f"{_where(case)} keeps port {ports} for privileged processes", _setting(case)),)
