@@ -51,11 +51,12 @@ _S_ISUID = 0o4000
 def observe(host: Host, services: Sequence[Service]) -> Observation:
     """The host and these services. Nothing is changed. Raises PrivportError where a tool fails."""
     systemd = units.read_systemd(host)
-    shown = units.show(host, sorted({it.unit for it in services if it.unit})) if systemd is not None else {}
+    names = sorted({it.unit for it in services if it.unit})
+    shown = units.show(host, names) if systemd is not None else {}
     network = host_network(host)
     machine = _Machine(
         shown=shown,
-        sockets=units.sockets(host) if systemd is not None and services else (),
+        sockets=units.sockets(host, names) if systemd is not None and services else (),
         network=network,
         rules=authbind_files.read_rules(host),
         leftovers=authbind_files.leftovers(host),

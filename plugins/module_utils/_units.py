@@ -66,7 +66,7 @@ PROPERTIES = (
     "SELinuxContext",
     *units.IMPLIES_NO_NEW_PRIVS,
 )
-_SOCKET_PROPERTIES = ("Id", "ActiveState", "UnitFileState", "Accept", "Listen", "Triggers")
+_SOCKET_PROPERTIES = ("Id", "LoadState", "ActiveState", "UnitFileState", "Accept", "Listen", "Triggers")
 
 
 def systemd_version(host: Host) -> int | None:
@@ -93,10 +93,16 @@ def show(host: Host, names: Sequence[str], *, properties: Sequence[str] = PROPER
     return dict(zip(names, shown))
 
 
-def sockets(host: Host) -> tuple[SocketUnit, ...]:
-    """The socket units that systemd has loaded, from one call; those that it has not play no part."""
-    argv = ["systemctl", "show", "--no-pager", "--property=" + ",".join(_SOCKET_PROPERTIES), "--", "*.socket"]
-    return tuple(_socket(properties) for properties in units.parse_show(host.run(argv).checked().stdout))
+def sockets(host: Host, names: Sequence[str]) -> tuple[SocketUnit, ...]:
+    """The socket units that systemd has loaded, and those of the named units, which the next boot may load; one call.
+
+    systemd.socket(5): a socket unit starts the service of its own name, if it does not say otherwise.
+    """
+    namesakes = [name.rpartition(".")[0] + ".socket" for name in names]
+    argv = ["systemctl", "show", "--no-pager", "--property=" + ",".join(_SOCKET_PROPERTIES)]
+    shown = units.parse_show(host.run([*argv, "--", "*.socket", *namesakes]).checked().stdout)
+    found = {properties["Id"]: properties for properties in shown if properties.get("LoadState") == "loaded"}
+    return tuple(_socket(properties) for properties in found.values())
 
 
 def _socket(properties: Mapping[str, str]) -> SocketUnit:

@@ -101,6 +101,8 @@ class FakeHost(Host):
         # The files that another network namespace has otherwise, by what leads to it.
         self.networks = dict(networks or {})
         self.inside = ""
+        # Units that systemd reads when they are named and not before.
+        self.not_loaded: tuple[str, ...] = ()
         self.kernel = "6.1.0-18-amd64"
         self.ran: list[tuple[str, ...]] = []
         self.wrote: list[str] = []
@@ -117,8 +119,9 @@ class FakeHost(Host):
         return Completed(argv=tuple(argv), rc=0, stdout=stdout, stderr="")
 
     def _show(self, names: Sequence[str]) -> str:
-        if names == ["*.socket"]:
-            names = [name for name in self.units if name.endswith(".socket")]
+        if "*.socket" in names:
+            loaded = [name for name in self.units if name.endswith(".socket") and name not in self.not_loaded]
+            names = [*loaded, *names[names.index("*.socket") + 1 :]]
         missing = captured_unit("missing.service")
         shown = [self.units.get(name, {**missing, "Id": name}) for name in names]
         return "\n".join("".join(map(_property, properties, properties.values())) for properties in shown)

@@ -177,7 +177,7 @@ def test_socket_units_of_the_unit_and_of_its_ports(unit: str, port: Any, names: 
 
 @pytest.mark.parametrize("systemd", [247, 252, 257])
 def test_what_is_seen_of_a_socket_unit(systemd: int) -> None:
-    sockets = {it.name: it for it in units.sockets(machine(units=captured_sockets(systemd=systemd)))}
+    sockets = {it.name: it for it in units.sockets(machine(units=captured_sockets(systemd=systemd)), [])}
     assert sockets.pop("systemd-journald.socket").ports == ()
     assert sockets == {
         "handed.socket": SocketUnit(
@@ -197,6 +197,13 @@ def test_what_is_seen_of_a_socket_unit(systemd: int) -> None:
     }
 
 
+def test_a_socket_unit_that_the_next_boot_loads() -> None:
+    host = machine(units=[{**PLAIN, "Id": "idle.service"}, *SOCKETS])
+    host.not_loaded = ("idle.socket",)
+    assert [it.name for it in only(host, ports=[84], unit="idle").sockets] == ["idle.socket"]
+    assert only(host, ports=[84], unit=None).sockets == ()
+
+
 def test_a_service_with_a_socket_unit_has_systemds_network() -> None:
     unit = in_network(Id="handed.service", PrivateNetwork="yes")
     assert only(machine(units=[unit, *SOCKETS]), unit="handed.service").network.is_host
@@ -209,7 +216,10 @@ def test_systemctl_show_runs_once_for_all_services(count: int) -> None:
     found = observing.observe(host, parse_services(services))
     shows = [argv for argv in host.ran if argv[:2] == ("systemctl", "show")]
     assert len(shows) == 2
-    assert shows[1][-1] == "*.socket"
+    assert shows[1][shows[1].index("--") + 1 :] == (
+        "*.socket",
+        *(f"web@{n}.socket" for n in sorted(range(count), key=str)),
+    )
     assert len([argv for argv in host.ran if argv[0] == "ss"]) == 1
     assert shows[0][shows[0].index("--") + 1 :] == tuple(sorted(f"web@{n}.service" for n in range(count)))
     assert [facts.unit.name for facts in found.services if facts.unit] == [f"web@{n}.service" for n in range(count)]
