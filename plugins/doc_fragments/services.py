@@ -19,6 +19,7 @@ options:
       - 'V(strategy): V(auto) (default), or the name of the strategy that it must get.'
       - 'V(socket_activation): V(true) when it accepts C(LISTEN_FDS). V(false) by default.'
       - 'V(backend_ports): a mapping of low ports to the high ports that it listens on instead.'
+      - 'V(families): a list of V(ipv4) and V(ipv6), those that it must be reached by. By default any will do.'
       - 'V(state): V(present) (default) or V(absent).'
     type: list
     elements: dict

@@ -79,7 +79,9 @@ def _proof_rows(evidence: Mapping[str, Any]) -> list[dict[str, str]]:
 def _seen(evidence: Mapping[str, Any]) -> str:
     status, addresses = evidence["process"]["status"], ", ".join(evidence["addresses"])
     held = ", ".join(status["effective"]) or "no capability"
-    return f"{status['name']} pid {evidence['process']['pid']} uid {status['uid']} on {addresses}, {held}"
+    more = f" and {len(evidence['processes']) - 1} more" if len(evidence["processes"]) > 1 else ""
+    process = f"{status['name']} pid {evidence['process']['pid']}{more} uid {status['uid']}"
+    return "; ".join([f"{process} on {addresses}, {held}", *evidence["notes"]])
 
 
 class FilterModule:

@@ -30,6 +30,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model impor
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.namespace import Namespace, namespace
 from ansible_collections.netbind.privport.plugins.module_utils._core.service import Port, Service
+from ansible_collections.netbind.privport.plugins.module_utils._core.sysctl import configured
 from ansible_collections.netbind.privport.plugins.module_utils._core.unit import (
     DROPIN_NAME,
     Command,
@@ -44,6 +45,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._program import (
     observe_ground,
     observe_program,
 )
+from ansible_collections.netbind.privport.plugins.module_utils._sysctl import read_files
 
 _S_ISUID = 0o4000
 
@@ -74,12 +76,27 @@ def observe(host: Host, services: Sequence[Service]) -> Observation:
         effective_uid=host.effective_uid(),
         unprivileged_port_start=network.unprivileged_port_start,
         local_port_range=network.local_port_range,
+        boot_port_start=_boot_port_start(host),
+        container=_in_container(host),
         systemd=systemd.version if systemd else None,
         systemd_features=systemd.features if systemd else (),
         authbind=authbind_found,
         socket_source=processes.socket_source(host),
         services=_with_listeners(host, services, found),
     )
+
+
+def _boot_port_start(host: Host) -> int | None:
+    # A boot empties /run.
+    files = {path: text for path, text in read_files(host).items() if not path.startswith("/run/")}
+    found = configured(files)
+    return found.start if found else None
+
+
+def _in_container(host: Host) -> bool:
+    """Whether one of the marks is there that the engines and systemd leave in a container."""
+    marks = ("/run/systemd/container", "/run/.containerenv", "/.dockerenv")
+    return any(host.status(path) is not None for path in marks)
 
 
 @dataclass(frozen=True)
@@ -162,10 +179,12 @@ def _unit(host: Host, properties: dict[str, str], *, unread: dict[str, str]) -> 
     own = parse_own_dropin(text)
     commands: tuple[Command, ...] = ()
     overriding: dict[str, str] = {}
+    capability_files: tuple[str, ...] = ()
     try:
         # systemd itself only warns of a line that it cannot parse.
         commands = units.commands(host, properties, own_dropin=path)
         overriding = units.overriding(host, properties)
+        capability_files = units.granting(host, properties)
     except PrivportError as problem:
         unread["unit"] = str(problem)
     return Unit(
@@ -178,6 +197,7 @@ def _unit(host: Host, properties: dict[str, str], *, unread: dict[str, str]) -> 
         overriding=overriding,
         interrupted=bool(host.leftovers(path)) or units.is_unread_removal(host, path, properties),
         foreign_dropin=units.foreign_dropin(host, properties, own_dropin=path),
+        capability_files=capability_files,
         process=units.main_process(host, properties),
     )
 

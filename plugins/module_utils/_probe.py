@@ -1,50 +1,95 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Trying a port for real: a connection to it, and a bind by a stranger."""
+"""Trying a port for real: a connection to each of its addresses, and a bind by a stranger."""
 
 from __future__ import annotations
 
+import array
 import errno
+import fcntl
 import os
 import pwd
 import socket
+import struct
 
+from ansible_collections.netbind.privport.plugins.module_utils._core.checks import Probe, families_of
 from ansible_collections.netbind.privport.plugins.module_utils._core.model import Listener, ServiceFacts
 from ansible_collections.netbind.privport.plugins.module_utils._core.service import Port
-from ansible_collections.netbind.privport.plugins.module_utils._core.verdict import Probe
 
 _CONNECT_SECONDS = 3.0
 _KINDS = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM}
-_LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+_FAMILIES = {"ipv4": socket.AF_INET, "ipv6": socket.AF_INET6}
+_LOOPBACK = {"ipv4": "127.0.0.1", "ipv6": "::1"}
+_WILDCARDS = {"ipv4": "0.0.0.0", "ipv6": "::"}
 _FIRST_STRANGER = 65000
+# include/uapi/linux/sockios.h
+_SIOCGIFADDR = 0x8915
 
 
 def probe(facts: ServiceFacts, *, port: Port) -> Probe:
-    """Try a port that somebody listens on; nothing was tried where nobody does."""
+    """Try a port on every address that somebody listens on; nothing was tried where nobody does."""
     on_port = [it for it in facts.listeners if (it.port, it.protocol) == (port.number, port.protocol)]
-    if not on_port:
-        return Probe()
-    listener = on_port[0]
     own_uid = facts.account.uid if facts.account else -1
+    families = sorted({family for listener in on_port for family in families_of(listener)})
     return Probe(
-        connect=connect(listener) if listener.protocol == "tcp" else None,
-        stranger=bind_as_stranger(listener, own_uid=own_uid) if os.geteuid() == 0 else None,
+        connect={it.address: connect(it) for it in on_port if it.protocol == "tcp"},
+        stranger={
+            family: bind_as_stranger(port, family=family, own_uid=own_uid) if os.geteuid() == 0 else None
+            for family in families
+        },
     )
 
 
-def connect(listener: Listener) -> str:
-    """Open and close a TCP connection; '' or the errno's name."""
+def connect(listener: Listener) -> str | None:
+    """Open and close a TCP connection to each family that the socket serves.
+
+    '' or the first errno's name; None where this host has no address that leads to the socket.
+    """
+    outcomes = [_connect_to(target, listener.port) for target in _targets(listener)]
+    # Where IPv6 is switched off, a wildcard serves the other family alone.
+    tried = [it for it in outcomes if it not in ("EADDRNOTAVAIL", "EAFNOSUPPORT") or len(outcomes) == 1]
+    return next((outcome for outcome in tried if outcome), "") if tried else None
+
+
+def _targets(listener: Listener) -> list[str]:
     address, _percent, interface = listener.address.partition("%")
-    target = _LOOPBACK.get(address, address) + (f"%{interface}" if interface and address not in _LOOPBACK else "")
+    if address not in _WILDCARDS.values():
+        return [listener.address]
+    families = sorted(families_of(listener))
+    if not interface or interface == "lo":
+        return [_LOOPBACK[family] for family in families]
+    # A socket of one interface answers on the addresses of that interface alone.
+    own = [_address_of(interface, family) for family in families]
+    return [target for target in own if target]
+
+
+def _address_of(interface: str, family: str) -> str:
+    """An address of an interface, '' for none."""
+    if family == "ipv6":
+        with open("/proc/net/if_inet6", encoding="ascii") as table:
+            words = next((line.split() for line in table if line.split()[5] == interface), None)
+        # proc_pid_net(5): if_inet6 begins with the address as 32 hex digits.
+        return f"{socket.inet_ntop(socket.AF_INET6, bytes.fromhex(words[0]))}%{interface}" if words else ""
+    request = array.array("B", struct.pack("16s24x", interface.encode()))
     try:
-        with socket.create_connection((target, listener.port), timeout=_CONNECT_SECONDS):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asked:
+            fcntl.ioctl(asked, _SIOCGIFADDR, request, True)
+    except OSError:
+        return ""
+    # netdevice(7): struct ifreq holds a struct sockaddr_in behind the name.
+    return socket.inet_ntop(socket.AF_INET, request.tobytes()[20:24])
+
+
+def _connect_to(target: str, port: int) -> str:
+    try:
+        with socket.create_connection((target, port), timeout=_CONNECT_SECONDS):
             return ""
     except OSError as failure:
         return _errno_name(failure)
 
 
-def bind_as_stranger(listener: Listener, *, own_uid: int) -> str | None:
-    """bind(2) the listener's address in a child that has another uid, no groups and no capabilities.
+def bind_as_stranger(port: Port, *, family: str, own_uid: int) -> str | None:
+    """bind(2) the port in a child that has another uid, no groups and no capabilities.
 
     '' or the errno's name. The kernel looks at the privilege before it looks whether the address is
     in use (net/ipv4/af_inet.c, __inet_bind), so a busy port tells it too.
@@ -54,7 +99,7 @@ def bind_as_stranger(listener: Listener, *, own_uid: int) -> str | None:
     if child == 0:
         outcome = "EIO"
         try:
-            outcome = _bind_with_uid(listener, uid=_stranger_uid(own_uid))
+            outcome = _bind_with_uid(port, family=family, uid=_stranger_uid(own_uid))
         finally:
             os.write(write_end, outcome.encode())
             os._exit(0)
@@ -65,14 +110,14 @@ def bind_as_stranger(listener: Listener, *, own_uid: int) -> str | None:
     return outcome
 
 
-def _bind_with_uid(listener: Listener, *, uid: int) -> str:
-    family = socket.AF_INET6 if ":" in listener.address else socket.AF_INET
+def _bind_with_uid(port: Port, *, family: str, uid: int) -> str:
     try:
         os.setgroups([])
         os.setresgid(uid, uid, uid)
         os.setresuid(uid, uid, uid)
-        with socket.socket(family, _KINDS[listener.protocol]) as candidate:
-            candidate.bind((listener.address.partition("%")[0], listener.port))
+        with socket.socket(_FAMILIES[family], _KINDS[port.protocol]) as candidate:
+            # The wildcard: an address that the host has no more would fail before the privilege is looked at.
+            candidate.bind((_WILDCARDS[family], port.number))
     except OSError as failure:
         return _errno_name(failure)
     return ""
@@ -85,4 +130,6 @@ def _stranger_uid(own_uid: int) -> int:
 
 
 def _errno_name(failure: OSError) -> str:
+    if isinstance(failure, socket.timeout):
+        return "ETIMEDOUT"
     return errno.errorcode.get(failure.errno or 0, type(failure).__name__)

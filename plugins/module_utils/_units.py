@@ -14,7 +14,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.errors impo
     PrivportError,
     Refused,
 )
-from ansible_collections.netbind.privport.plugins.module_utils._core.model import Process, SocketUnit
+from ansible_collections.netbind.privport.plugins.module_utils._core.model import CAPABILITY, Process, SocketUnit
 from ansible_collections.netbind.privport.plugins.module_utils._core.service import Port
 from ansible_collections.netbind.privport.plugins.module_utils._core.sockets import parse_listen
 from ansible_collections.netbind.privport.plugins.module_utils._host import Host
@@ -32,6 +32,11 @@ PROPERTIES = (
     "NeedDaemonReload",
     "MainPID",
     "Result",
+    "ExecMainStatus",
+    "NRestarts",
+    "Restart",
+    "WantedBy",
+    "RequiredBy",
     "ExecStart",
     "User",
     "Group",
@@ -163,6 +168,12 @@ def foreign_dropin(host: Host, properties: Mapping[str, str], *, own_dropin: str
     name = own_dropin.rpartition("/")[2]
     paths = units.split_paths(properties.get("DropInPaths", ""))
     return next((path for path in paths if path != own_dropin and path.rpartition("/")[2] == name), "")
+
+
+def granting(host: Host, properties: Mapping[str, str]) -> tuple[str, ...]:
+    """The files of the unit that grant the capability to bind ports."""
+    paths = [properties.get("FragmentPath", ""), *units.split_paths(properties.get("DropInPaths", ""))]
+    return units.granting({path: _read(host, path) for path in paths if path}, capability=CAPABILITY)
 
 
 @dataclass(frozen=True)

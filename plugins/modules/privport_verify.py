@@ -11,10 +11,15 @@ version_added: 0.1.0
 author:
   - The netbind.privport authors (@netbind)
 description:
-  - Looks at each port of each service with C(ss) and C(/proc) and judges what it sees. The grant is in place, the port
-    is held by the service's own process, which is found by the socket's inode, that process is not root and holds what
-    the strategy gives, a connection succeeds, and another user is still refused the port.
-  - Fails when a check fails. What cannot be seen is unknown and never counts as passed.
+  - Looks at each port of each service with C(ss) and C(/proc) and judges what it sees. The grant is in place. The port
+    is open over the declared protocol and families. It is held by the service's own processes, which are found by the
+    socket's inode, and none of their threads is root or holds anything but what the strategy and the unit give. A
+    connection to each address succeeds, and another user is still refused the port. The grant survives a restart of
+    the service and a boot of the host.
+  - Fails when a check fails, and says what to do, with the last lines of the unit's journal. What cannot be seen is
+    unknown and never counts as passed.
+  - A service whose parent stays root while its workers drop to a user, as nginx and Apache do when packaged, is told
+    as that and fails. Its workers are judged like other processes.
   - A service that nothing on the host starts and that does not listen has the verdict V(unknown), with the reason
     V(granted, not listening).
 extends_documentation_fragment:
@@ -27,8 +32,9 @@ options:
     default: 30
 notes:
   - Run it as root (C(become=true)). Other users do not see who holds a port.
-  - Each port gets one connection that is closed at once, and one attempt to bind it as an unknown user, which the
-    kernel refuses.
+  - Each address of a port gets one connection that is closed at once, and each of its families one attempt to bind the
+    port as an unknown user, which the kernel refuses.
+  - No check can be skipped.
 seealso:
   - module: netbind.privport.privport_info
 """
@@ -62,6 +68,10 @@ reasons:
   returned: always
   type: list
   elements: str
+journal:
+  description: The last 30 lines of the journal of each unit that has a port with a failed check, by the unit's name.
+  returned: always
+  type: dict
 evidence:
   description: What was seen of each port of each service.
   returned: always
@@ -84,6 +94,17 @@ evidence:
       description: The checks of this port that did not pass.
       type: list
       elements: str
+    unit:
+      description: The systemd unit that runs the service, empty for none.
+      type: str
+    notes:
+      description: What fails nothing but is worth knowing, such as a unit that no boot starts.
+      type: list
+      elements: str
+    advice:
+      description: What to do about the checks that failed.
+      type: list
+      elements: str
     source:
       description: Where listening sockets were read from, V(ss) or V(/proc/net).
       type: str
@@ -92,30 +113,36 @@ evidence:
       type: list
       elements: str
     process:
-      description: The service's process that holds the port, with its unit, uid and capabilities.
+      description:
+        - The service's first process that holds the port and is no root parent, with its unit, user ids and
+          capabilities, the number of its threads, and those threads that differ (C(unlike)).
       type: dict
+    processes:
+      description: Every process of the service that holds the port.
+      type: list
+      elements: dict
     checks:
-      description: Each check with its code, verdict and text.
+      description:
+        - Each check with its code, verdict and text. The codes are V(strategy), V(grant), V(listening), V(family),
+          V(owner), V(root_parent), V(user), V(held), V(connect), V(stranger), V(restart) and V(boot).
       type: list
       elements: dict
 """
 
 import time
-from typing import Any, Sequence
+from dataclasses import dataclass
+from typing import Any, Iterator, Mapping, Sequence
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.netbind.privport.plugins.module_utils._core.advice import advise, message
+from ansible_collections.netbind.privport.plugins.module_utils._core.checks import FAIL, Probe
 from ansible_collections.netbind.privport.plugins.module_utils._core.document import dump
 from ansible_collections.netbind.privport.plugins.module_utils._core.errors import PrivportError
 from ansible_collections.netbind.privport.plugins.module_utils._core.service import Port, Service, parse_services
 from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.base import Case
-from ansible_collections.netbind.privport.plugins.module_utils._core.verdict import (
-    FAIL,
-    Evidence,
-    Probe,
-    combine,
-    prove,
-)
+from ansible_collections.netbind.privport.plugins.module_utils._core.verdict import Evidence, combine, prove
 from ansible_collections.netbind.privport.plugins.module_utils._host import Host
+from ansible_collections.netbind.privport.plugins.module_utils._journal import denials, last_lines
 from ansible_collections.netbind.privport.plugins.module_utils._observe import observe
 from ansible_collections.netbind.privport.plugins.module_utils._probe import probe
 
@@ -124,13 +151,29 @@ _PAUSE_SECONDS = 0.25
 _WORTH_WAITING = ("listening", "connect")
 
 
-def collect(host: Host, services: Sequence[Service]) -> tuple[Evidence, ...]:
-    """The evidence for every port of these services, as of now."""
+@dataclass(frozen=True)
+class Proof:
+    """A service on this host, and the evidence for each of its ports, as of one moment."""
+
+    case: Case
+    evidence: tuple[Evidence, ...]
+
+    @property
+    def may_yet_pass(self) -> bool:
+        """Whether time alone may mend what failed: nothing starts a unit again that failed for good."""
+        failed = {check.code for it in self.evidence for check in it.checks if check.verdict == FAIL}
+        unit = self.case.facts.unit
+        over = unit is not None and unit.says("ActiveState") == "failed" and unit.says("Restart") == "no"
+        return bool(failed) and failed <= set(_WORTH_WAITING) and not over
+
+
+def collect(host: Host, services: Sequence[Service]) -> tuple[Proof, ...]:
+    """The proof of each of these services, as of now."""
     observation = observe(host, services)
     cases = [
         Case(host=observation, service=service, facts=facts) for service, facts in zip(services, observation.services)
     ]
-    return tuple(evidence for case in cases for evidence in prove(case, probes=_probes(host, case)))
+    return tuple(Proof(case, prove(case, probes=_probes(host, case))) for case in cases)
 
 
 def _probes(host: Host, case: Case) -> dict[Port, Probe]:
@@ -143,21 +186,35 @@ def run(params: dict[str, Any], *, host: Host) -> dict[str, Any]:
     """The module's result: evidence that holds, or the last that was seen when the time was up."""
     services = [service for service in parse_services(params["services"]) if service.state == "present"]
     deadline = time.monotonic() + params["timeout"]
-    evidence = collect(host, services)
-    while _may_yet_pass(evidence) and time.monotonic() < deadline:
+    proofs = collect(host, services)
+    while _worth_waiting(proofs) and time.monotonic() < deadline:
         time.sleep(_PAUSE_SECONDS)
-        evidence = collect(host, services)
-    return {
+        proofs = collect(host, services)
+    failed = {it.unit for proof in proofs for it in proof.evidence if it.unit and it.verdict == FAIL}
+    journal = {unit: last_lines(host, unit) for unit in sorted(failed)}
+    evidence = [it for proof in proofs for it in _advised(host, proof, journal=journal)]
+    result = {
         "changed": False,
         "verdict": combine(tuple(it.verdict for it in evidence)),
         "reasons": [f"{it.service}: {reason}" for it in evidence for reason in it.reasons],
         "evidence": dump(evidence),
+        "journal": dump(journal),
     }
+    return {**result, "msg": message(evidence, journal=journal)} if result["verdict"] == FAIL else result
 
 
-def _may_yet_pass(evidence: Sequence[Evidence]) -> bool:
-    failed = {check.code for it in evidence for check in it.checks if check.verdict == FAIL}
-    return bool(failed) and failed <= set(_WORTH_WAITING)
+def _advised(host: Host, proof: Proof, *, journal: Mapping[str, Sequence[str]]) -> Iterator[Evidence]:
+    program = proof.case.facts.program
+    for it in proof.evidence:
+        lines = journal.get(it.unit, ())
+        refused = denials(host, program=program.real_path if program else "", lines=lines) if it.verdict == FAIL else ()
+        yield advise(proof.case, it, journal=lines, denials=refused)
+
+
+def _worth_waiting(proofs: Sequence[Proof]) -> bool:
+    """Whether every service that failed may yet pass: where one never will, no time helps the whole."""
+    failed = [proof for proof in proofs if any(it.verdict == FAIL for it in proof.evidence)]
+    return bool(failed) and all(proof.may_yet_pass for proof in failed)
 
 
 def main() -> None:
@@ -171,9 +228,9 @@ def main() -> None:
     try:
         result = run(module.params, host=Host())
     except PrivportError as error:
-        result = {"verdict": FAIL, "reasons": [str(error)], "evidence": []}
+        result = {"verdict": FAIL, "reasons": [str(error)], "evidence": [], "journal": {}, "msg": str(error)}
     if result["verdict"] == FAIL:
-        module.fail_json(msg="; ".join(dict.fromkeys(result["reasons"])), **result)
+        module.fail_json(**result)
     module.exit_json(**result)
 
 

@@ -6,13 +6,11 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 from pathlib import Path
-from typing import Any, Iterator, List
+from typing import Any, List
 
 import pytest
 from ansible_collections.netbind.privport.plugins.module_utils import _observe as observing
-from ansible_collections.netbind.privport.plugins.module_utils import _probe as probing
 from ansible_collections.netbind.privport.plugins.module_utils import _processes as processes
 from ansible_collections.netbind.privport.plugins.module_utils import _units as units
 from ansible_collections.netbind.privport.plugins.module_utils._core.errors import (
@@ -22,12 +20,11 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.errors impo
     UnknownFormat,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.model import (
-    Listener,
     Observation,
     ServiceFacts,
     SocketUnit,
 )
-from ansible_collections.netbind.privport.plugins.module_utils._core.service import Port, parse_services
+from ansible_collections.netbind.privport.plugins.module_utils._core.service import parse_services
 from ansible_collections.netbind.privport.plugins.module_utils._core.sockets import parse_ss
 from ansible_collections.netbind.privport.plugins.module_utils._core.unit import Command, render_ambient
 from ansible_collections.netbind.privport.plugins.module_utils._host import Completed, Host
@@ -549,32 +546,34 @@ def test_units_that_cannot_be_changed(name: str, state: str, sentence: str) -> N
     assert units.show_unit(host, name, state="absent")["Id"] == name
 
 
-@pytest.fixture
-def listening() -> Iterator[int]:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        yield server.getsockname()[1]
+@pytest.mark.parametrize(
+    ("files", "start"),
+    [
+        ({}, None),
+        ({"/etc/sysctl.d/a.conf": "net.ipv4.ip_unprivileged_port_start = 80\n"}, 80),
+        ({"/etc/sysctl.d/a.conf.off": "net.ipv4.ip_unprivileged_port_start = 80\n"}, None),
+        ({"/etc/sysctl.d/a.conf": "net.ipv4.ip_unprivileged_port_start = many\n"}, None),
+    ],
+)
+def test_the_first_port_for_everybody_after_a_boot(files: Any, start: Any) -> None:
+    assert observe(machine(files=files)).boot_port_start == start
 
 
-def on(port: int, *, address: str = "127.0.0.1", protocol: str = "tcp") -> Listener:
-    return Listener(protocol=protocol, address=address, port=port, v6only=False, owners=(), owners_known=True)
+@pytest.mark.parametrize(("files", "container"), [({}, False), ({"/run/systemd/container": "podman"}, True)])
+def test_whether_the_host_is_a_container(files: Any, container: bool) -> None:
+    assert observe(machine(files=files)).container is container
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1", "0.0.0.0", "0.0.0.0%lo"])
-def test_a_connection(listening: int, address: str) -> None:
-    assert probing.connect(on(listening, address=address)) == ""
+def test_the_files_that_grant_the_capability() -> None:
+    runtime = "/run/systemd/system/plain.service.d/a.conf"
+    text = "[Service]\nAmbientCapabilities=CAP_CHOWN CAP_NET_BIND_SERVICE\n"
+    host = machine(units=[{**PLAIN, "DropInPaths": runtime}], files={runtime: text})
+    unit = only(host).unit
+    assert unit is not None
+    assert unit.capability_files == (runtime,)
 
 
-def test_a_refused_connection(listening: int) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        closed = server.getsockname()[1]
-    assert probing.connect(on(closed)) == "ECONNREFUSED"
-
-
-def test_a_stranger_meets_a_busy_port(listening: int) -> None:
-    assert probing.bind_as_stranger(on(listening), own_uid=0) == "EADDRINUSE"
-    assert probing.bind_as_stranger(on(0), own_uid=0) == ""
-
-
-def test_where_nobody_listens_nothing_is_tried() -> None:
-    facts = only(FakeHost(), unit=None)
-    assert probing.probe(facts, port=Port(80)) == probing.Probe()
+def test_a_unit_with_a_line_that_systemd_ignores_hides_who_grants() -> None:
+    unit = only(machine(files={"/etc/systemd/system/plain.service": "no setting\n"})).unit
+    assert unit is not None
+    assert unit.capability_files == ()

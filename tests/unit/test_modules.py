@@ -14,10 +14,10 @@ from ansible_collections.netbind.privport.plugins.filter.privport_tables import 
     privport_plan_table,
     privport_proof_table,
 )
+from ansible_collections.netbind.privport.plugins.module_utils._core.checks import Probe
 from ansible_collections.netbind.privport.plugins.module_utils._core.errors import HostError, InvalidInput, Refused
 from ansible_collections.netbind.privport.plugins.module_utils._core.sockets import parse_ss
 from ansible_collections.netbind.privport.plugins.module_utils._core.unit import render_ambient
-from ansible_collections.netbind.privport.plugins.module_utils._core.verdict import Probe
 from ansible_collections.netbind.privport.plugins.modules import privport_ambient, privport_info, privport_verify
 from ansible_collections.netbind.privport.tests.unit.fake_host import (
     DROPIN,
@@ -149,10 +149,15 @@ def test_the_plan_wants_an_observation(observation: Any) -> None:
         privport_plan(observation, SERVICES)
 
 
+ADDRESSES = ("127.0.0.1", "::1")
+REFUSED = {"ipv4": "EACCES", "ipv6": "EACCES"}
+ACCEPTED = Probe(connect=dict.fromkeys(ADDRESSES, ""), stranger=REFUSED)
+
+
 @pytest.fixture
 def answers(monkeypatch: pytest.MonkeyPatch) -> list[Probe]:
     """What the probes of the coming looks find; the last one stays."""
-    coming = [Probe(connect="", stranger="EACCES")]
+    coming = [ACCEPTED]
     monkeypatch.setattr(privport_verify, "probe", lambda *_, **__: coming.pop(0) if len(coming) > 1 else coming[0])
     monkeypatch.setattr(privport_verify.time, "sleep", lambda seconds: None)
     return coming
@@ -165,7 +170,7 @@ def test_verify_passes(answers: list[Probe]) -> None:
 
 
 def test_verify_waits_for_a_slow_starter(answers: list[Probe]) -> None:
-    answers.insert(0, Probe(connect="ECONNREFUSED", stranger="EACCES"))
+    answers.insert(0, Probe(connect=dict.fromkeys(ADDRESSES, "ECONNREFUSED"), stranger=REFUSED))
     assert privport_verify.run({"services": SERVICES, "timeout": 60}, host=machine(dropin=OURS))["verdict"] == "pass"
 
 
@@ -175,6 +180,26 @@ def test_verify_does_not_wait_for_what_no_time_mends(answers: list[Probe]) -> No
     assert done["verdict"] == "fail"
     assert done["reasons"][0].startswith("web: the grant of strategy ambient is not in place")
     assert len([argv for argv in host.ran if argv[0] == "ss"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("properties", "looks"),
+    [
+        pytest.param({"ActiveState": "failed", "Restart": "no"}, 1, id="nothing starts it again"),
+        pytest.param({"ActiveState": "activating", "Restart": "always"}, 4, id="it is about to start"),
+    ],
+)
+def test_verify_waits_for_a_unit_that_may_yet_listen(
+    properties: dict[str, str], looks: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ticks = iter(range(100))
+    monkeypatch.setattr(privport_verify.time, "monotonic", lambda: next(ticks))
+    monkeypatch.setattr(privport_verify.time, "sleep", lambda seconds: None)
+    host = machine(dropin=OURS, sockets="", units=[{**GRANTED, **properties}])
+    done = privport_verify.run({"services": SERVICES, "timeout": 4}, host=host)
+    assert len([argv for argv in host.ran if argv[0] == "ss"]) == looks
+    assert done["msg"].startswith("web: nothing listens on port 80; plain.service is ")
+    assert set(done["journal"]) == {"plain.service"}
 
 
 def test_verify_says_that_owners_are_hidden(answers: list[Probe]) -> None:

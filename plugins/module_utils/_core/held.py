@@ -59,7 +59,7 @@ class Expected:
     authbind: bool = False
 
     def lacking(self, process: Process) -> tuple[str, ...]:
-        """What is not there, a phrase for each thread, such as 'cap_net_bind_service in CapEff, CapPrm of thread 7'."""
+        """What is not there, such as 'cap_net_bind_service in CapEff, CapPrm of thread 7'."""
         unmapped = ("libauthbind",) if self.authbind and process.authbind is False else ()
         return unmapped + _phrases(process, lambda status: _beyond(self.least, sets_of(status)))
 
@@ -89,8 +89,15 @@ def _beyond(sets: CapabilitySets, limit: CapabilitySets) -> dict[str, frozenset[
 
 
 def _phrases(process: Process, difference: Callable[[ProcessStatus], dict[str, frozenset[str]]]) -> tuple[str, ...]:
-    threads = [("", process.status), *((f" of thread {it.tid}", it.status) for it in process.unlike)]
-    return tuple(f"{_phrase(found)}{whose}" for whose, status in threads for found in [difference(status)] if found)
+    """What differs in the main thread, then what differs in others, threads of one difference together."""
+    main = difference(process.status)
+    threads: dict[str, list[str]] = {}
+    for thread in process.unlike:
+        found = difference(thread.status)
+        if found:
+            threads.setdefault(_phrase(found), []).append(str(thread.tid))
+    told = [f"{phrase} of thread {', '.join(tids)}" for phrase, tids in threads.items()]
+    return ((_phrase(main),) if main else ()) + tuple(told)
 
 
 def _phrase(difference: dict[str, frozenset[str]]) -> str:

@@ -71,7 +71,8 @@ class Listener:
     protocol: str
     address: str
     port: int
-    v6only: bool
+    # None where that is not told.
+    v6only: bool | None
     owners: tuple[Process, ...]
     owners_known: bool
 
@@ -93,6 +94,8 @@ class Unit:
     interrupted: bool
     # Somebody else's drop-in of the name that ours has, which would be replaced or hidden; '' for none.
     foreign_dropin: str
+    # The unit's files that grant the capability to bind ports, in systemd's order.
+    capability_files: tuple[str, ...]
     process: Process | None
 
     def says(self, name: str) -> str:
@@ -230,6 +233,10 @@ class Observation:
     unprivileged_port_start: int | None
     # net.ipv4.ip_local_port_range, the first and the last; None where it cannot be read.
     local_port_range: tuple[int, ...] | None
+    # What sysctl.d sets it to at boot; None where no file there names it.
+    boot_port_start: int | None
+    # Whether a container's engine made this host, its network namespace included.
+    container: bool
     # The version of the running systemd; None where systemd does not run the host.
     systemd: int | None
     # What it was built with and without, as systemctl --version says: '+SECCOMP', '-BPF_FRAMEWORK'.

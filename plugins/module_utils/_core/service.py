@@ -12,7 +12,19 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.errors impo
 from ansible_collections.netbind.privport.plugins.module_utils._core.unit import unit_name
 
 STRATEGY_NAMES = ("unneeded", "ambient", "setcap", "authbind")
-_KEYS = ("name", "ports", "unit", "executable", "user", "strategy", "socket_activation", "backend_ports", "state")
+_KEYS = (
+    "name",
+    "ports",
+    "unit",
+    "executable",
+    "user",
+    "strategy",
+    "socket_activation",
+    "backend_ports",
+    "families",
+    "state",
+)
+FAMILIES = ("ipv4", "ipv6")
 _PORT = re.compile(r"(?P<first>[0-9]{1,5})(?:-(?P<last>[0-9]{1,5}))?(?:/(?P<protocol>tcp|udp))?")
 
 
@@ -39,6 +51,8 @@ class Service:
     strategy: str = "auto"
     socket_activation: bool = False
     backend_ports: dict[str, int] = field(default_factory=dict)
+    # Those that it must be reached by; none for whatever it listens on.
+    families: tuple[str, ...] = ()
     state: str = "present"
 
 
@@ -96,6 +110,7 @@ def _parse_service(description: Any) -> Service:
         strategy=_choice(given, "strategy", ("auto", *STRATEGY_NAMES), where=where),
         socket_activation=_flag(given, "socket_activation", where=where),
         backend_ports=_backend_ports(given.get("backend_ports", {}), where=f"{where} backend_ports"),
+        families=_families(given.get("families", ()), where=where),
         state=_choice(given, "state", ("present", "absent"), where=where),
     )
 
@@ -123,6 +138,13 @@ def _choice(given: Mapping[str, Any], key: str, choices: tuple[str, ...], *, whe
     if value not in choices:
         raise InvalidInput(f"{where} {key} is {value!r}; choose one of {', '.join(choices)}")
     return str(value)
+
+
+def _families(value: Any, *, where: str) -> tuple[str, ...]:
+    known = isinstance(value, (list, tuple)) and all(family in FAMILIES for family in value)
+    if not known:
+        raise InvalidInput(f"{where} families is {value!r}; write a list of {' and '.join(FAMILIES)}")
+    return tuple(sorted(set(value)))
 
 
 def _flag(given: Mapping[str, Any], key: str, *, where: str) -> bool:

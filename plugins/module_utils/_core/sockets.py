@@ -39,7 +39,8 @@ class Socket:
     address: str
     port: int
     inode: int
-    v6only: bool
+    # None where that is not told.
+    v6only: bool | None
 
 
 def parse_ss(text: str) -> tuple[Socket, ...]:
@@ -62,7 +63,7 @@ def _parse_ss_line(line: str) -> Socket:
 
 
 def parse_proc_net(text: str, *, protocol: str, little_endian: bool) -> tuple[Socket, ...]:
-    """The listening sockets of /proc/net/{tcp,udp}[6] (proc_pid_net(5)). v6only is not told there: False.
+    """The listening sockets of /proc/net/{tcp,udp}[6] (proc_pid_net(5)). v6only is not told there: None.
 
     Addresses are printed as 32-bit words in the byte order of the machine.
     """
@@ -79,7 +80,7 @@ def parse_proc_net(text: str, *, protocol: str, little_endian: bool) -> tuple[So
                 address=_kernel_address(match["address"], little_endian=little_endian),
                 port=int(match["port"], 16),
                 inode=int(match["inode"]),
-                v6only=False,
+                v6only=None,
             )
         )
     return tuple(found)

@@ -225,6 +225,23 @@ def overriding(files: Mapping[str, str]) -> dict[str, str]:
     return found
 
 
+def granting(files: Mapping[str, str], *, capability: str) -> tuple[str, ...]:
+    """Which of a unit's files grant an ambient capability, of the texts by path in systemd's order.
+
+    Assignments merge and an empty one resets (systemd.exec(5)).
+    """
+    found: list[str] = []
+    for path, text in files.items():
+        for assignment in parse_unit_file(text):
+            if (assignment.section, assignment.key) != ("Service", "AmbientCapabilities"):
+                continue
+            if not assignment.value:
+                found.clear()
+            elif capability in assignment.value.lower().split():
+                found.append(path)
+    return tuple(dict.fromkeys(found))
+
+
 def executable_of(commands: Sequence[Command], properties: Mapping[str, str]) -> str:
     """The path of the program that a unit starts first, '' where it cannot be told.
 

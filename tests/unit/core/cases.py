@@ -39,6 +39,9 @@ PROPERTIES = {
     "ActiveState": "active",
     "SubState": "running",
     "Result": "success",
+    "FragmentPath": "/etc/systemd/system/web.service",
+    "UnitFileState": "enabled",
+    "NRestarts": "0",
     "ExecStart": f"{{ path={SERVER} ; argv[]={SERVER} ; status=0/0 }}",
     "User": "web",
     "DynamicUser": "no",
@@ -116,6 +119,7 @@ def unit(*, properties: Optional[Mapping[str, str]] = None, **fields: Any) -> Un
         "overriding": {},
         "interrupted": False,
         "foreign_dropin": "",
+        "capability_files": (),
         "process": None,
     }
     return Unit(properties=shown, **{**plain, **fields})
@@ -141,10 +145,9 @@ def program(**fields: Any) -> Program:
     return Program(**{**plain, **fields})
 
 
-def listener(*owners: Process, port: int = 80, protocol: str = "tcp", known: bool = True) -> Listener:
-    return Listener(
-        protocol=protocol, address="0.0.0.0", port=port, v6only=False, owners=tuple(owners), owners_known=known
-    )
+def listener(*owners: Process, known: bool = True, **fields: Any) -> Listener:
+    plain = {"protocol": "tcp", "address": "0.0.0.0", "port": 80, "v6only": False}
+    return Listener(**{**plain, **fields}, owners=tuple(owners), owners_known=known)
 
 
 def authbind_port(port: int = 80, **fields: Any) -> AuthbindPort:
@@ -173,6 +176,8 @@ def host(*services: ServiceFacts, **fields: Any) -> Observation:
         "effective_uid": 0,
         "unprivileged_port_start": 1024,
         "local_port_range": (32768, 60999),
+        "boot_port_start": None,
+        "container": False,
         "systemd": 252,
         "systemd_features": ("+PAM", "+BPF_FRAMEWORK"),
         "authbind": Authbind(program=AUTHBIND, helper_setuid=True, helper_nosuid=False),

@@ -8,14 +8,16 @@ import dataclasses
 from typing import Any, Dict, Tuple
 
 import pytest
-from ansible_collections.netbind.privport.plugins.module_utils._core.service import Port
-from ansible_collections.netbind.privport.plugins.module_utils._core.verdict import (
+from ansible_collections.netbind.privport.plugins.module_utils._core.checks import (
     FAIL,
     NOT_LISTENING,
     PASS,
     UNKNOWN,
-    Evidence,
     Probe,
+)
+from ansible_collections.netbind.privport.plugins.module_utils._core.service import Port
+from ansible_collections.netbind.privport.plugins.module_utils._core.verdict import (
+    Evidence,
     combine,
     prove,
     strategy_in_force,
@@ -31,14 +33,19 @@ from ansible_collections.netbind.privport.tests.unit.core.cases import (
     listener,
     process,
     setcap_process,
+    socket_unit,
 )
 
 RAW = "cap_net_raw"
-PROVEN = Probe(connect="", stranger="EACCES")
+ANY, ANY6 = "0.0.0.0", "::"
+REFUSED = {"ipv4": "EACCES", "ipv6": "EACCES"}
+PROVEN = Probe(connect={ANY: "", ANY6: "", "10.0.0.1": ""}, stranger=REFUSED)
+OTHER = "other.service"
 GRANTED: Dict[str, Any] = {
     "properties": {"AmbientCapabilities": CAP},
     "unit_fields": {"dropin_strategy": "ambient", "dropin_text": AMBIENT_DROPIN, "process": ambient_process()},
 }
+NOBODY = {"properties": {"AmbientCapabilities": CAP, "User": "", "DynamicUser": "yes"}}
 BINDS = {"capability": f"{CAP}=ep", "binds": True}
 BY_FILE: Dict[str, Any] = {"unit": None, "program_fields": BINDS, "description": {"executable": SERVER}}
 
@@ -70,7 +77,9 @@ def test_a_proof_that_holds() -> None:
     assert (found.verdict, found.reasons, found.strategy) == (PASS, (), "ambient")
     assert (found.service, found.port, found.source, found.addresses) == ("web", "80", "ss", ("0.0.0.0",))
     assert found.process == ambient_process()
-    assert [check.code for check in found.checks] == ["grant", "owner", "user", "held", "connect", "stranger"]
+    assert [check.code for check in found.checks] == [
+        *["grant", "listening", "owner", "user", "held", "connect", "stranger", "restart", "boot"]
+    ]
 
 
 def held_by(*owners: Any, known: bool = True, **fields: Any) -> Dict[str, Any]:
@@ -84,12 +93,21 @@ def held_by(*owners: Any, known: bool = True, **fields: Any) -> Dict[str, Any]:
         pytest.param(GRANTED, PROVEN, (("listening", FAIL),), id="granted, the unit does not listen"),
         pytest.param(BY_FILE, PROVEN, (("listening", UNKNOWN),), id="granted, nothing starts it"),
         pytest.param({**BY_FILE, "program_fields": {}}, PROVEN, (("grant", FAIL), ("listening", FAIL)), id="neither"),
-        pytest.param(held_by(ambient_process(unit="other.service")), PROVEN, (("owner", FAIL),), id="another unit"),
+        pytest.param(held_by(ambient_process(unit=OTHER)), PROVEN, (("owner", FAIL),), id="another unit"),
+        pytest.param(
+            held_by(ambient_process(uids=(990, 990, 0, 990))), PROVEN, (("user", FAIL),), id="root in reserve"
+        ),
+        pytest.param(
+            held_by(ambient_process(unlike=[{"uids": (0, 990, 990, 990)}])),
+            PROVEN,
+            (("user", FAIL),),
+            id="a root thread",
+        ),
         pytest.param(held_by(), PROVEN, (("owner", FAIL),), id="another PID namespace"),
         pytest.param(held_by(known=False), PROVEN, (("owner", UNKNOWN),), id="hidden from us"),
         pytest.param(held_by(ambient_process(uid=0)), PROVEN, (("user", FAIL),), id="root"),
         pytest.param(held_by(ambient_process(uid=5)), PROVEN, (("user", FAIL),), id="another user"),
-        pytest.param(held_by(ambient_process(uid=5), account=None), PROVEN, (), id="no user was named"),
+        pytest.param(held_by(ambient_process(uid=5), account=None, **NOBODY), PROVEN, (), id="no user was named"),
         pytest.param(held_by(process()), PROVEN, (("held", FAIL),), id="not restarted"),
         pytest.param(
             held_by(ambient_process(), setcap_process(pid=43)), PROVEN, (("held", FAIL),), id="one of two not restarted"
@@ -98,7 +116,7 @@ def held_by(*owners: Any, known: bool = True, **fields: Any) -> Dict[str, Any]:
         pytest.param(held_by(ambient_process(unlike=[{"ambient": ()}])), PROVEN, (("held", FAIL),), id="one thread"),
         pytest.param(
             held_by(ambient_process()),
-            Probe(connect="ECONNREFUSED", stranger="EACCES"),
+            Probe(connect={ANY: "ECONNREFUSED"}, stranger=REFUSED),
             (("connect", FAIL),),
             id="refused",
         ),
@@ -106,11 +124,14 @@ def held_by(*owners: Any, known: bool = True, **fields: Any) -> Dict[str, Any]:
             held_by(ambient_process()), Probe(), (("connect", UNKNOWN), ("stranger", UNKNOWN)), id="nothing tried"
         ),
         pytest.param(
-            held_by(ambient_process()), Probe(connect="", stranger=""), (("stranger", FAIL),), id="open to a stranger"
+            held_by(ambient_process()),
+            Probe(connect={ANY: ""}, stranger={"ipv4": ""}),
+            (("stranger", FAIL),),
+            id="open to a stranger",
         ),
         pytest.param(
             held_by(ambient_process()),
-            Probe(connect="", stranger="EADDRINUSE"),
+            Probe(connect={ANY: ""}, stranger={"ipv4": "EADDRINUSE"}),
             (("stranger", FAIL),),
             id="a stranger may, were it free",
         ),
@@ -135,7 +156,7 @@ def test_the_state_of_a_unit_that_does_not_listen_is_told() -> None:
 @pytest.mark.parametrize(
     ("fields", "part"),
     [
-        (held_by(process(unit="")), "pid 42 (server, uid 990)"),
+        (held_by(process(unit="")), "pid 42 (server, uid 990), which is not part of web"),
         (held_by(process(unit="other.service")), "pid 42 (server, uid 990 of other.service)"),
         (held_by(), "another PID namespace"),
         (held_by(known=False), "look as root"),
@@ -178,7 +199,7 @@ def test_what_the_process_shows(found: Any, verdict: str) -> None:
 
 def test_udp_is_not_connected_to() -> None:
     fields = {**GRANTED, "listeners": (listener(ambient_process(), protocol="udp"),)}
-    found = evidence(Probe(stranger="EACCES"), **fields, description={"ports": ["80/udp"]})
+    found = evidence(Probe(stranger=REFUSED), **fields, description={"ports": ["80/udp"]})
     assert found.verdict == PASS
     assert "connect" not in [check.code for check in found.checks]
 
@@ -194,15 +215,15 @@ def test_each_port_has_its_own_proof() -> None:
         listeners=(listener(ambient_process()), listener(ambient_process(), port=8080)),
         description={"ports": [80, 443, 8080]},
     )
-    found = prove(judged, probes={Port(80): PROVEN, Port(8080): Probe(connect="")})
+    found = prove(judged, probes={Port(80): PROVEN, Port(8080): Probe(connect={ANY: ""})})
     assert [(it.port, it.verdict) for it in found] == [("80", PASS), ("443", FAIL), ("8080", PASS)]
     # A port that is open to everybody is no secret to a stranger.
     assert "stranger" not in [check.code for check in found[2].checks]
 
 
 def test_an_open_port_needs_no_grant() -> None:
-    fields = {"host_fields": {"unprivileged_port_start": 80}, "listeners": (listener(process()),)}
-    found = evidence(Probe(connect="", stranger="EADDRINUSE"), **fields)
+    opened = {"unprivileged_port_start": 80, "boot_port_start": 80}
+    found = evidence(Probe(connect={ANY: ""}), host_fields=opened, listeners=(listener(process()),))
     assert (found.strategy, found.verdict) == ("unneeded", PASS)
 
 
@@ -236,4 +257,120 @@ def test_probes_that_were_not_made_are_unknown() -> None:
 def test_the_user_is_the_declared_one() -> None:
     account = dataclasses.replace(WEB, uid=991, name="www")
     found = evidence(**held_by(ambient_process(), account=account))
-    assert "does not run as www (uid 991)" in found.reasons[-1]
+    assert "does not run as www (uid 991)" in found.reasons[0]
+
+
+def holding(*listeners: Any, **fields: Any) -> Dict[str, Any]:
+    return {**GRANTED, "listeners": listeners, **fields}
+
+
+STRANGER = process(pid=7, unit=OTHER)
+V6, DUAL = {"address": ANY6, "v6only": True}, {"address": ANY6, "v6only": False}
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        pytest.param(
+            holding(listener(ambient_process()), listener(STRANGER, **V6)), (("owner", FAIL),), id="another's wildcard"
+        ),
+        pytest.param(
+            holding(listener(ambient_process()), listener(STRANGER, address="10.0.0.1")), (), id="another's address"
+        ),
+        pytest.param(holding(listener(ambient_process(), STRANGER)), (), id="a socket that another holds too"),
+        pytest.param(
+            holding(listener(ambient_process()), listener(known=False, **V6)), (("owner", UNKNOWN),), id="half hidden"
+        ),
+        pytest.param(
+            holding(listener(ambient_process(), ambient_process(pid=43, ambient=()))),
+            (("held", FAIL),),
+            id="every process counts",
+        ),
+        pytest.param(
+            holding(listener(ambient_process(), address="10.0.0.2")), (("connect", UNKNOWN),), id="one address untried"
+        ),
+    ],
+)
+def test_several_holders(fields: Dict[str, Any], expected: Tuple[Tuple[str, str], ...]) -> None:
+    assert failing(evidence(**fields)) == expected
+
+
+SYSTEMD = process(pid=1, uid=0, unit="init.scope")
+
+
+@pytest.mark.parametrize(
+    ("owners", "expected"),
+    [
+        pytest.param((SYSTEMD,), (("owner", UNKNOWN),), id="not accepted yet"),
+        pytest.param((SYSTEMD, process()), (), id="accepted"),
+        pytest.param((STRANGER,), (("owner", FAIL),), id="held by another"),
+    ],
+)
+def test_a_port_that_a_socket_unit_hands_over(owners: Any, expected: Tuple[Tuple[str, str], ...]) -> None:
+    found = evidence(sockets=(socket_unit("80"),), listeners=(listener(*owners),), description={"strategy": "unneeded"})
+    assert failing(found) == expected
+    assert [check.verdict for check in found.checks if check.code == "stranger"] == [PASS]
+
+
+@pytest.mark.parametrize(
+    ("families", "listeners", "expected"),
+    [
+        pytest.param([], [{}], [], id="any will do"),
+        pytest.param(["ipv4"], [{}], [PASS], id="IPv4"),
+        pytest.param(["ipv4", "ipv6"], [{}], [PASS, FAIL], id="IPv4 alone"),
+        pytest.param(["ipv4", "ipv6"], [DUAL], [PASS, PASS], id="dual stack"),
+        pytest.param(["ipv4", "ipv6"], [V6], [FAIL, PASS], id="IPv6 alone"),
+        pytest.param(["ipv4", "ipv6"], [V6, {}], [PASS, PASS], id="two sockets"),
+        pytest.param(["ipv4", "ipv6"], [{**DUAL, "v6only": None}], [UNKNOWN, PASS], id="not told"),
+        pytest.param(["ipv4"], [{"address": "::1", "v6only": None}], [FAIL], id="one address of IPv6"),
+        pytest.param(["ipv4", "ipv6"], [{"address": "::ffff:10.0.0.1"}], [PASS, FAIL], id="a mapped address"),
+        pytest.param(["ipv6"], [{**DUAL, "address": "::%eth0"}], [PASS], id="one interface"),
+    ],
+)
+def test_families(families: Any, listeners: Any, expected: Any) -> None:
+    fields = holding(*(listener(ambient_process(), **it) for it in listeners), description={"families": families})
+    assert [check.verdict for check in evidence(**fields).checks if check.code == "family"] == expected
+
+
+def test_a_stranger_is_tried_on_each_family() -> None:
+    tried = Probe(connect=PROVEN.connect, stranger={"ipv4": "EACCES", "ipv6": ""})
+    found = evidence(tried, **holding(listener(ambient_process(), **DUAL)))
+    assert [check.verdict for check in found.checks if check.code == "stranger"] == [PASS, FAIL]
+
+
+MASTER = {"pid": 10, "uid": 0, "effective": (CAP, RAW), "permitted": (CAP, RAW)}
+AS_PACKAGED: Dict[str, Any] = {"properties": {"User": ""}, "account": None}
+
+
+@pytest.mark.parametrize(
+    ("workers", "expected"),
+    [
+        pytest.param([{"pid": 11}, {"pid": 12}], (("root_parent", FAIL),), id="nginx as packaged"),
+        pytest.param(
+            [{"pid": 11, "permitted": (RAW,)}], (("root_parent", FAIL), ("held", FAIL)), id="a worker that kept some"
+        ),
+        pytest.param(
+            [{"pid": 11, "uid": 0}], (("strategy", FAIL), ("user", FAIL), ("user", FAIL)), id="no drop at all"
+        ),
+        pytest.param([{"pid": 11, "parent": 1}], (("strategy", FAIL), ("user", FAIL)), id="not its child"),
+    ],
+)
+def test_a_root_parent(workers: Any, expected: Tuple[Tuple[str, str], ...]) -> None:
+    holders = (process(**MASTER), *(process(**{"parent": 10, **worker}) for worker in workers))
+    found = evidence(**AS_PACKAGED, listeners=(listener(*holders),))
+    assert failing(found) == expected
+    assert [it.pid for it in found.processes] == [it.pid for it in holders]
+
+
+def test_a_root_parent_is_named_with_its_workers() -> None:
+    holders = (process(**MASTER), process(pid=11, parent=10), process(pid=12, parent=10))
+    found = evidence(**AS_PACKAGED, listeners=(listener(*holders),))
+    assert found.reasons == (
+        "pid 10 (server, uid 0 of web.service) started as root, bound port 80 and stays root, "
+        "while its workers (pid 11, 12) serve as uid 990",
+    )
+    assert (found.process, found.strategy) == (holders[1], "")
+
+
+def test_the_name_of_a_process_does_not_reach_the_terminal() -> None:
+    assert "'\\x1b[2J'" in str(process(name="\x1b[2J"))

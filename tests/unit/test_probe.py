@@ -1,0 +1,131 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Ports that are tried for real on this machine, and the journal that is asked when one fails."""
+
+from __future__ import annotations
+
+import dataclasses
+import socket
+from pathlib import Path
+from typing import Any, Iterator
+
+import pytest
+from ansible_collections.netbind.privport.plugins.module_utils import _probe as probing
+from ansible_collections.netbind.privport.plugins.module_utils._core.checks import Probe
+from ansible_collections.netbind.privport.plugins.module_utils._core.errors import HostError
+from ansible_collections.netbind.privport.plugins.module_utils._core.model import Listener
+from ansible_collections.netbind.privport.plugins.module_utils._core.service import Port, parse_services
+from ansible_collections.netbind.privport.plugins.module_utils._host import Completed
+from ansible_collections.netbind.privport.plugins.module_utils._journal import denials, last_lines
+from ansible_collections.netbind.privport.plugins.module_utils._observe import observe
+from ansible_collections.netbind.privport.tests.unit.fake_host import FakeHost
+
+
+@pytest.fixture
+def listening() -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+def on(port: int, *, address: str = "127.0.0.1", protocol: str = "tcp", v6only: Any = False) -> Listener:
+    return Listener(protocol=protocol, address=address, port=port, v6only=v6only, owners=(), owners_known=True)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "0.0.0.0", "0.0.0.0%lo"])
+def test_a_connection(listening: int, address: str) -> None:
+    assert probing.connect(on(listening, address=address)) == ""
+
+
+def test_each_family_that_a_socket_serves_is_connected_to(listening: int) -> None:
+    # Nothing listens there over IPv6, so a socket that serves both does not pass by IPv4 alone.
+    assert probing.connect(on(listening, address="::", v6only=True)) in ("ECONNREFUSED", "EADDRNOTAVAIL")
+    has_ipv6 = Path("/proc/net/if_inet6").read_text(encoding="ascii") != ""
+    assert probing.connect(on(listening, address="::")) == ("ECONNREFUSED" if has_ipv6 else "")
+
+
+@pytest.mark.parametrize(
+    ("address", "outcome"),
+    [
+        pytest.param("0.0.0.0%nosuch", None, id="no interface of that name"),
+        pytest.param("::%nosuch", None, id="nor of IPv6"),
+        pytest.param("0.0.0.0%lo", "ECONNREFUSED", id="loopback"),
+    ],
+)
+def test_a_socket_of_one_interface(address: str, outcome: Any) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        closed = server.getsockname()[1]
+    assert probing.connect(on(closed, address=address)) == outcome
+
+
+def test_a_refused_connection(listening: int) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        closed = server.getsockname()[1]
+    assert probing.connect(on(closed)) == "ECONNREFUSED"
+
+
+def test_a_stranger_meets_a_busy_port(listening: int) -> None:
+    assert probing.bind_as_stranger(Port(listening), family="ipv4", own_uid=0) == "EADDRINUSE"
+    assert probing.bind_as_stranger(Port(0), family="ipv4", own_uid=0) == ""
+
+
+def test_what_is_tried_on_a_port(listening: int) -> None:
+    listeners = (on(listening), on(listening, protocol="udp"), on(listening + 1))
+    observed = observe(FakeHost(), parse_services([{"name": "web", "ports": [80]}])).services[0]
+    facts = dataclasses.replace(observed, listeners=listeners)
+    tried = probing.probe(facts, port=Port(listening))
+    assert (tried.connect, set(tried.stranger)) == ({"127.0.0.1": ""}, {"ipv4"})
+    assert probing.probe(facts, port=Port(listening, "udp")).connect == {}
+    assert probing.probe(facts, port=Port(1)) == Probe()
+
+
+class Journal(FakeHost):
+    """A machine whose journalctl answers as it is told."""
+
+    rc, said, failing = 0, "a\n\nb\n", False
+
+    def run(self, argv: Any, *, seconds: float = 0) -> Completed:
+        self.ran.append(tuple(argv))
+        if self.failing:
+            raise HostError("journalctl cannot be run")
+        return Completed(argv=tuple(argv), rc=self.rc, stdout=self.said, stderr="")
+
+
+@pytest.mark.parametrize(
+    ("programs", "rc", "failing", "lines"),
+    [
+        (("journalctl",), 0, False, ("a", "b")),
+        (("journalctl",), 1, False, ()),
+        (("journalctl",), 0, True, ()),
+        ((), 0, False, ()),
+    ],
+    ids=["lines", "refused", "not to be run", "no journal"],
+)
+def test_the_last_lines_of_the_journal(programs: Any, rc: int, failing: bool, lines: Any) -> None:
+    host = Journal(programs=programs)
+    host.rc, host.failing = rc, failing
+    assert last_lines(host, "web.service") == lines
+    assert all("--unit=web.service" in argv and "--lines=30" in argv for argv in host.ran)
+
+
+AVC = (
+    '1763800000.5 host audit[{pid}]: AVC apparmor="DENIED" operation="capable" profile="web" pid={pid} '
+    'comm="{comm}" capability=10  capname="net_bind_service"'
+)
+
+
+@pytest.mark.parametrize(
+    ("said", "count"),
+    [
+        (AVC.format(pid=188, comm="other"), 1),
+        (AVC.format(pid=7, comm="a-server-with-a"), 1),
+        (AVC.format(pid=7, comm="other"), 0),
+        ('1763800000.5 host audit[7]: AVC apparmor="DENIED"', 0),
+    ],
+    ids=["by the process", "by the program", "somebody else's", "unlike a record"],
+)
+def test_what_a_security_module_refused(said: str, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.time", lambda: 1763800001.0)
+    host = Journal(programs=("journalctl",))
+    host.said = said + "\n"
+    found = denials(host, program="/opt/a-server-with-a-long-name", lines=["2026 host server[188]: bind: refused"])
+    assert len(found) == count
