@@ -13,6 +13,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.errors impo
 from ansible_collections.netbind.privport.plugins.module_utils._core.executable import Executable
 from ansible_collections.netbind.privport.plugins.module_utils._core.model import Account
 from ansible_collections.netbind.privport.plugins.module_utils._core.namespace import Namespace, Place, namespace
+from ansible_collections.netbind.privport.plugins.module_utils._core.unit import search_path
 from ansible_collections.netbind.privport.plugins.module_utils._host import Host
 
 # fs/exec.c, exec_binprm(): a program behind more scripts than these is refused with ELOOP.
@@ -31,21 +32,31 @@ class Runner:
     uid: int | None
     gids: tuple[int, ...]
     namespace: Namespace
+    search_path: tuple[str, ...]
 
 
 def runner(host: Host, *, properties: Mapping[str, str], account: Account | None) -> Runner:
     """The user of a unit, or of a service without one (no properties), in the unit's namespace."""
     seen = namespace(properties, exists=lambda path: host.status(path) is not None)
+    folders = search_path(properties)
     if account is not None:
         gids = (account.gid, *(gid for gid in account.groups if gid != account.gid))
-        return Runner(name=f"user {account.name}", uid=account.uid, gids=gids, namespace=seen)
+        return Runner(name=f"user {account.name}", uid=account.uid, gids=gids, namespace=seen, search_path=folders)
     if properties.get("DynamicUser") == "yes":
-        return Runner(name="its dynamic user", uid=_DYNAMIC, gids=(_DYNAMIC,), namespace=seen)
-    return Runner(name="", uid=None, gids=(), namespace=seen)
+        return Runner(name="its dynamic user", uid=_DYNAMIC, gids=(_DYNAMIC,), namespace=seen, search_path=folders)
+    return Runner(name="", uid=None, gids=(), namespace=seen, search_path=folders)
 
 
 def place(host: Host, path: str, *, seen: Namespace) -> Place:
     return seen.place(path, link_target=host.link_target)
+
+
+def find(host: Host, name: str, *, by: Runner) -> str:
+    """The path of a program that a command names, with or without a slash; the name itself where it is not found."""
+    if not name or "/" in name:
+        return name
+    paths = (f"{folder}/{name}" for folder in by.search_path)
+    return next((path for path in paths if not hides(host, place(host, path, seen=by.namespace))), name)
 
 
 def why_not(host: Host, path: str, *, by: Runner) -> str:

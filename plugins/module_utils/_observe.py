@@ -14,6 +14,7 @@ from ansible_collections.netbind.privport.plugins.module_utils import _units as 
 from ansible_collections.netbind.privport.plugins.module_utils._confinement import Confinements
 from ansible_collections.netbind.privport.plugins.module_utils._core import authbind, authbind_plan, filecap
 from ansible_collections.netbind.privport.plugins.module_utils._core.capability import FileCapabilities, format_text
+from ansible_collections.netbind.privport.plugins.module_utils._core.command import follow
 from ansible_collections.netbind.privport.plugins.module_utils._core.errors import PrivportError
 from ansible_collections.netbind.privport.plugins.module_utils._core.model import (
     FORMAT,
@@ -114,14 +115,16 @@ def _service(host: Host, service: Service, *, machine: _Machine) -> ServiceFacts
     """All but the listeners."""
     unread: dict[str, str] = {}
     unit = _unit(host, machine.shown[service.unit], unread=unread) if service.unit in machine.shown else None
-    user = service.user or (unit.user if unit else "")
+    user = service.user or (unit.launch.user or unit.user if unit else "")
     properties = unit.properties if unit else {}
     account = _account(host, user, properties=properties) if user else None
     by = execution.runner(host, properties=properties, account=account)
-    started = executable_of(unit.commands, properties) if unit else ""
-    path = service.executable or started
+    started = execution.find(host, executable_of(unit.commands, properties), by=by) if unit else ""
+    last = execution.find(host, unit.launch.program, by=by) if unit and unit.launch.wrappers else ""
+    # Which of several commands listens cannot be told.
+    path = service.executable or ("" if unit and len(unit.commands) > 1 else last or started)
     # What a person declares is a path of the host's.
-    seen = by.namespace if path == started else namespace({}, exists=lambda _: False)
+    seen = namespace({}, exists=lambda _: False) if service.executable else by.namespace
     program = _program(host, path, seen=seen, unread=unread)
     wrapper = host.which("authbind")
     sockets = tuple(it for it in machine.sockets if _concerns(it, service, unit=unit))
@@ -131,14 +134,16 @@ def _service(host: Host, service: Service, *, machine: _Machine) -> ServiceFacts
         name=service.name,
         unit=unit,
         program=program,
-        interpreter=_interpreter(host, program, seen=seen, unread=unread),
+        interpreter=_interpreter(host, program, by=replace(by, namespace=seen), unread=unread),
         account=account,
         authbind_ports=_authbind_ports(service, account=account, rules=machine.rules, leftovers=machine.leftovers),
         network=network_of(host, None if handed else unit, of_host=machine.network),
         sockets=sockets,
         listeners=(),
         unread=unread,
-        not_executable=execution.why_not(host, started or path, by=by),
+        not_executable=next(
+            (reason for reason in (execution.why_not(host, it, by=by) for it in (started or path, last)) if reason), ""
+        ),
         authbind_closed=execution.authbind_closed(host, wrapper, by=by) if wrapper else "",
         confinement=None,
     )
@@ -264,12 +269,18 @@ def _capability(file: OpenFile, *, unread: dict[str, str]) -> FileCapabilities |
         return None
 
 
-def _interpreter(host: Host, program: Program | None, *, seen: Namespace, unread: dict[str, str]) -> Program | None:
-    """What the kernel loads for a script in the end; None for other programs, and where it cannot be found."""
+def _interpreter(
+    host: Host, program: Program | None, *, by: execution.Runner, unread: dict[str, str]
+) -> Program | None:
+    """What the kernel loads for a script in the end; None for other programs, and where it cannot be found.
+
+    Behind env(1) it is the program that env executes.
+    """
     found = program
     depth = 0
     while found is not None and found.interpreter and depth < execution.MOST_SCRIPTS:
-        found = _program(host, found.interpreter[0], seen=seen, unread=unread, what="interpreter")
+        name = execution.find(host, follow(found.interpreter).program, by=by)
+        found = _program(host, name, seen=by.namespace, unread=unread, what="interpreter")
         depth += 1
     return None if found is None or found is program or found.interpreter else found
 

@@ -66,6 +66,7 @@ PROPERTIES = (
     "ProtectHome",
     "ExecPaths",
     "NoExecPaths",
+    "ExecSearchPath",
     "SupplementaryGroups",
     "AppArmorProfile",
     "SELinuxContext",

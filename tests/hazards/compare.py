@@ -24,7 +24,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.unit import
 )
 
 from . import report
-from .hazard import FOLDER, HOSTS
+from .hazard import FOLDER, HOSTS, NEXT_COMMAND
 from .of_programs import PROGRAMS
 from .table import STRATEGIES, Row, programs_of, rows_of
 
@@ -87,9 +87,10 @@ def try_host(host: str) -> Cells:
 
 
 def predicted(plan: Dict[str, Any], strategy: str) -> str:
-    """'works', or the first code of the refusal."""
+    """'works', the first code of the refusal, or with a question mark that of what is not known."""
     if not plan["error"]:
-        return report.WORKS
+        unknown = plan["unknown"].get(strategy)
+        return f"{unknown[0]['code']}{report.DOUBT}" if unknown else report.WORKS
     reasons = plan["rejected"].get(strategy)
     return str(reasons[0]["code"]) if reasons else str(plan["error"])
 
@@ -108,13 +109,13 @@ def grant(row: Row, strategy: str, plan: Dict[str, Any]) -> Dict[str, Any]:
         "rules": [],
     }
     if strategy == "setcap":
-        asked["attribute"] = [plan["executable"] or row.program_path]
+        asked["attribute"] = [plan["executable"]] if plan["executable"] else []
     elif strategy == "ambient":
         asked["dropin"] = render_ambient(capabilities=[CAPABILITY], user=plan["unit_user"])
     else:
         asked["dropin"] = render_authbind(
             program="/usr/bin/authbind",
-            commands=[Command(prefix=row.hazard.prefix, line=row.command)],
+            commands=[Command(prefix=row.hazard.prefix, line=line) for line in row.command.split(NEXT_COMMAND)],
             deep=plan["authbind_deep"],
         )
         asked["rules"] = [[user, rule_name(row.port)]] if user else []

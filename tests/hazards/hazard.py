@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Tuple
 
 FOLDER = "/opt/hazards"
+# Between the commands of a unit that has several.
+NEXT_COMMAND = "\nExecStart="
 HOSTS = {"bullseye": 247, "bookworm": 252, "trixie": 257}
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Tuple
 
-from .hazard import FOLDER, Hazard, setting
+from .hazard import FOLDER, NEXT_COMMAND, Hazard, setting
 
 HAZARDS: Tuple[Hazard, ...] = (
     setting("User=", user=""),
@@ -18,6 +18,58 @@ HAZARDS: Tuple[Hazard, ...] = (
     Hazard(name="AmbientCapabilities= in a later drop-in", later=("AmbientCapabilities=",)),
     Hazard(name="AmbientCapabilities=CAP_CHOWN in a later drop-in", later=("AmbientCapabilities=CAP_CHOWN",)),
     Hazard(name="ExecStart= and ExecStart=… in a later drop-in", later=("ExecStart=", "ExecStart={command}")),
+    Hazard(name="ExecStart=/bin/sh -c 'cd / && …'", program="behind-shell", wrapper="/bin/sh -c 'cd / && {command}'"),
+    Hazard(name="ExecStart=/bin/sh -c '… & wait'", program="behind-shell", wrapper="/bin/sh -c '{command} & wait'"),
+    Hazard(name="ExecStart=/bin/bash -lc 'exec …'", wrapper="/bin/bash -lc 'exec {command}'"),
+    Hazard(name="ExecStart=/bin/sh -c '…' of a static ELF", program="static-sh", wrapper="/bin/sh -c '{command}'"),
+    Hazard(name="ExecStart=nice -n 5 …", wrapper="nice -n 5 {command}"),
+    Hazard(name="ExecStart=env -S …", wrapper="/usr/bin/env -S {command}"),
+    Hazard(name="ExecStart=env -i …", wrapper="/usr/bin/env -i {command}"),
+    Hazard(name="ExecStart=env …, to a program with cap_net_raw=ep", program="net_raw", wrapper="env A=b {command}"),
+    Hazard(
+        name="ExecStart=server …, by ExecSearchPath=",
+        settings=(f"ExecSearchPath={FOLDER}/plain",),
+        root=f"{FOLDER}/plain/",
+        hosts=("bookworm", "trixie"),
+    ),
+    Hazard(name="ExecStart=%T/… (a specifier)", program="tmp", root="/tmp", wrapper="%T{command}"),
+    Hazard(
+        name="ExecStart=/bin/true and ExecStart=… of a oneshot",
+        program="behind-true",
+        settings=("Type=oneshot",),
+        wrapper="/bin/true" + NEXT_COMMAND + "{command}",
+    ),
+    Hazard(
+        name="Type=forking",
+        program="behind-shell",
+        settings=("Type=forking",),
+        wrapper="/bin/sh -c '{command} & sleep 0.2'",
+    ),
+    *(
+        Hazard(
+            name=f"User= unset, ExecStart={wrapper} …",
+            user="",
+            declared_user="www-data",
+            wrapper=wrapper + " {command}",
+        )
+        for wrapper in (
+            "runuser -u www-data --",
+            "setpriv --reuid www-data --regid www-data --clear-groups",
+            "sudo -u www-data",
+        )
+    ),
+    Hazard(
+        name="User= unset, ExecStart=su … -c '…'",
+        user="",
+        declared_user="www-data",
+        wrapper="su -s /bin/sh www-data -c 'exec {command}'",
+    ),
+    Hazard(
+        name="User= unset, ExecStart=runuser - … -c '…'",
+        user="",
+        declared_user="www-data",
+        wrapper="runuser -s /bin/sh - www-data -c 'exec {command}'",
+    ),
     Hazard(
         name="somebody else's 50-privport.conf",
         files=(("{unit}.d/50-privport.conf", "[Service]\n"),),

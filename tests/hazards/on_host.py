@@ -357,7 +357,7 @@ def who_listens(outcome, grant):
     if user and set(outcome["uids"]) != {uid_of(user)}:
         return "other user"
     if strategy not in outcome["means"] or (
-        strategy == "setcap" and file_id(grant["attribute"][0]) != outcome["means"]["setcap"]
+        strategy == "setcap" and outcome["means"]["setcap"] not in map(file_id, grant["attribute"])
     ):
         return "other means"
     return "works" if outcome["answers"] else "no answer"

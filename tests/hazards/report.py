@@ -11,6 +11,7 @@ from .hazard import HOSTS
 from .table import HAZARDS, STRATEGIES
 
 WORKS = "works"
+DOUBT = "?"
 NOT_THERE = "–"  # noqa: RUF001
 _INTRODUCTION = """\
 # Hazards
@@ -22,8 +23,9 @@ running as the service's user and by this strategy's means, listens on the port.
 `works` means that prediction
 and kernel agreed that it works, a code that the collection refuses with this reason and the kernel does not let the
 service have its port. A code with `(unsafe)` is refused although the kernel would allow it: everyone could use the
-grant, or it would replace what somebody else wrote. A cell where the two disagree fails the run and is marked with
-✗. `–` stands for a setting that this systemd, or a program that this Debian, does not have.
+grant, or it would replace what somebody else wrote. A code with `?` stands for what cannot be known beforehand: the
+strategy comes after all others and is proven, and the kernel's answer follows. A cell where the two disagree fails the
+run and is marked with ✗. `–` stands for a setting that this systemd, or a program that this Debian, does not have.
 
 """  # noqa: RUF001
 
@@ -39,10 +41,14 @@ class Cell:
 
     @property
     def agrees(self) -> bool:
+        if self.predicted.endswith(DOUBT):
+            return True
         refused, denied = self.predicted != WORKS, self.observed != WORKS
         return refused and not denied if self.unsafe else refused == denied
 
     def __str__(self) -> str:
+        if self.predicted.endswith(DOUBT):
+            return f"{self.predicted} {self.observed}"
         if self.agrees:
             return f"{self.predicted} (unsafe)" if self.unsafe else self.predicted
         return f"✗ {self.predicted}, but {self.observed}"

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ansible_collections.netbind.privport.plugins.module_utils._core.command import Launch, follow
 from ansible_collections.netbind.privport.plugins.module_utils._core.confinement import Confinement
 from ansible_collections.netbind.privport.plugins.module_utils._core.executable import is_interpreter
 from ansible_collections.netbind.privport.plugins.module_utils._core.procfs import ProcessStatus
@@ -97,6 +98,15 @@ class Unit:
     # The unit's files that grant the capability to bind ports, in systemd's order.
     capability_files: tuple[str, ...]
     process: Process | None
+
+    @property
+    def launch(self) -> Launch:
+        """What its first command comes to execute."""
+        if not self.commands:
+            return follow(())
+        first, words = self.commands[0], self.commands[0].words
+        # The word behind the program is its argv[0] then (systemd.service(5)).
+        return follow(words[:1] + words[2:] if "@" in first.prefix else words)
 
     def says(self, name: str) -> str:
         return self.properties.get(name, "")

@@ -33,6 +33,8 @@ IMPLIES_NO_NEW_PRIVS = (
     "ProtectHostname",
 )
 
+_DEFAULT_PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
+
 # An empty assignment takes back what was read before it (systemd.exec(5), systemd.service(5)).
 _RESETS = (("AmbientCapabilities", ""), ("ExecStart", ""))
 
@@ -243,16 +245,21 @@ def granting(files: Mapping[str, str], *, capability: str) -> tuple[str, ...]:
 
 
 def executable_of(commands: Sequence[Command], properties: Mapping[str, str]) -> str:
-    """The path of the program that a unit starts first, '' where it cannot be told.
+    """The path, or the name without a slash, of the program that a unit starts first, '' where it cannot be told.
 
-    A path that systemd completes (a specifier, or a name without a slash) is taken from the
-    ExecStart property, unless authbind stands there.
+    One that systemd completes (a specifier) is taken from the ExecStart property, behind authbind where that stands
+    there.
     """
     words = commands[0].words if commands else ()
-    if words and words[0].startswith("/") and "%" not in words[0]:
+    if words and "%" not in words[0]:
         return words[0]
-    match = re.search(r"\bpath=(\S+) ;", properties.get("ExecStart", ""))
-    return match[1] if match and not match[1].endswith("/authbind") else ""
+    match = re.search(r"\bargv\[\]=(?:\S*/authbind (?:--deep )?)?(\S+)", properties.get("ExecStart", ""))
+    return match[1] if match else ""
+
+
+def search_path(properties: Mapping[str, str]) -> tuple[str, ...]:
+    """The folders in which systemd looks for a program's name (systemd.exec(5), ExecSearchPath=)."""
+    return tuple(properties.get("ExecSearchPath", "").split()) or _DEFAULT_PATH
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import Any, Dict, Set, Tuple
 
 import pytest
 from ansible_collections.netbind.privport.plugins.module_utils._core.model import Authbind, Unit
+from ansible_collections.netbind.privport.plugins.module_utils._core.unit import Command
 from ansible_collections.netbind.privport.tests.unit.core.cases import (
     AUTHBIND,
     BINDS,
@@ -29,7 +30,7 @@ from ansible_collections.netbind.privport.tests.unit.core.cases import (
 HELPER_OF_UNKNOWN_MOUNT = Authbind(program=AUTHBIND, helper_setuid=True, helper_nosuid=None)
 SYSTEMD = process(pid=1, unit="init.scope", executable="/usr/lib/systemd/systemd", uid=0)
 SYSTEMDS = (247, 252, 257)
-CALLS = "bind capget capset listen prctl socket"
+CALLS = "bind capget capset clone execve listen prctl socket wait4"
 IMPLYING = {
     "SystemCallFilter": CALLS,
     "SystemCallArchitectures": "native",
@@ -59,6 +60,11 @@ def script_of(**fields: Any) -> Dict[str, Any]:
     """A script and its interpreter, of which fields tell."""
     script = program(form="script", interpreter=("/opt/lua",))
     return {"program": script, "interpreter": program(path="/opt/lua", **fields)}
+
+
+def started(line: str, *, user: str = "web") -> Dict[str, Any]:
+    """A unit with this command line."""
+    return {"properties": {"User": user}, "unit_fields": {"commands": (Command(prefix="", line=line),)}}
 
 
 def row(setcap: str, authbind: str, ambient: str, _id: str, **fields: Any) -> Any:
@@ -122,6 +128,12 @@ def row(setcap: str, authbind: str, ambient: str, _id: str, **fields: Any) -> An
         row(
             "", "", "", "NetworkNamespacePath wins", properties={"PrivateNetwork": "yes", "NetworkNamespacePath": "/a"}
         ),
+        row("", "", "drops_privileges", "runuser", **started("runuser -u web -- /a", user="")),
+        row("", "environment_lost", "drops_privileges", "sudo", **started("sudo -u web /a", user="")),
+        row(*["runs_as_root"] * 3, "runuser to root", **started("runuser -u root /a", user="")),
+        row(*["runs_as_root"] * 3, "env of root", **started("env A=b /a", user="")),
+        row("", "", "", "env", **started("env A=b /a")),
+        row("", "environment_lost", "", "env -i", **started("env -i /a")),
         row(*["private_network"] * 3, "PrivateNetwork", properties={"PrivateNetwork": "yes"}),
         row(*["socket_bind_deny"] * 3, "SocketBindDeny", properties={"SocketBindDeny": "any"}),
         row(*["runs_as_root"] * 3, "no User", properties={"User": ""}),
@@ -247,15 +259,19 @@ def test_address_families(name: str, value: str, closed: bool) -> None:
     [
         # As systemctl prints them, without the last colon, and as systemd.resource-control(5) writes them.
         ("any", "", True),
-        ("ipv4:tcpany", "", True),
-        ("ipv4:tcp:any", "", True),
+        ("ipv4:tcpany", "", None),
+        ("ipv4:tcp:any", "", None),
+        ("ipv4:tcpany ipv6:tcp", "", True),
+        ("ipv4:tcpany ipv6:tcp", "ipv6:80", None),
+        ("ipv6", "", None),
+        ("ipv4", "ipv4:80-90", False),
         ("tcp80", "", True),
         ("tcp:80-90", "", True),
         ("udp80-90", "", False),
         ("70-79", "", False),
         ("443\n79-81", "", True),
         ("any", "80", False),
-        ("any", "ipv4:tcp80", False),
+        ("any", "ipv4:tcp80", None),
         ("any", "443", True),
         ("any", "udp80", True),
         ("of some later form", "", None),
@@ -269,7 +285,8 @@ def test_address_families(name: str, value: str, closed: bool) -> None:
 def test_socket_bind_deny(deny: str, allow: str, closed: bool, ports: Any) -> None:
     if ports == ["80/udp"]:
         # The table is written for TCP.
-        closed = {"ipv4:tcpany": False, "ipv4:tcp:any": False, "tcp80": False, "tcp:80-90": False}.get(deny, closed)
+        of_tcp = ("ipv4:tcpany", "ipv4:tcp:any", "ipv4:tcpany ipv6:tcp", "tcp80", "tcp:80-90")
+        closed = False if deny in of_tcp else closed
         closed = {("udp80-90", ""): True, ("any", "ipv4:tcp80"): True, ("any", "udp80"): False}.get(
             (deny, allow), closed
         )
@@ -298,6 +315,9 @@ def doubted(setcap: str, authbind: str, ambient: str, _id: str, **fields: Any) -
     ("expected", "fields"),
     [
         doubted("", "", "", "all is known"),
+        doubted("", "wrapped", "wrapped", "a shell's own words", **started("sh -c 'cd /a; ./b'")),
+        doubted("", "", "", "a shell that starts one program", **started("sh -c 'exec /b'")),
+        doubted("", "", "", "declared", **started("sh -c 'cd /a; ./b'"), description={"executable": "/a/b"}),
         doubted("", "", "", "a systemd without these properties", unit=unit_without_sandbox()),
         doubted(
             "runs_as_root",
@@ -370,3 +390,24 @@ def test_what_the_process_of_an_unmeasured_systemd_shows() -> None:
 def test_what_cannot_be_read_cannot_be_granted_a_file_capability(unread: Dict[str, str], code: str) -> None:
     program_fields = {"program": None} if "program" in unread else {}
     assert codes("setcap", unread=unread, **program_fields) == (code,)
+
+
+@pytest.mark.parametrize("call", ["clone", "execve", "wait4"])
+def test_the_helper_needs_more_calls_than_the_service(call: str) -> None:
+    fields = {"properties": {"SystemCallFilter": f"~{call}"}, "host_fields": {"systemd": 257}}
+    assert {name: codes(name, **fields) for name in ("setcap", "authbind", "ambient")} == {
+        "setcap": (),
+        "authbind": ("system_calls",),
+        "ambient": (),
+    }
+
+
+@pytest.mark.parametrize(
+    ("prefix", "line", "program"),
+    [("", "env /a", "/a"), ("-@", "/usr/bin/env name /a", "/a"), ("@", "/usr/bin/env", ""), ("", "/a b", "/a")],
+)
+def test_what_a_unit_launches(prefix: str, line: str, program: str) -> None:
+    assert (
+        unit(commands=(Command(prefix=prefix, line=line), Command(prefix="", line="/other"))).launch.program == program
+    )
+    assert unit(commands=()).launch.program == ""

@@ -22,6 +22,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.unit import
     parse_version,
     render_ambient,
     render_authbind,
+    search_path,
     split_paths,
     unit_name,
 )
@@ -243,11 +244,12 @@ def test_what_keeps_the_user(prefix: str, keeps: bool) -> None:
         (["/a b"], "", "/a"),
         (["/a", "/b"], "{ path=/c ; }", "/a"),
         (['"/my server"'], "", "/my server"),
-        (["python3 /x"], "{ path=/usr/bin/python3 ; argv[]=python3 /x ; }", "/usr/bin/python3"),
+        (["python3 /x"], "{ path=/usr/bin/python3 ; argv[]=python3 /x ; }", "python3"),
         (["/opt/%i/x"], "{ path=/opt/1/x ; argv[]=/opt/1/x ; }", "/opt/1/x"),
-        (["python3"], "{ path=/usr/bin/authbind ; }", ""),
+        (["/opt/%i/x"], "{ path=/usr/bin/authbind ; argv[]=/usr/bin/authbind /opt/1/x b ; }", "/opt/1/x"),
+        (["%T/x"], "{ path=/usr/bin/authbind ; argv[]=/usr/bin/authbind --deep /tmp/x b ; }", "/tmp/x"),
         ([], "", ""),
-        ([], "{ path=/a ; }", "/a"),
+        ([], "{ path=/a ; argv[]=/a ; }", "/a"),
     ],
 )
 def test_executable(lines: List[str], shown_command: str, path: str) -> None:
@@ -348,3 +350,8 @@ def test_later_dropins() -> None:
         }
     )
     assert found == {"AmbientCapabilities": "/usr/lib/systemd/system/service.d/zz.conf"}
+
+
+def test_search_path() -> None:
+    assert search_path({"ExecSearchPath": "/opt/bin /usr/bin"}) == ("/opt/bin", "/usr/bin")
+    assert search_path({})[:2] == ("/usr/local/sbin", "/usr/local/bin")

@@ -30,9 +30,11 @@ _FIRST_SYSTEMD = 229
 
 _HAZARDS = (
     identity.root_without_user,
+    identity.drops_privileges,
     identity.no_account,
     identity.other_user,
     execution.not_executable,
+    execution.wrapped,
     dropins.foreign_dropin,
     dropins.ambient_overridden,
     *sandbox.IN_PROCESS,

@@ -27,7 +27,6 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.
     program,
     sandbox,
 )
-from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.hazards.program import LAUNCHERS
 from ansible_collections.netbind.privport.plugins.module_utils._core.unit import render_authbind
 
 _HIGHEST_PORT = 1023
@@ -96,10 +95,13 @@ _HAZARDS = (
     identity.no_account,
     identity.other_user,
     execution.not_executable,
+    execution.wrapped,
+    execution.environment_lost,
     execution.authbind_closed,
     dropins.foreign_dropin,
     dropins.command_overridden,
     *sandbox.IN_PROCESS,
+    sandbox.helper_forbidden,
     privileges.helper_no_new_privs,
     privileges.secure_bits,
     _preload_in_vain,
@@ -118,11 +120,11 @@ def _hazards(case: Case) -> tuple[Reason, ...]:
 
 def deep(case: Case) -> bool:
     """Whether a wrapper starts the program: only --deep then keeps authbind in force (authbind(1))."""
-    words = case.facts.unit.commands[0].words if case.facts.unit and case.facts.unit.commands else ()
-    program = case.facts.program
-    first = posixpath.basename(words[0]) if words else ""
+    unit, program = case.facts.unit, case.facts.program
+    words = unit.commands[0].words if unit and unit.commands else ()
     script = program is not None and program.form == "script"
-    return script or first in LAUNCHERS or (is_interpreter(first) and "-c" in words[1:2])
+    wrapped = unit is not None and bool(unit.launch.wrappers)
+    return script or wrapped or (is_interpreter(posixpath.basename(words[0]) if words else "") and "-c" in words[1:2])
 
 
 def _dropin_is_right(case: Case) -> bool:

@@ -10,18 +10,33 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.
 _S_ISUID = 0o4000
 
 
+_ROOT = ("root", "0")
+
+
 def runs_as_root(case: Case) -> Reason | None:
     unit = case.facts.unit
     if unit is None:
         return None
     if any(not command.keeps_user for command in unit.commands):
         return Reason("runs_as_root", "its ExecStart= has full privileges whatever User= says", unit.commands[0].prefix)
-    if unit.user in ("root", "0"):
+    if unit.user in _ROOT and unit.launch.user in ("", *_ROOT):
         return Reason("runs_as_root", "the unit runs as root", f"User={unit.says('User')} in {unit.name}")
     if "unit" in case.facts.unread:
         text = "whether its ExecStart= has full privileges whatever User= says cannot be read"
         return Unknown("runs_as_root", text, case.facts.unread["unit"])
     return None
+
+
+def drops_privileges(case: Case) -> Reason | None:
+    """What root has is lost where a wrapper changes to the user, and a wrapper that is not root's cannot do so."""
+    unit = case.facts.unit
+    if unit is None or unit.user not in _ROOT or unit.launch.user in ("", *_ROOT):
+        return None
+    wrapper, user = unit.launch.wrappers[0], unit.launch.user
+    text = (
+        f"{wrapper} changes from root to {user}, which loses ambient capabilities; say User={user} in the unit instead"
+    )
+    return Reason("drops_privileges", text, f"ExecStart={unit.commands[0].line[:80]} in {unit.name}")
 
 
 def root_without_user(case: Case) -> Reason | None:

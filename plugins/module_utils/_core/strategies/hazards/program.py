@@ -7,18 +7,17 @@ from __future__ import annotations
 import posixpath
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.capability import CAP_NET_BIND_SERVICE, parse_text
+from ansible_collections.netbind.privport.plugins.module_utils._core.command import WRAPPERS
 from ansible_collections.netbind.privport.plugins.module_utils._core.model import Program
 from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.base import Case, Reason, Unknown
 
 _S_ISUID, _S_ISGID = 0o4000, 0o2000
-# Programs whose business is to execute another one.
-LAUNCHERS = ("env", "nice", "chroot", "setsid", "stdbuf", "nohup", "timeout")
 
 
 def launcher(case: Case) -> Reason | None:
     """A program whose business is to execute another one, to which its capabilities do not pass."""
     program = case.facts.program
-    if program is None or posixpath.basename(program.real_path) not in LAUNCHERS:
+    if program is None or posixpath.basename(program.real_path) not in (*WRAPPERS, "chroot"):
         return None
     text = "it starts another program, which its file capability does not reach; name that one as executable"
     return Reason("launcher", text, program.real_path)

@@ -16,7 +16,7 @@ UNSET = ("", "no", "~")
 _USER_NAMESPACES = ("yes", "self", "identity", "full", "managed")
 # [FAMILY:][PROTOCOL:]PORTS; systemctl show leaves the colon before PORTS out: ipv4:tcpany, udp80-90.
 _SOCKET_BIND_RULE = re.compile(
-    r"(?:ipv[46]:?)?(?:(?P<protocol>tcp|udp):?)?(?:(?P<first>[0-9]{1,5})(?:-(?P<last>[0-9]{1,5}))?|any)?"
+    r"(?:(?P<family>ipv[46]):?)?(?:(?P<protocol>tcp|udp):?)?(?:(?P<first>[0-9]{1,5})(?:-(?P<last>[0-9]{1,5}))?|any)?"
 )
 
 
@@ -92,6 +92,16 @@ def system_calls(case: Case) -> Reason | None:
     return Reason("system_calls", f"the unit may not call {forbidden[0]}()", said(unit, "SystemCallFilter"))
 
 
+def helper_forbidden(case: Case) -> Reason | None:
+    """authbind(1) starts its helper for every bind, by these calls."""
+    unit = case.facts.unit
+    forbidden = forbidden_calls(unit, ("clone", "execve", "wait4")) if unit else []
+    if unit is None or not forbidden:
+        return None
+    text = f"the unit may not call {forbidden[0]}(), by which authbind starts its helper"
+    return Reason("system_calls", text, said(unit, "SystemCallFilter"))
+
+
 def forbidden_calls(unit: Unit, names: tuple[str, ...]) -> list[str]:
     value = unit.says("SystemCallFilter")
     if value in UNSET:
@@ -117,23 +127,28 @@ def socket_bind_deny(case: Case) -> Reason | None:
 
 
 def _denied(port: Port, *, denying: list[str], allowing: list[str]) -> bool | None:
-    """Whether the rules deny the port; None where that depends on one of an unknown form."""
-    denied = {_rule_covers(rule, port) for rule in denying}
-    allowed = {_rule_covers(rule, port) for rule in allowing}
+    """Whether the rules deny the port; None where that depends on the address family or on a rule of unknown form."""
+    verdicts = {_denied_to(family, port, denying=denying, allowing=allowing) for family in ("ipv4", "ipv6")}
+    return verdicts.pop() if len(verdicts) == 1 else None
+
+
+def _denied_to(family: str, port: Port, *, denying: list[str], allowing: list[str]) -> bool | None:
+    denied = {_rule_covers(rule, port, family=family) for rule in denying}
+    allowed = {_rule_covers(rule, port, family=family) for rule in allowing}
     # What is allowed wins over what is denied.
     if True in allowed or denied <= {False}:
         return False
     return True if True in denied and None not in allowed else None
 
 
-def _rule_covers(rule: str, port: Port) -> bool | None:
-    """Whether a rule of any address family names the port; None for a rule of an unknown form."""
+def _rule_covers(rule: str, port: Port, *, family: str) -> bool | None:
+    """Whether a rule names the port in an address family; None for a rule of an unknown form."""
     match = _SOCKET_BIND_RULE.fullmatch(rule)
     if match is None:
         return None
     first, last = match["first"], match["last"] or match["first"]
     ports = first is None or int(first) <= port.number <= int(last)
-    return ports and match["protocol"] in (None, port.protocol)
+    return ports and match["protocol"] in (None, port.protocol) and match["family"] in (None, family)
 
 
 IN_PROCESS: tuple[Hazard, ...] = (

@@ -1,0 +1,78 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What command lines come to execute, as people write them in units."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Any, Dict
+
+import pytest
+from ansible_collections.netbind.privport.plugins.module_utils._core.command import Launch, follow
+from hypothesis import given
+from hypothesis import strategies as st
+
+
+@pytest.mark.parametrize(
+    ("line", "program", "fields"),
+    [
+        ("/a b", "/a", {}),
+        ("caddy run", "caddy", {}),
+        ("/usr/bin/env A=b C=d /a -x", "/a", {"wrappers": ("env",)}),
+        ("env -u HOME -S /a b", "/a", {"wrappers": ("env",)}),
+        ("env -i /a", "/a", {"wrappers": ("env",), "environment": False}),
+        ("env", "", {"wrappers": ("env",)}),
+        ("env --unknown /a", "", {"wrappers": ("env",)}),
+        ("nice -n 5 /a -n 6", "/a", {"wrappers": ("nice",)}),
+        ("nice -n5 /a", "", {"wrappers": ("nice",)}),
+        ("timeout -k 5 60 nohup /a", "/a", {"wrappers": ("timeout", "nohup")}),
+        ("setsid -w -- /a", "/a", {"wrappers": ("setsid",)}),
+        ("stdbuf -oL /a", "", {"wrappers": ("stdbuf",)}),
+        ("sudo -n -u web A=b /a", "/a", {"wrappers": ("sudo",), "user": "web", "environment": False}),
+        ("sudo --user=web -- /a", "/a", {"wrappers": ("sudo",), "user": "web", "environment": False}),
+        ("sudo /a", "/a", {"wrappers": ("sudo",), "environment": False}),
+        ("runuser -u web -- /a --user b", "/a", {"wrappers": ("runuser",), "user": "web"}),
+        ("runuser -u web /a", "/a", {"wrappers": ("runuser",), "user": "web"}),
+        ("runuser -s /bin/sh web -c 'exec /a b'", "/a", {"wrappers": ("runuser",), "user": "web"}),
+        ("su - web -c '/a b'", "/a", {"wrappers": ("su",), "user": "web", "environment": False}),
+        ("su web -c 'cd /x; /a'", "", {"wrappers": ("su",), "user": "web"}),
+        ("setpriv --reuid=33 --clear-groups /a", "/a", {"wrappers": ("setpriv",), "user": "33"}),
+        ("setpriv --no-new-privs --reuid=33 /a", "", {"wrappers": ("setpriv",)}),
+        (
+            "start-stop-daemon --start --chuid web:web --exec /a -- -b",
+            "/a",
+            {"wrappers": ("start-stop-daemon",), "user": "web"},
+        ),
+        ("chpst -u web:www /a", "/a", {"wrappers": ("chpst",), "user": "web"}),
+        ("setuidgid web /a", "/a", {"wrappers": ("setuidgid",), "user": "web"}),
+        (
+            "sudo -u web env A=b sh -c 'exec /a'",
+            "/a",
+            {"wrappers": ("sudo", "env", "sh"), "user": "web", "environment": False},
+        ),
+        ("sh -c 'exec /a b'", "/a", {"wrappers": ("sh",)}),
+        ("/bin/bash -lc 'A=b exec /a $PORT'", "/a", {"wrappers": ("bash",)}),
+        ("sh -c 'exec $A'", "", {"wrappers": ("sh",)}),
+        ("sh -c '/a & wait'", "", {"wrappers": ("sh",)}),
+        ("sh -c 'cd /x && /a'", "", {"wrappers": ("sh",)}),
+        ("sh /a.sh", "sh", {}),
+        ("sh -x -c /a", "sh", {}),
+        ("env /opt/%i/a", "", {"wrappers": ("env",)}),
+        ("env -u", "", {"wrappers": ("env",)}),
+        ("", "", {}),
+    ],
+)
+def test_follow(line: str, program: str, fields: Dict[str, Any]) -> None:
+    assert follow(shlex.split(line)) == Launch(program=program, **fields)
+
+
+def test_quotes_that_do_not_close() -> None:
+    assert follow(["sh", "-c", "exec '/a"]) == Launch(program="", wrappers=("sh",))
+
+
+WORDS = st.sampled_from(["env", "sudo", "-u", "web", "--", "-c", "sh", "su", "A=b", "/a", "-", "exec", "'", "chpst"])
+
+
+@given(st.lists(WORDS, max_size=12))
+def test_never_raises(words: list[str]) -> None:
+    assert len(follow(words).wrappers) <= 8
