@@ -89,6 +89,10 @@ def remove(path: str, *, with_folder: bool) -> None:
     inside, outside = temporaries(path)
     folder = os.path.dirname(path)
     try:
+        if with_folder:
+            # At once gone and still a sign, for whoever is to go on, that the folder may be ours.
+            with contextlib.suppress(OSError):
+                os.rename(path, outside)
         for each in (path, inside):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(each)
@@ -97,7 +101,6 @@ def remove(path: str, *, with_folder: bool) -> None:
     if with_folder:
         with contextlib.suppress(OSError):
             os.rmdir(folder)
-    # Last, because it alone tells that the folder may be ours.
     discard((outside,))
     sync_folder(folder if os.path.isdir(folder) else os.path.dirname(folder))
 
