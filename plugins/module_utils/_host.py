@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import array
 import contextlib
-import ctypes
 import errno
 import fcntl
 import grp
@@ -25,13 +24,13 @@ from dataclasses import dataclass
 from typing import AbstractSet, Iterator, Sequence
 
 from ansible_collections.netbind.privport.plugins.module_utils import _atomic as atomic
+from ansible_collections.netbind.privport.plugins.module_utils import _netns as netns
+from ansible_collections.netbind.privport.plugins.module_utils import _regular as regular
 from ansible_collections.netbind.privport.plugins.module_utils._core.errors import HostError
 
 CAPABILITY_XATTR = "security.capability"
 ACL_XATTR = "system.posix_acl_access"
 COMMAND_SECONDS = 30.0
-# The network namespace of this process (namespaces(7)).
-OWN_NETWORK = "/proc/self/ns/net"
 
 
 @dataclass(frozen=True)
@@ -361,11 +360,7 @@ class Host:
 
     def namespace(self, path: str) -> tuple[int, int] | None:
         """What tells the namespace that a file leads to from others (namespaces(7)); None where that is closed."""
-        try:
-            found = os.stat(path)
-        except OSError:
-            return None
-        return found.st_dev, found.st_ino
+        return netns.identity(path)
 
     @contextlib.contextmanager
     def network(self, path: str) -> Iterator[None]:
@@ -373,15 +368,8 @@ class Host:
 
         Raises HostError where that cannot be entered.
         """
-        if not path:
+        with netns.entered(path) if path else contextlib.nullcontext():
             yield
-            return
-        with _namespace_file(OWN_NETWORK) as home, _namespace_file(path) as other:
-            _enter(other, path=path)
-            try:
-                yield
-            finally:
-                _enter(home, path=OWN_NETWORK)
 
     @contextlib.contextmanager
     def open_regular(self, path: str) -> Iterator[OpenFile]:
@@ -389,7 +377,7 @@ class Host:
 
         Raises HostError where there is none.
         """
-        descriptor = _open_regular(path)
+        descriptor = regular.opened(path)
         try:
             yield OpenFile(path=path, descriptor=descriptor)
         finally:
@@ -446,52 +434,3 @@ class Host:
 
 def _where_to_look(program: str) -> str:
     return " (systemctl list-jobs; journalctl --boot)" if program == "systemctl" else ""
-
-
-@contextlib.contextmanager
-def _namespace_file(path: str) -> Iterator[int]:
-    try:
-        # Whatever else the path may name, it must not block.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
-    except OSError as failure:
-        raise HostError(f"{path} cannot be opened: {failure.strerror}") from failure
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
-
-
-_CLONE_NEWNET = 0x40000000  # include/uapi/linux/sched.h
-
-
-def _enter(descriptor: int, *, path: str) -> None:
-    """setns(2), which Python has from 3.12 on."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.setns(descriptor, _CLONE_NEWNET) != 0:
-        raise HostError(f"the network namespace {path} cannot be entered: {os.strerror(ctypes.get_errno())}")
-
-
-def _open_regular(path: str) -> int:
-    try:
-        # A device or a FIFO is not opened at all: that alone can have effects or block.
-        if stat.S_ISREG(os.lstat(path).st_mode):
-            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
-            if stat.S_ISREG(os.fstat(descriptor).st_mode):
-                return descriptor
-            os.close(descriptor)
-    except OSError as failure:
-        raise HostError(f"{path} cannot be opened: {failure.strerror}") from failure
-    raise HostError(f"{path} is {_kind(path)}, not a regular file; name the program's file itself")
-
-
-def _kind(path: str) -> str:
-    mode = os.lstat(path).st_mode
-    kinds = (
-        (stat.S_ISDIR, "a directory"),
-        (stat.S_ISFIFO, "a FIFO"),
-        (stat.S_ISSOCK, "a socket"),
-        (stat.S_ISCHR, "a character device"),
-        (stat.S_ISBLK, "a block device"),
-        (stat.S_ISLNK, "a symbolic link"),
-    )
-    return next((name for test, name in kinds if test(mode)), "something else")

@@ -8,7 +8,8 @@ import re
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.errors import HostError, UnknownFormat
 from ansible_collections.netbind.privport.plugins.module_utils._core.model import Network, Unit
-from ansible_collections.netbind.privport.plugins.module_utils._host import OWN_NETWORK, Host
+from ansible_collections.netbind.privport.plugins.module_utils._host import Host
+from ansible_collections.netbind.privport.plugins.module_utils._netns import OWN_NETWORK
 
 _SETTINGS = "/proc/sys/net/ipv4"
 # Commit 4548b683b781 brought ip_unprivileged_port_start; before, PROT_SOCK was built in (include/net/sock.h).

@@ -14,12 +14,12 @@ from ansible_collections.netbind.privport.plugins.module_utils._atomic import te
 from ansible_collections.netbind.privport.plugins.module_utils._core.errors import HostError
 from ansible_collections.netbind.privport.plugins.module_utils._core.unit import parse_own_dropin, parse_show
 from ansible_collections.netbind.privport.plugins.module_utils._host import (
-    OWN_NETWORK,
     Completed,
     FileStatus,
     Host,
     OpenFile,
 )
+from ansible_collections.netbind.privport.plugins.module_utils._netns import OWN_NETWORK
 
 FIXTURES = Path(__file__).parent / "fixtures"
 PID = "105"

@@ -111,6 +111,17 @@ def test_a_second_table_says_what_was_rejected_and_why() -> None:
     assert "NoNewPrivileges=yes in web.service" in row
 
 
+def test_a_third_table_says_what_is_tried_last_and_why() -> None:
+    found = observation(properties={"PrivateUsers": "sometimes"})
+    plan = privport_plan(found, SERVICES)
+    assert plan[0]["unknown"]["ambient"][0]["code"] == "private_users"
+    lines = privport_plan_table({"host-a": plan})
+    heading = next(line for line in lines[2:] if "TRIED LAST" in line)
+    rows = lines[lines.index(heading) :]
+    assert any("PrivateUsers=sometimes in web.service" in line for line in rows)
+    assert "TRIED LAST" not in "".join(privport_plan_table({"host-a": privport_plan(observation(), SERVICES)}))
+
+
 def test_tables_without_services_say_so() -> None:
     assert privport_plan_table({"host-a": []}) == ["No services are declared for these hosts."]
 
