@@ -124,7 +124,7 @@ def restore(host: Host, before: Snapshot, *, services: Sequence[Service], second
     if not check_mode:
         work.left.extend(_differing(host, before, left=work.left))
         missing = _wait_for(host, before, services=services, seconds=seconds)
-        work.left.extend(f"{it.service} listened on port {it.port} before and does not now" for it in missing)
+        work.left.extend(_silent(it, services=services) for it in missing)
         work.done.extend(f"{it.service} listens on port {it.port} as before" for it in before.held if it not in missing)
     return Restored(
         changed=changed, done=tuple(work.done), left=tuple(work.left), diff=tuple(change.diff for change in changes)
@@ -214,6 +214,12 @@ def _wait_for(host: Host, before: Snapshot, *, services: Sequence[Service], seco
         time.sleep(_PAUSE_SECONDS)
         missing = _missing(host, before, services=services)
     return missing
+
+
+def _silent(held: core.Held, *, services: Sequence[Service]) -> str:
+    unit = next((it.unit for it in services if it.name == held.service), "")
+    advice = f"; see journalctl -u {unit}" if unit else ""
+    return f"{held.service} listened on port {held.port} before and does not now{advice}"
 
 
 def _missing(host: Host, before: Snapshot, *, services: Sequence[Service]) -> list[core.Held]:

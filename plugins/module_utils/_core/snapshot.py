@@ -257,6 +257,7 @@ def unit_action(before: UnitState, now: UnitState) -> str:
 
 def unit_text(before: UnitState, action: str) -> str:
     """The sentence that tells what was done to a unit."""
-    if action == "stop":
-        return f"stopped {before.name}, which was {before.active} before"
-    return {"restart": f"restarted {before.name}", "reset-failed": f"reset {before.name}, which had not failed"}[action]
+    if action == "restart":
+        return f"restarted {before.name}"
+    done = {"stop": "stopped", "reset-failed": "reset the failure of"}[action]
+    return f"{done} {before.name}, which was {before.active} before"
