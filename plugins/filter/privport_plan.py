@@ -98,6 +98,11 @@ _value:
       description: Those of C(surplus) that keep C(strategy) from working, which are removed before it is proven.
       type: list
       elements: str
+    retained:
+      description:
+        - For a service whose state is V(absent), which of its processes keep what is taken back, each as a sentence.
+      type: list
+      elements: str
     error:
       description: Why the service cannot get its ports, empty where it can.
       type: str

@@ -11,6 +11,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.authbind im
 from ansible_collections.netbind.privport.plugins.module_utils._core.errors import InvalidInput
 from ansible_collections.netbind.privport.plugins.module_utils._core.model import Observation, Process
 from ansible_collections.netbind.privport.plugins.module_utils._core.policy import Rule
+from ansible_collections.netbind.privport.plugins.module_utils._core.retained import retained
 from ansible_collections.netbind.privport.plugins.module_utils._core.service import Port, Service
 from ansible_collections.netbind.privport.plugins.module_utils._core.strategies import STRATEGIES, ambient, authbind
 from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.base import (
@@ -28,6 +29,7 @@ class Decision:
 
     strategy is '' where none is left (error then says why) and where the service is to be absent.
     voiding are those of surplus that void the strategy: they go before it can be proven, the others afterwards.
+    retained tells of processes that keep what is taken from a service that is to be absent.
     The fields from unit on say what the strategies' tasks need: '' for what there is not.
     """
 
@@ -45,6 +47,7 @@ class Decision:
     pending: tuple[str, ...]
     surplus: tuple[str, ...]
     voiding: tuple[str, ...]
+    retained: tuple[str, ...]
     error: str
     unit: str
     unit_failed: bool
@@ -217,6 +220,7 @@ def _decision(choice: _Choice, *, others: Sequence[_Choice]) -> Decision:
         pending=chosen.pending(case) if chosen else (),
         surplus=surplus,
         voiding=tuple(name for name in surplus if chosen is not None and name in chosen.voided_by),
+        retained=retained(case, surplus=surplus) if case.service.state == "absent" else (),
         error=error,
         unit=facts.unit.name if facts.unit else "",
         unit_failed=facts.unit is not None and facts.unit.says("ActiveState") == "failed",

@@ -1,0 +1,40 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a running process keeps of a grant that is taken back: nothing but its end takes it from there."""
+
+from __future__ import annotations
+
+from typing import Sequence
+
+from ansible_collections.netbind.privport.plugins.module_utils._core.model import CAPABILITY, Process
+from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.base import Case, exec_gives
+
+
+def retained(case: Case, *, surplus: Sequence[str]) -> tuple[str, ...]:
+    """A sentence for each process of the service that holds what its next start would not give it.
+
+    surplus names the strategies whose grants are still there and about to be removed.
+    """
+    unit = case.facts.unit
+    until = f"until {unit.name} is restarted" if unit else "until it ends"
+    told = ((process, _kept(case, process, surplus=surplus)) for process in _processes(case))
+    return tuple(f"{process} keeps {' and '.join(kept)} {until}" for process, kept in told if kept)
+
+
+def _processes(case: Case) -> tuple[Process, ...]:
+    unit = case.facts.unit
+    if unit is not None:
+        return (unit.process,) if unit.process is not None else ()
+    owners = {owner.pid: owner for it in case.facts.listeners for owner in it.owners if case.owns(owner)}
+    return tuple(owners.values())
+
+
+def _kept(case: Case, process: Process, *, surplus: Sequence[str]) -> tuple[str, ...]:
+    if process.status.is_root:
+        return ()
+    again = set() if {"ambient", "setcap"} & set(surplus) else exec_gives(case).permitted
+    capability = CAPABILITY in process.status.permitted and CAPABILITY not in again
+    unit = case.facts.unit
+    through_authbind = unit is not None and "/authbind ;" in unit.says("ExecStart") and "authbind" not in surplus
+    authbind = process.authbind is True and not through_authbind
+    return ((CAPABILITY,) if capability else ()) + (("what authbind gave it",) if authbind else ())

@@ -1,0 +1,77 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is told of processes that keep what is taken back."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List
+
+import pytest
+from ansible_collections.netbind.privport.plugins.module_utils._core.decide import decide
+from ansible_collections.netbind.privport.tests.unit.core.cases import (
+    AMBIENT_DROPIN,
+    CAP,
+    SERVER,
+    ambient_process,
+    case,
+    listener,
+    process,
+    setcap_process,
+)
+
+UNTIL = "until web.service is restarted"
+OURS = {"dropin_strategy": "ambient", "dropin_text": AMBIENT_DROPIN}
+WRAPPED = {"ExecStart": "{ path=/usr/bin/authbind ; argv[]=/usr/bin/authbind /usr/sbin/server ; status=0/0 }"}
+BINDS = {"capability": f"{CAP}=ep", "binds": True}
+NO_UNIT: Dict[str, Any] = {"unit": None, "description": {"executable": SERVER}}
+ROOT = {"uid": 0, "uids": (0, 0, 0, 0)}
+
+
+@pytest.mark.parametrize(
+    ("fields", "kept"),
+    [
+        pytest.param({}, [], id="nothing runs"),
+        pytest.param({"unit_fields": {"process": process()}}, [], id="it holds nothing"),
+        pytest.param({"unit_fields": {"process": ambient_process()}}, [f"{CAP} {UNTIL}"], id="after ambient"),
+        pytest.param(
+            {"properties": {"AmbientCapabilities": CAP}, "unit_fields": {**OURS, "process": ambient_process()}},
+            [f"{CAP} {UNTIL}"],
+            id="before the drop-in goes",
+        ),
+        pytest.param(
+            {"properties": {"AmbientCapabilities": CAP}, "unit_fields": {"process": ambient_process()}},
+            [],
+            id="the unit itself grants it",
+        ),
+        pytest.param({"unit_fields": {"process": setcap_process()}}, [f"{CAP} {UNTIL}"], id="after setcap"),
+        pytest.param(
+            {"unit_fields": {"process": setcap_process()}, "program_fields": BINDS},
+            [f"{CAP} {UNTIL}"],
+            id="before the attribute goes",
+        ),
+        pytest.param({"unit_fields": {"process": setcap_process(**ROOT)}}, [], id="root has it anyhow"),
+        pytest.param(
+            {"unit_fields": {"process": process(authbind=True)}}, [f"what authbind gave it {UNTIL}"], id="authbind"
+        ),
+        pytest.param(
+            {"properties": WRAPPED, "unit_fields": {"process": process(authbind=True)}},
+            [],
+            id="the unit itself uses authbind",
+        ),
+        pytest.param(
+            {**NO_UNIT, "listeners": (listener(setcap_process(unit="")), listener(setcap_process(unit="")))},
+            [f"{CAP} until it ends"],
+            id="a program that no unit starts, on two sockets",
+        ),
+    ],
+)
+def test_retained(fields: Dict[str, Any], kept: List[str]) -> None:
+    described = {**fields.get("description", {}), "state": "absent"}
+    judged = case(**{**fields, "description": described})
+    decision = decide(judged.host, [judged.service])[0]
+    assert [sentence.partition(" keeps ")[2] for sentence in decision.retained] == kept
+
+
+def test_a_service_that_stays_retains_nothing() -> None:
+    judged = case(unit_fields={"process": setcap_process()})
+    assert decide(judged.host, [judged.service])[0].retained == ()
