@@ -56,13 +56,13 @@ class Machine:
         disk = f"file={self.folder}/disk,if=virtio,format=qcow2,cache=writeback"
         network = f"user,model=virtio-net-pci,restrict=on,hostfwd=tcp:127.0.0.1:{self._port}-:22"
         # Nothing but an fsync writes the file system's journal to the disk within ten minutes.
-        kernel = f"root=/dev/vda rw rootflags=commit=600 console=ttyS0 quiet {self._append}"
+        kernel = "root=/dev/vda rw rootflags=commit=600 console=ttyS0 quiet systemd.default_timeout_start_sec=900"
         with (self.folder / "console").open("ab") as console:
             self._emulator = subprocess.Popen(
                 [
                     *["qemu-system-x86_64", "-M", "q35", "-cpu", "max", "-accel", "tcg,thread=multi", "-smp", "2"],
                     *["-m", "1500", "-kernel", str(self._image / "vmlinuz"), "-initrd", str(self._image / "initrd")],
-                    *["-append", kernel, "-drive", disk, "-nic", network, "-nographic"],
+                    *["-append", f"{kernel} {self._append}", "-drive", disk, "-nic", network, "-nographic"],
                 ],
                 stdin=subprocess.DEVNULL,
                 stdout=console,

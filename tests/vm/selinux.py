@@ -30,6 +30,9 @@ DOMAIN = """\
 (allow initrc_t {name}_t (process (transition noatsecure siginh rlimitinh)))
 (allow {name}_t {name}_exec_t (file (entrypoint execute getattr map open read)))
 (allow {name}_t bin_t (file (entrypoint execute getattr map open read)))
+(allow {name}_t init_t (fd (use)))
+(allow {name}_t initrc_t (fd (use)))
+(allow {name}_t init_t (unix_stream_socket (getattr ioctl read write)))
 (allow {name}_t self (process (fork signal getsched)))
 (allow {name}_t self (tcp_socket (create setopt getopt getattr bind listen accept read write shutdown ioctl)))
 (allow {name}_t node_t (tcp_socket (node_bind)))
@@ -42,11 +45,16 @@ POLICY = {
     "confined": DOMAIN + CAPABLE,
     "incapable": DOMAIN,
     "lenient": DOMAIN + PERMISSIVE,
-    # Started through authbind it does not take LD_PRELOAD along.
-    "secure": DOMAIN.replace("noatsecure ", "") + CAPABLE,
 }
-LABELS = {"labelled": "confined", "unlabelled": "confined", "taken": "confined", "incapable": "incapable"}
-LABELS.update({"lenient": "lenient", "secure": "secure"})
+LABELS = {
+    "unconfined": "bin_t",
+    "labelled": "confined_exec_t",
+    "unlabelled": "confined_exec_t",
+    "taken": "confined_exec_t",
+    "incapable": "incapable_exec_t",
+    "lenient": "lenient_exec_t",
+    "of-the-unit": "bin_t",
+}
 IN_DOMAIN = "SELinuxContext=system_u:system_r:confined_t:s0\n"
 # http_port_t holds 80, 443 and 488, dns_port_t 853, and all others are hi_reserved_port_t.
 SERVERS = [
@@ -56,7 +64,6 @@ SERVERS = [
     Server(name="taken", port=853),
     Server(name="incapable", port=443),
     Server(name="lenient", port=702),
-    Server(name="secure", port=488),
     Server(name="of-the-unit", port=703, settings=IN_DOMAIN),
 ]
 COMMAND = re.compile(r"to allow it, run: (?P<command>semanage port [^()]+?) \(")
@@ -69,7 +76,7 @@ def run(image: Path) -> List[str]:
         for name, rules in POLICY.items():
             machine.put(f"/root/{name}.cil", rules.format(name=name))
         machine.shell("semodule " + " ".join(f"-i /root/{name}.cil" for name in POLICY))
-        machine.shell("; ".join(f"chcon -t {domain}_exec_t {FOLDER}/{name}" for name, domain in LABELS.items()))
+        machine.shell("; ".join(f"chcon -t {label} {FOLDER}/{name}" for name, label in LABELS.items()))
         machine.shell("setenforce 1")
         proven = told("SELinux", compare(machine, SERVERS))
         servers = {server.name: server for server in SERVERS}
