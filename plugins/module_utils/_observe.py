@@ -12,7 +12,7 @@ from ansible_collections.netbind.privport.plugins.module_utils import _execution
 from ansible_collections.netbind.privport.plugins.module_utils import _processes as processes
 from ansible_collections.netbind.privport.plugins.module_utils import _units as units
 from ansible_collections.netbind.privport.plugins.module_utils._confinement import Confinements
-from ansible_collections.netbind.privport.plugins.module_utils._core import authbind, authbind_plan, filecap
+from ansible_collections.netbind.privport.plugins.module_utils._core import authbind, authbind_plan, filecap, sysctl
 from ansible_collections.netbind.privport.plugins.module_utils._core.capability import FileCapabilities, format_text
 from ansible_collections.netbind.privport.plugins.module_utils._core.command import follow
 from ansible_collections.netbind.privport.plugins.module_utils._core.errors import PrivportError
@@ -31,7 +31,6 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model impor
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.namespace import Namespace, namespace
 from ansible_collections.netbind.privport.plugins.module_utils._core.service import Port, Service
-from ansible_collections.netbind.privport.plugins.module_utils._core.sysctl import configured
 from ansible_collections.netbind.privport.plugins.module_utils._core.unit import (
     DROPIN_NAME,
     Command,
@@ -77,7 +76,7 @@ def observe(host: Host, services: Sequence[Service]) -> Observation:
         effective_uid=host.effective_uid(),
         unprivileged_port_start=network.unprivileged_port_start,
         local_port_range=network.local_port_range,
-        boot_port_start=_boot_port_start(host),
+        sysctl_files=sysctl.relevant(read_files(host)),
         container=_in_container(host),
         systemd=systemd.version if systemd else None,
         systemd_features=systemd.features if systemd else (),
@@ -85,13 +84,6 @@ def observe(host: Host, services: Sequence[Service]) -> Observation:
         socket_source=processes.socket_source(host),
         services=_with_listeners(host, services, found),
     )
-
-
-def _boot_port_start(host: Host) -> int | None:
-    # A boot empties /run.
-    files = {path: text for path, text in read_files(host).items() if not path.startswith("/run/")}
-    found = configured(files)
-    return found.start if found else None
 
 
 def _in_container(host: Host) -> bool:

@@ -12,6 +12,7 @@ from typing import Callable, Sequence
 
 from ansible_collections.netbind.privport.plugins.module_utils import _units as units
 from ansible_collections.netbind.privport.plugins.module_utils._core import snapshot as core
+from ansible_collections.netbind.privport.plugins.module_utils._core import sysctl
 from ansible_collections.netbind.privport.plugins.module_utils._core.errors import HostError, PrivportError
 from ansible_collections.netbind.privport.plugins.module_utils._core.service import Service
 from ansible_collections.netbind.privport.plugins.module_utils._core.snapshot import (
@@ -22,6 +23,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.snapshot im
     OTHER,
     Change,
     Entry,
+    KernelSetting,
     ProgramFile,
     Scope,
     Snapshot,
@@ -58,9 +60,15 @@ def _look(host: Host, scope: Scope, *, held: tuple[core.Held, ...] = ()) -> Snap
         format=core.FORMAT,
         entries=tuple(_entry(host, path) for path in scope.paths),
         programs=tuple(_program(host, path) for path in scope.programs),
+        settings=_settings(host),
         units=_unit_states(host, scope.units),
         held=held,
     )
+
+
+def _settings(host: Host) -> tuple[KernelSetting, ...]:
+    value = host.read(sysctl.LIVE)
+    return () if value is None else (KernelSetting(path=sysctl.LIVE, value=value.strip()),)
 
 
 def _entry(host: Host, path: str) -> Entry:
@@ -114,6 +122,9 @@ def restore(host: Host, before: Snapshot, *, services: Sequence[Service], second
             work.left.append(change.refusal)
         else:
             work.attempt(change.text, _make, host, change)
+    for setting in before.settings:
+        if setting not in _settings(host):
+            work.attempt(f"set {setting.path} back to {setting.value}", host.set_kernel, setting.path, setting.value)
     if any(change.now.path.startswith(core.UNIT_FOLDER + "/") for change in changes):
         work.attempt("", _reload, host)
     for was, now in zip(before.units, _unit_states(host, [it.name for it in before.units])):

@@ -74,6 +74,12 @@ privport:
       type: list
       elements: int
       sample: [32768, 60999]
+    sysctl_files:
+      description: The files of C(sysctl.d) that speak of that first port, path to text, and those that hide them.
+      type: dict
+    container:
+      description: Whether a container's engine made the host.
+      type: bool
     systemd:
       description: The version of the systemd that runs the host. V(null) where none does.
       type: int

@@ -26,6 +26,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model impor
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.service import parse_services
 from ansible_collections.netbind.privport.plugins.module_utils._core.sockets import parse_ss
+from ansible_collections.netbind.privport.plugins.module_utils._core.sysctl import boot_start
 from ansible_collections.netbind.privport.plugins.module_utils._core.unit import Command, render_ambient
 from ansible_collections.netbind.privport.plugins.module_utils._host import Completed, Host
 from ansible_collections.netbind.privport.tests.unit.fake_host import (
@@ -556,7 +557,7 @@ def test_units_that_cannot_be_changed(name: str, state: str, sentence: str) -> N
     ],
 )
 def test_the_first_port_for_everybody_after_a_boot(files: Any, start: Any) -> None:
-    assert observe(machine(files=files)).boot_port_start == start
+    assert boot_start(observe(machine(files=files))) == start
 
 
 @pytest.mark.parametrize(("files", "container"), [({}, False), ({"/run/systemd/container": "podman"}, True)])

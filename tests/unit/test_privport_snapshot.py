@@ -8,7 +8,7 @@ import json
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Dict, List, Sequence, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 import pytest
 from ansible_collections.netbind.privport.plugins.module_utils import _snapshot as snapshots
@@ -16,6 +16,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.document im
 from ansible_collections.netbind.privport.plugins.module_utils._core.errors import HostError, InvalidInput
 from ansible_collections.netbind.privport.plugins.module_utils._core.service import parse_services
 from ansible_collections.netbind.privport.plugins.module_utils._core.snapshot import Held, Scope, Snapshot, UnitState
+from ansible_collections.netbind.privport.plugins.module_utils._core.sysctl import LIVE
 from ansible_collections.netbind.privport.plugins.module_utils._host import Completed, Host
 from ansible_collections.netbind.privport.plugins.modules import privport_snapshot
 
@@ -196,6 +197,29 @@ def test_systemd_reads_what_was_restored(tmp_path: Path, monkeypatch: pytest.Mon
     dropin.write_text("# Managed by netbind.privport (ambient); state=absent removes this file.\n")
     restore(host, before)
     assert (dropin.exists(), host.ran) == (False, ["daemon-reload"])
+
+
+class Tuned(Machine):
+    """Its first unprivileged port is what was written last."""
+
+    start = "1024"
+
+    def read(self, path: str) -> Optional[str]:
+        return f"{self.start}\n" if path == LIVE else super().read(path)
+
+    def set_kernel(self, path: str, value: str) -> None:
+        assert path == LIVE
+        self.start = value
+
+
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_a_kernel_setting_comes_back(check_mode: bool) -> None:
+    host = Tuned()
+    before = look(host)
+    assert restore(host, before).changed is False
+    host.start = "80"
+    done = restore(host, before, check_mode=check_mode)
+    assert (done.done, host.start) == ((f"set {LIVE} back to 1024",), "80" if check_mode else "1024")
 
 
 def test_a_service_that_does_not_listen_again_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,9 +4,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Mapping, Sequence
 
+from ansible_collections.netbind.privport.plugins.module_utils._core import sysctl
 from ansible_collections.netbind.privport.plugins.module_utils._core.authbind import WILDCARDS
 from ansible_collections.netbind.privport.plugins.module_utils._core.errors import InvalidInput
 from ansible_collections.netbind.privport.plugins.module_utils._core.model import Observation, Process
@@ -66,6 +67,7 @@ def decide(
     Raises InvalidInput where the observation holds another list of services.
     """
     rules = policy or {}
+    observation = _without_surplus_setting(observation, services)
     observed = {facts.name: facts for facts in observation.services}
     missing = [service.name for service in services if service.name not in observed]
     if missing:
@@ -76,6 +78,24 @@ def decide(
     ]
     choices = [_choice(case) for case in cases]
     return tuple(_decision(choice, others=[other for other in choices if other is not choice]) for choice in choices)
+
+
+def _without_surplus_setting(observation: Observation, services: Sequence[Service]) -> Observation:
+    """The host as it is once our file of sysctl.d goes, where no service is to have it: nothing may rest on it."""
+    state = sysctl.observed(observation)
+    named = any(service.strategy == "sysctl" and service.state == "present" for service in services)
+    if state is None or not state.own or named:
+        return observation
+    start = sysctl.start_without_own(state)
+    return replace(
+        observation,
+        services=tuple(
+            replace(facts, network=replace(facts.network, unprivileged_port_start=start))
+            if facts.network.is_host
+            else facts
+            for facts in observation.services
+        ),
+    )
 
 
 @dataclass(frozen=True)
@@ -270,6 +290,7 @@ def _surplus(choice: _Choice, *, others: Sequence[_Choice]) -> tuple[str, ...]:
     if choice.strategy == "authbind" and facts.unit is not None:
         kept.add("ambient")  # One drop-in serves both: authbind's replaces it.
     for other in others:
+        kept |= other.uses & {"sysctl"}
         if choice.same_unit(other):
             kept |= other.uses & {"ambient", "authbind"}
         # An empty attribute serves nobody, and breaks ambient.

@@ -243,8 +243,8 @@ class Observation:
     unprivileged_port_start: int | None
     # net.ipv4.ip_local_port_range, the first and the last; None where it cannot be read.
     local_port_range: tuple[int, ...] | None
-    # What sysctl.d sets it to at boot; None where no file there names it.
-    boot_port_start: int | None
+    # The files of sysctl.d(5) that speak of ip_unprivileged_port_start, path to text, and what hides them.
+    sysctl_files: dict[str, str]
     # Whether a container's engine made this host, its network namespace included.
     container: bool
     # The version of the running systemd; None where systemd does not run the host.

@@ -11,7 +11,7 @@ from typing import Any, Mapping, Sequence
 from ansible_collections.netbind.privport.plugins.module_utils._core.errors import InvalidInput
 from ansible_collections.netbind.privport.plugins.module_utils._core.unit import unit_name
 
-STRATEGY_NAMES = ("unneeded", "ambient", "setcap", "authbind")
+STRATEGY_NAMES = ("unneeded", "ambient", "setcap", "authbind", "sysctl")
 _KEYS = (
     "name",
     "ports",

@@ -12,7 +12,7 @@ import posixpath
 from dataclasses import dataclass
 from typing import Optional, Sequence, Tuple, Union
 
-from ansible_collections.netbind.privport.plugins.module_utils._core import authbind
+from ansible_collections.netbind.privport.plugins.module_utils._core import authbind, sysctl
 from ansible_collections.netbind.privport.plugins.module_utils._core.capability import describe, parse_xattr
 from ansible_collections.netbind.privport.plugins.module_utils._core.errors import UnknownFormat
 from ansible_collections.netbind.privport.plugins.module_utils._core.model import Observation, ServiceFacts
@@ -99,12 +99,21 @@ class Held:
 
 
 @dataclass(frozen=True)
+class KernelSetting:
+    """A file below /proc/sys and its text."""
+
+    path: str
+    value: str
+
+
+@dataclass(frozen=True)
 class Snapshot:
     """Everything that may change, by path or by name."""
 
     format: int
     entries: Tuple[Entry, ...]
     programs: Tuple[ProgramFile, ...]
+    settings: Tuple[KernelSetting, ...]
     units: Tuple[UnitState, ...]
     held: Tuple[Held, ...]
 
@@ -138,7 +147,7 @@ def scope(observation: Observation) -> Scope:
     """What the role may change for the services of the observation."""
     facts = observation.services
     return Scope(
-        paths=tuple(sorted({path for it in facts for path in (*_dropin(it), *_rules(it))})),
+        paths=tuple(sorted({path for it in facts for path in (*_dropin(it), *_rules(it), *_SYSCTL)})),
         programs=tuple(sorted({it.program.real_path for it in facts if it.program is not None})),
         units=tuple(sorted({it.unit.name for it in facts if it.unit is not None})),
     )
@@ -151,6 +160,9 @@ def scope_of(snapshot: Snapshot) -> Scope:
         programs=tuple(it.path for it in snapshot.programs),
         units=tuple(it.name for it in snapshot.units),
     )
+
+
+_SYSCTL = (posixpath.dirname(sysctl.OWN_PATH), sysctl.OWN_PATH)
 
 
 def _dropin(facts: ServiceFacts) -> tuple[str, ...]:

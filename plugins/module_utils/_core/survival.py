@@ -15,7 +15,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.checks impo
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.model import Unit
 from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.base import Case, Strategy
-from ansible_collections.netbind.privport.plugins.module_utils._core.sysctl import KERNEL_DEFAULT
+from ansible_collections.netbind.privport.plugins.module_utils._core.sysctl import KERNEL_DEFAULT, boot_start
 
 _AT_BOOT = ("enabled", "generated")
 
@@ -48,7 +48,7 @@ def boot_check(case: Case, strategy: Strategy) -> Check:
 
 def _volatile(case: Case, strategy: Strategy) -> str:
     unit, program = case.facts.unit, case.facts.program
-    if strategy.name == "unneeded":
+    if strategy.name in ("unneeded", "sysctl"):
         return _volatile_start(case)
     if strategy.name == "setcap" and program is not None and is_volatile(program.real_path):
         return f"a boot forgets {program.real_path}, and its capability with it"
@@ -59,7 +59,7 @@ def _volatile(case: Case, strategy: Strategy) -> str:
 
 
 def _volatile_start(case: Case) -> str:
-    network, after_boot = case.facts.network, case.host.boot_port_start
+    network, after_boot = case.facts.network, boot_start(case.host)
     first = KERNEL_DEFAULT if after_boot is None else after_boot
     closed = [port for port in case.service.ports if port.number < first and not case.handed_by(port)]
     # Who makes a container or a network namespace sets the value anew each time.

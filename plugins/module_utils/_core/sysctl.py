@@ -11,6 +11,7 @@ from fnmatch import fnmatchcase
 from typing import Iterator, Mapping, Sequence
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.errors import Refused
+from ansible_collections.netbind.privport.plugins.module_utils._core.model import Observation
 from ansible_collections.netbind.privport.plugins.module_utils._core.service import Port
 
 KEY = "net/ipv4/ip_unprivileged_port_start"
@@ -88,6 +89,30 @@ class Plan:
             {"before_header": path, "after_header": path, "before": before, "after": after}
             for path, before, after in pairs
         ]
+
+
+def relevant(files: Mapping[str, str]) -> dict[str, str]:
+    """Those of the files that speak of the setting, and those that hide them or are hidden by them."""
+    names = {
+        posixpath.basename(path)
+        for path, text in files.items()
+        if any(key == KEY or _matches(key) for key, _value in _assignments(text))
+    }
+    return {path: text for path, text in files.items() if posixpath.basename(path) in names or path == OWN_PATH}
+
+
+def observed(host: Observation) -> State | None:
+    """The files and the live value of an observation; None where the setting could not be read."""
+    live, local = host.unprivileged_port_start, host.local_port_range
+    if live is None or local is None:
+        return None
+    return State(files=host.sysctl_files, live=live, local_first=local[0])
+
+
+def boot_start(host: Observation) -> int | None:
+    """What the next boot sets it to; None where no file says so. A boot empties /run."""
+    found = configured({path: text for path, text in host.sysctl_files.items() if not path.startswith("/run/")})
+    return found.start if found else None
 
 
 def configured(files: Mapping[str, str]) -> Setting | None:

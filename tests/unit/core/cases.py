@@ -169,6 +169,11 @@ def service(**description: Any) -> Service:
     return parse_services([{"name": "web", "ports": [80], "unit": "web.service", **description}])[0]
 
 
+def sets_at_boot(start: int) -> Dict[str, Any]:
+    """A host's field: a file that sets the first unprivileged port."""
+    return {"sysctl_files": {"/etc/sysctl.d/a.conf": f"net.ipv4.ip_unprivileged_port_start = {start}\n"}}
+
+
 def host(*services: ServiceFacts, **fields: Any) -> Observation:
     plain = {
         "format": FORMAT,
@@ -176,7 +181,7 @@ def host(*services: ServiceFacts, **fields: Any) -> Observation:
         "effective_uid": 0,
         "unprivileged_port_start": 1024,
         "local_port_range": (32768, 60999),
-        "boot_port_start": None,
+        "sysctl_files": {},
         "container": False,
         "systemd": 252,
         "systemd_features": ("+PAM", "+BPF_FRAMEWORK"),

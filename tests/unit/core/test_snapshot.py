@@ -18,6 +18,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.snapshot im
     OTHER,
     Entry,
     Held,
+    KernelSetting,
     ProgramFile,
     Snapshot,
     UnitState,
@@ -56,7 +57,9 @@ def program(capability: Optional[str], **fields: Any) -> ProgramFile:
 
 
 def snapshot(*entries: Entry, **fields: Any) -> Snapshot:
-    return Snapshot(**{"format": FORMAT, "entries": entries, "programs": (), "units": (), "held": (), **fields})
+    return Snapshot(
+        **{"format": FORMAT, "entries": entries, "programs": (), "settings": (), "units": (), "held": (), **fields}
+    )
 
 
 def back(before: Snapshot, now: Snapshot) -> List[str]:
@@ -76,6 +79,8 @@ def test_the_scope_is_what_the_strategies_write() -> None:
         RULE,
         "/etc/authbind/byuid",
         "/etc/authbind/byuid/990",
+        "/etc/sysctl.d",
+        "/etc/sysctl.d/99-privport.conf",
         FOLDER_OF_UNIT,
         DROPIN,
     )
@@ -84,13 +89,14 @@ def test_the_scope_is_what_the_strategies_write() -> None:
 @pytest.mark.parametrize("fields", [{"unit": None, "program": None, "account": None}], ids=["nothing is known"])
 def test_the_scope_of_nothing(fields: Any) -> None:
     found = scope(host(facts(**fields)))
-    assert (found.paths, found.programs, found.units) == ((), (), ())
+    assert (found.paths, found.programs, found.units) == (("/etc/sysctl.d", "/etc/sysctl.d/99-privport.conf"), (), ())
 
 
 def test_a_snapshot_travels() -> None:
     taken = snapshot(
         file(RULE, "\N{SNOWMAN}"),
         programs=(program(None), program(EP)),
+        settings=(KernelSetting(path="/proc/sys/net/ipv4/ip_unprivileged_port_start", value="1024"),),
         units=(UnitState("web.service", "active", "1"),),
         held=(Held("web", "80"),),
     )

@@ -17,6 +17,7 @@ from ansible_collections.netbind.privport.tests.unit.core.cases import (
     listener,
     network,
     process,
+    sets_at_boot,
     socket_unit,
 )
 
@@ -66,8 +67,10 @@ def test_restart(name: str, fields: Dict[str, Any], verdict: str) -> None:
         pytest.param("setcap", {"program_fields": BINDS}, PASS, id="a program on disk"),
         pytest.param("setcap", {"program": None}, PASS, id="no program"),
         pytest.param("unneeded", OPENED, FAIL, id="open now"),
-        pytest.param("unneeded", {**OPENED, "host_fields": {"boot_port_start": 80}}, PASS, id="and after a boot"),
-        pytest.param("unneeded", {**OPENED, "host_fields": {"boot_port_start": 443}}, FAIL, id="or not"),
+        pytest.param("unneeded", {**OPENED, "host_fields": sets_at_boot(80)}, PASS, id="and after a boot"),
+        pytest.param("unneeded", {**OPENED, "host_fields": sets_at_boot(443)}, FAIL, id="or not"),
+        pytest.param("sysctl", {**OPENED, "host_fields": sets_at_boot(80)}, PASS, id="set by us"),
+        pytest.param("sysctl", OPENED, FAIL, id="set by us, and not kept"),
         pytest.param("unneeded", {**OPENED, "host_fields": {"container": True}}, PASS, id="by the container's engine"),
         pytest.param(
             "unneeded",
@@ -79,7 +82,7 @@ def test_restart(name: str, fields: Dict[str, Any], verdict: str) -> None:
         pytest.param("unneeded", {"description": {"ports": [8080]}}, PASS, id="never privileged"),
         pytest.param(
             "unneeded",
-            {"description": {"ports": [1500]}, "host_fields": {"boot_port_start": 2048}},
+            {"description": {"ports": [1500]}, "host_fields": sets_at_boot(2048)},
             FAIL,
             id="later so",
         ),

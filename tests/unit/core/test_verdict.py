@@ -33,6 +33,7 @@ from ansible_collections.netbind.privport.tests.unit.core.cases import (
     listener,
     process,
     setcap_process,
+    sets_at_boot,
     socket_unit,
 )
 
@@ -222,7 +223,7 @@ def test_each_port_has_its_own_proof() -> None:
 
 
 def test_an_open_port_needs_no_grant() -> None:
-    opened = {"unprivileged_port_start": 80, "boot_port_start": 80}
+    opened = {"unprivileged_port_start": 80, **sets_at_boot(80)}
     found = evidence(Probe(connect={ANY: ""}), host_fields=opened, listeners=(listener(process()),))
     assert (found.strategy, found.verdict) == ("unneeded", PASS)
 

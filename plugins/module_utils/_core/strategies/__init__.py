@@ -11,10 +11,12 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.strategies 
     ambient,
     authbind,
     setcap,
+    sysctl,
     unneeded,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.base import Strategy
 
 STRATEGIES: dict[str, Strategy] = {
-    strategy.name: strategy for strategy in (unneeded.STRATEGY, ambient.STRATEGY, setcap.STRATEGY, authbind.STRATEGY)
+    strategy.name: strategy
+    for strategy in (unneeded.STRATEGY, ambient.STRATEGY, setcap.STRATEGY, authbind.STRATEGY, sysctl.STRATEGY)
 }
