@@ -12,7 +12,7 @@ author:
 description:
   - Decides from what M(netbind.privport.privport_info) observed, and from nothing else. The same observation and the
     same services always give the same plan.
-positional: services, policy
+positional: services, policy, keep
 options:
   _input:
     description: The RV(netbind.privport.privport_info#module:privport) of a host.
@@ -34,6 +34,11 @@ options:
     type: list
     elements: dict
     default: []
+  keep:
+    description:
+      - Whether the host is to give file capabilities back that an upgrade takes away. The plan has C(keep) pending
+        where the host does otherwise. Without it nothing is said about that.
+    type: bool
 """
 
 EXAMPLES = r"""
@@ -112,6 +117,7 @@ _value:
 """
 
 import json
+from dataclasses import replace
 from typing import Any, Callable, Mapping, Sequence
 
 from ansible.errors import AnsibleFilterError
@@ -129,15 +135,21 @@ except ImportError:  # Only a policy needs it.
     jmespath = None
 
 
-def privport_plan(observation: Any, services: Any, policy: Any = ()) -> list[dict[str, Any]]:
+def privport_plan(observation: Any, services: Any, policy: Any = (), keep: Any = None) -> list[dict[str, Any]]:
     """The decisions as plain data; AnsibleFilterError with one sentence for wrong input."""
     try:
-        described = parse_services(services)
+        described = _keeping(parse_services(services), keep)
         observed = load(Observation, _without_grants(observation))
         decisions = decide(observed, described, policy=_applying(parse_policy(policy), observed, described))
     except PrivportError as error:
         raise AnsibleFilterError(f"privport_plan: {error}") from error
     return [_result(decision, service) for decision, service in zip(decisions, described)]
+
+
+def _keeping(services: tuple[Service, ...], keep: Any) -> tuple[Service, ...]:
+    if not isinstance(keep, (bool, type(None))):
+        raise InvalidInput(f"keep is {keep!r}; write true or false")
+    return tuple(replace(service, keep=keep) for service in services)
 
 
 def privport_idle_rules(plans: Mapping[str, Sequence[Mapping[str, Any]]], policy: Any) -> list[str]:

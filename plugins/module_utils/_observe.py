@@ -9,6 +9,7 @@ from typing import Mapping, Sequence
 
 from ansible_collections.netbind.privport.plugins.module_utils import _authbind_files as authbind_files
 from ansible_collections.netbind.privport.plugins.module_utils import _execution as execution
+from ansible_collections.netbind.privport.plugins.module_utils import _keep as keeping
 from ansible_collections.netbind.privport.plugins.module_utils import _processes as processes
 from ansible_collections.netbind.privport.plugins.module_utils import _units as units
 from ansible_collections.netbind.privport.plugins.module_utils._confinement import Confinements
@@ -250,6 +251,7 @@ def _program(
         obstacle=filecap.obstacle(replace(ground, may_set=True), path=real_path),
         refusals=judged.refusals,
         warnings=judged.warnings,
+        kept=keeping.observe(host, real_path),
     )
 
 

@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass
 from typing import Callable, Sequence
 
+from ansible_collections.netbind.privport.plugins.module_utils import _keep as keeping
 from ansible_collections.netbind.privport.plugins.module_utils import _units as units
 from ansible_collections.netbind.privport.plugins.module_utils._core import snapshot as core
 from ansible_collections.netbind.privport.plugins.module_utils._core import sysctl
@@ -117,6 +118,9 @@ def restore(host: Host, before: Snapshot, *, services: Sequence[Service], second
     """
     work = _Work(check_mode=check_mode)
     changes = core.changes_back(before, _look(host, core.scope_of(before)))
+    # First, or it would give back a capability that is taken from a program.
+    for watch in core.watches(changes, come_back=False):
+        work.attempt("", keeping.stop, host, watch)
     for change in changes:
         if change.refusal:
             work.left.append(change.refusal)
@@ -126,7 +130,9 @@ def restore(host: Host, before: Snapshot, *, services: Sequence[Service], second
         if setting not in _settings(host):
             work.attempt(f"set {setting.path} back to {setting.value}", host.set_kernel, setting.path, setting.value)
     if any(change.now.path.startswith(core.UNIT_FOLDER + "/") for change in changes):
-        work.attempt("", _reload, host)
+        work.attempt("", _systemctl, host, "daemon-reload")
+    for watch in core.watches(changes, come_back=True):
+        work.attempt("", _systemctl, host, "start", "--", watch)
     for was, now in zip(before.units, _unit_states(host, [it.name for it in before.units])):
         action = core.unit_action(was, now)
         if action:
@@ -160,8 +166,8 @@ class _Work:
             self.done.extend([text] if text else [])
 
 
-def _reload(host: Host) -> None:
-    host.run(["systemctl", "daemon-reload"]).checked()
+def _systemctl(host: Host, *arguments: str) -> None:
+    host.run(["systemctl", *arguments]).checked()
 
 
 def _make(host: Host, change: Change) -> None:

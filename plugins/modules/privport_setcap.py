@@ -60,6 +60,14 @@ options:
       - A private copy that only the service's group can execute (mode 0750) needs no such consent.
     type: bool
     default: false
+  keep:
+    description:
+      - With V(true) the host itself gives the file its capabilities back when an upgrade has taken them away, by a
+        systemd path unit C(privport-keep-PATH.path) and a service of that name, both in C(/etc/systemd/system).
+        Refused without systemd, and where a user other than root can write the file or a folder above it.
+      - With V(false) these units are removed. Without this option they are left as they are.
+      - O(state=absent) always removes them.
+    type: bool
 notes:
   - The kernel or the tool clears a file's capabilities when the file is written or truncated, on every C(chown) and
     C(chgrp) (even to the same owner), and when it is replaced, as by C(cp), C(install), C(sed -i), C(strip),
@@ -87,6 +95,11 @@ EXAMPLES = r"""
 
 # The same from the command line: ansible web -b -m privport_setcap -a path=/usr/bin/caddy
 # And what it would change:       ansible web -b -m privport_setcap -a path=/usr/bin/caddy --check --diff
+
+- name: Let it bind them also after every upgrade of its package
+  netbind.privport.privport_setcap:
+    path: /usr/bin/caddy
+    keep: true
 
 - name: Add the capability beside those that the file has
   netbind.privport.privport_setcap:
@@ -150,10 +163,11 @@ after:
 """
 
 import os.path
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Dict, Optional, Tuple
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.netbind.privport.plugins.module_utils import _keep as keeping
 from ansible_collections.netbind.privport.plugins.module_utils._core.capability import (
     FileCapabilities,
     describe,
@@ -177,6 +191,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.filecap imp
     shown,
     side_effects,
 )
+from ansible_collections.netbind.privport.plugins.module_utils._core.keep import refusal
 from ansible_collections.netbind.privport.plugins.module_utils._host import Host, OpenFile
 from ansible_collections.netbind.privport.plugins.module_utils._program import (
     observe_capability,
@@ -198,6 +213,7 @@ class Request:
     present: bool
     merge: bool
     allow_interpreter: bool
+    keep: Optional[bool] = None
 
 
 @dataclass(frozen=True)
@@ -209,6 +225,8 @@ class Outcome:
     after: str
     changed: bool
     warnings: tuple[str, ...] = ()
+    # What became of the units that keep the capabilities, as diff mode shows it.
+    units: Tuple[Dict[str, str], ...] = ()
 
 
 def understand(*, params: dict[str, Any]) -> Request:
@@ -228,7 +246,53 @@ def understand(*, params: dict[str, Any]) -> Request:
         present=present,
         merge=params["merge"],
         allow_interpreter=params["allow_interpreter"],
+        keep=params["keep"],
     )
+
+
+def run(*, request: Request, host: Host, check_mode: bool) -> Outcome:
+    """Bring the file and the units that keep it so to what is requested; raises PrivportError."""
+    if request.present and request.keep is None:
+        return carry_out(request=request, host=host, check_mode=check_mode)
+    if request.present and request.keep:
+        return _kept(request=request, host=host, check_mode=check_mode)
+    planned = keeping.plan(host, host.resolve(request.path), value=None)
+    # First, or they would give back what is taken.
+    if planned is not None and planned.changed and not check_mode:
+        keeping.remove(host, planned)
+    outcome = carry_out(request=request, host=host, check_mode=check_mode)
+    return _with_units(outcome, planned)
+
+
+def _kept(*, request: Request, host: Host, check_mode: bool) -> Outcome:
+    foreseen = carry_out(request=request, host=host, check_mode=True)
+    with host.open_regular(foreseen.real_path) as file:
+        refused = refusal(observe_program(file, host=host))
+    if refused:
+        raise Refused(refused)
+    planned = keeping.plan(host, foreseen.real_path, value=format_xattr(parse_text(foreseen.after)))
+    if check_mode or planned is None:
+        return _with_units(foreseen, planned)
+    outcome = carry_out(request=request, host=host, check_mode=False)
+    try:
+        if planned.changed:
+            keeping.install(host, planned)
+    except PrivportError:
+        _take_back(outcome, host=host)
+        raise
+    return _with_units(outcome, planned)
+
+
+def _take_back(outcome: Outcome, *, host: Host) -> None:
+    before = parse_text(outcome.before) if outcome.before not in ("", UNREADABLE) else None
+    with host.open_regular(outcome.real_path) as file:
+        _change(file=file, host=host, outcome=before, check_mode=not outcome.changed)
+
+
+def _with_units(outcome: Outcome, planned: Optional[keeping.Keeping]) -> Outcome:
+    if planned is None or not planned.changed:
+        return outcome
+    return replace(outcome, changed=True, units=planned.diffs)
 
 
 def carry_out(*, request: Request, host: Host, check_mode: bool) -> Outcome:
@@ -315,6 +379,7 @@ def main() -> None:
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "merge": {"type": "bool", "default": False},
             "allow_interpreter": {"type": "bool", "default": False},
+            "keep": {"type": "bool"},
         },
         supports_check_mode=True,
     )
@@ -322,23 +387,24 @@ def main() -> None:
         request = understand(params=module.params)
         host = Host()
         with host.locked(needed=not module.check_mode):
-            outcome = carry_out(request=request, host=host, check_mode=module.check_mode)
+            outcome = run(request=request, host=host, check_mode=module.check_mode)
     except PrivportError as error:
         module.fail_json(msg=str(error))
     for warning in outcome.warnings:
         module.warn(warning)
+    diff = {
+        "before_header": outcome.real_path,
+        "after_header": outcome.real_path,
+        "before": outcome.before and f"{outcome.before}\n",
+        "after": outcome.after and f"{outcome.after}\n",
+    }
     module.exit_json(
         changed=outcome.changed,
         path=request.path,
         real_path=outcome.real_path,
         before=outcome.before,
         after=outcome.after,
-        diff={
-            "before_header": outcome.real_path,
-            "after_header": outcome.real_path,
-            "before": outcome.before and f"{outcome.before}\n",
-            "after": outcome.after and f"{outcome.after}\n",
-        },
+        diff=[diff, *outcome.units] if outcome.units else diff,
     )
 
 

@@ -214,7 +214,11 @@ class FakeHost(Host):
 
     def write(self, path: str, *, content: str, uid: int = 0, gid: int = 0, mode: int = 0o644) -> None:
         self.wrote.append(path)
+        self.discard(temporaries(path))
         self.files[path] = content
+
+    def link(self, path: str, *, target: str) -> None:
+        self.links[path] = target
 
     def set_kernel(self, path: str, value: str) -> None:
         self.files[path] = f"{value}\n"
@@ -223,15 +227,17 @@ class FakeHost(Host):
         self.files[path + "/"] = ""
 
     def remove(self, path: str, *, with_folder: bool = False) -> None:
-        for each in (path, *temporaries(path)):
-            self.files.pop(each, None)
+        self.links.pop(path, None)
+        self.discard((path, *temporaries(path)))
+        if with_folder and not self.names_in(path.rpartition("/")[0]):
+            self.files.pop(path.rpartition("/")[0] + "/", None)
 
     def leftovers(self, path: str) -> tuple[str, ...]:
         return tuple(name for name in self.files if name in temporaries(path))
 
     def discard(self, leftovers: Sequence[str]) -> None:
         for path in leftovers:
-            self.files.pop(path)
+            self.files.pop(path, None)
 
     def locked(self, *, needed: bool) -> contextlib.AbstractContextManager[None]:
         return contextlib.nullcontext()

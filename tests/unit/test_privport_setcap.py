@@ -47,7 +47,7 @@ NOBODY = 65534
 
 
 def parameters(path: object, **options: Any) -> dict[str, Any]:
-    defaults = {"capabilities": None, "state": "present", "merge": False, "allow_interpreter": False}
+    defaults = {"capabilities": None, "state": "present", "merge": False, "allow_interpreter": False, "keep": None}
     return {"path": str(path), **defaults, **options}
 
 

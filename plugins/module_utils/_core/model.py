@@ -145,6 +145,8 @@ class Program:
     # What privport_setcap refuses and warns of, each a sentence.
     refusals: tuple[str, ...]
     warnings: tuple[str, ...]
+    # keep.NOT_KEPT, KEPT or KEPT_IN_PART: whether the host gives it the capability back after an upgrade.
+    kept: str
 
     @property
     def open_to_all(self) -> bool:

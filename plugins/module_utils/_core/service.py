@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Any, Mapping, Sequence
+from typing import Any, Mapping, Optional, Sequence
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.errors import InvalidInput
 from ansible_collections.netbind.privport.plugins.module_utils._core.unit import unit_name
@@ -54,6 +54,8 @@ class Service:
     # Those that it must be reached by; none for whatever it listens on.
     families: tuple[str, ...] = ()
     state: str = "present"
+    # Whether the host is to give a file capability back after an upgrade; None: not asked, as in a proof.
+    keep: Optional[bool] = None
 
 
 def parse_ports(values: Sequence[Any], *, where: str) -> tuple[Port, ...]:

@@ -12,7 +12,7 @@ import posixpath
 from dataclasses import dataclass
 from typing import Optional, Sequence, Tuple, Union
 
-from ansible_collections.netbind.privport.plugins.module_utils._core import authbind, sysctl
+from ansible_collections.netbind.privport.plugins.module_utils._core import authbind, keep, sysctl
 from ansible_collections.netbind.privport.plugins.module_utils._core.capability import describe, parse_xattr
 from ansible_collections.netbind.privport.plugins.module_utils._core.errors import UnknownFormat
 from ansible_collections.netbind.privport.plugins.module_utils._core.model import Observation, ServiceFacts
@@ -147,7 +147,7 @@ def scope(observation: Observation) -> Scope:
     """What the role may change for the services of the observation."""
     facts = observation.services
     return Scope(
-        paths=tuple(sorted({path for it in facts for path in (*_dropin(it), *_rules(it), *_SYSCTL)})),
+        paths=tuple(sorted({path for it in facts for path in (*_dropin(it), *_rules(it), *_keep(it), *_SYSCTL)})),
         programs=tuple(sorted({it.program.real_path for it in facts if it.program is not None})),
         units=tuple(sorted({it.unit.name for it in facts if it.unit is not None})),
     )
@@ -170,6 +170,10 @@ def _dropin(facts: ServiceFacts) -> tuple[str, ...]:
         return ()
     path = dropin_path(unit=facts.unit.name, dropin=DROPIN_NAME)
     return (posixpath.dirname(path), path)
+
+
+def _keep(facts: ServiceFacts) -> tuple[str, ...]:
+    return keep.paths(facts.program.real_path) if facts.program is not None else ()
 
 
 def _rules(facts: ServiceFacts) -> tuple[str, ...]:
@@ -202,6 +206,16 @@ def changes_back(before: Snapshot, now: Snapshot) -> tuple[Change, ...]:
     entries = [_entry_change(*pair) for pair in zip(before.entries, now.entries) if _restorable(*pair)]
     programs = [_program_change(*pair) for pair in zip(before.programs, now.programs) if _capability_differs(*pair)]
     return tuple(sorted([*entries, *programs], key=_rank))
+
+
+def watches(changes: Sequence[Change], *, come_back: bool) -> Tuple[str, ...]:
+    """The path units of keep.py among the changes: those that come back, or those that go."""
+    names = {
+        posixpath.basename(it.now.path)
+        for it in changes
+        if it.now.path.endswith(".path") and isinstance(it.before, Entry) and (it.before.kind != MISSING) is come_back
+    }
+    return tuple(sorted(names))
 
 
 def _restorable(before: Entry, now: Entry) -> bool:

@@ -141,6 +141,7 @@ def program(**fields: Any) -> Program:
         "obstacle": "",
         "refusals": (),
         "warnings": (),
+        "kept": "no",
     }
     return Program(**{**plain, **fields})
 

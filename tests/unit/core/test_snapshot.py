@@ -10,6 +10,7 @@ from typing import Any, List, Optional, Tuple
 import pytest
 from ansible_collections.netbind.privport.plugins.module_utils._core.document import dump, load
 from ansible_collections.netbind.privport.plugins.module_utils._core.errors import InvalidInput
+from ansible_collections.netbind.privport.plugins.module_utils._core.keep import paths
 from ansible_collections.netbind.privport.plugins.module_utils._core.snapshot import (
     FILE,
     FOLDER,
@@ -28,6 +29,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.snapshot im
     scope_of,
     unit_action,
     unit_text,
+    watches,
 )
 from ansible_collections.netbind.privport.tests.unit.core.cases import (
     AMBIENT_DROPIN,
@@ -72,7 +74,9 @@ def test_the_scope_is_what_the_strategies_write() -> None:
     found = scope(host(facts(authbind_ports=(rules,)), facts(name="other", authbind_ports=())))
     assert found.units == ("web.service",)
     assert found.programs == (SERVER,)
-    assert found.paths == (
+    kept = paths(SERVER)
+    assert len(kept) == 4
+    assert tuple(it for it in found.paths if it not in kept) == (
         "/etc/authbind",
         "/etc/authbind/byaddr/192.0.2.1,80",
         "/etc/authbind/byport",
@@ -84,6 +88,17 @@ def test_the_scope_is_what_the_strategies_write() -> None:
         FOLDER_OF_UNIT,
         DROPIN,
     )
+    assert set(kept) < set(found.paths)
+
+
+def test_what_watches_a_program_is_stopped_before_and_started_after() -> None:
+    service, watch, folder, link = paths(SERVER)
+    there = snapshot(file(service), file(watch), Entry(path=folder, kind=FOLDER), Entry(path=link, kind=LINK))
+    gone = snapshot(*(Entry(path=path) for path in paths(SERVER)))
+    name = watch.rpartition("/")[2]
+    for before, now, going, coming in ((there, gone, (), (name,)), (gone, there, (name,), ()), (gone, gone, (), ())):
+        changes = changes_back(before, now)
+        assert (watches(changes, come_back=False), watches(changes, come_back=True)) == (going, coming)
 
 
 @pytest.mark.parametrize("fields", [{"unit": None, "program": None, "account": None}], ids=["nothing is known"])

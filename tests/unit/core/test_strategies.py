@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Mapping, Tuple
+from dataclasses import replace
+from typing import Any, Dict, Mapping, Optional, Tuple
 
 import pytest
 from ansible_collections.netbind.privport.plugins.module_utils._core.model import Authbind
@@ -373,3 +374,27 @@ def test_warnings(name: str, fields: Dict[str, Any], expected: Tuple[str, ...]) 
 
 def test_authbind_without_a_unit_says_who_must_start_it() -> None:
     assert "yourself" in STRATEGIES["authbind"].warnings(case(unit=None))[0]
+
+
+@pytest.mark.parametrize(
+    ("kept", "keep", "steps"),
+    [
+        ("no", None, ()),
+        ("no", False, ()),
+        ("no", True, ("keep",)),
+        ("in part", True, ("keep",)),
+        ("in part", False, ("keep",)),
+        ("yes", True, ()),
+        ("yes", False, ("keep",)),
+        ("yes", None, ()),
+    ],
+)
+def test_pending_of_what_an_upgrade_takes(kept: str, keep: Optional[bool], steps: Tuple[str, ...]) -> None:
+    judged = case(program_fields={**BINDS, "kept": kept}, unit_fields={"process": setcap_process()})
+    judged = replace(judged, service=replace(judged.service, keep=keep))
+    assert STRATEGIES["setcap"].pending(judged) == steps
+
+
+def test_units_that_keep_a_capability_are_a_grant() -> None:
+    fields = {"program_fields": {"capability": None, "kept": "in part"}}
+    assert STRATEGIES["setcap"].granted(case(**fields))

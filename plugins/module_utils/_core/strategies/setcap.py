@@ -9,6 +9,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.capability 
     parse_text,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.held import CapabilitySets, Expected
+from ansible_collections.netbind.privport.plugins.module_utils._core.keep import KEPT, NOT_KEPT
 from ansible_collections.netbind.privport.plugins.module_utils._core.model import CAPABILITY
 from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.base import (
     WHO_EXECUTES,
@@ -69,6 +70,8 @@ def _granted(case: Case) -> bool:
     Never so for the capability of a shared interpreter: whoever set it there did it for more than this service.
     """
     program = case.facts.program
+    if program is not None and program.kept != NOT_KEPT:
+        return True
     if program is None or program.capability is None:
         return False
     if not program.capability:
@@ -81,7 +84,15 @@ def _granted(case: Case) -> bool:
 def _pending(case: Case) -> tuple[str, ...]:
     program = case.facts.program
     steps: tuple[str, ...] = () if program is not None and program.binds else ("xattr",)
-    return steps + process_steps(case, changing=bool(steps), holds=_expects(case).is_met_by)
+    return steps + _keep_step(case) + process_steps(case, changing=bool(steps), holds=_expects(case).is_met_by)
+
+
+def _keep_step(case: Case) -> tuple[str, ...]:
+    """'keep' when the host is to give the capability back after an upgrade, or no more, and does otherwise."""
+    program, wanted = case.facts.program, case.service.keep
+    if program is None or wanted is None:
+        return ()
+    return () if program.kept == (KEPT if wanted else NOT_KEPT) else ("keep",)
 
 
 def _expects(case: Case) -> Expected:
