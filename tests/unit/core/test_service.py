@@ -70,6 +70,7 @@ def described(**fields: Any) -> Dict[str, Any]:
         ({"socket_activation": True}, "socket_activation", True),
         ({"backend_ports": {80: 8080}}, "backend_ports", {"80": 8080}),
         ({"backend_ports": {"80": "8080"}}, "backend_ports", {"80": 8080}),
+        ({"families": ["ipv6", "ipv4", "ipv6"]}, "families", ("ipv4", "ipv6")),
         ({"state": "absent"}, "state", "absent"),
     ],
 )
@@ -99,6 +100,8 @@ def test_keys(fields: Dict[str, Any], attribute: str, value: Any) -> None:
         ({"strategy": ["auto"]}, "strategy is ['auto']"),
         ({"socket_activation": "yes"}, "write true or false"),
         ({"backend_ports": [8080]}, "write a mapping"),
+        ({"families": "ipv4"}, "families is 'ipv4'; write a list of ipv4 and ipv6"),
+        ({"families": ["ipx"]}, "families is ['ipx']; write a list of ipv4 and ipv6"),
         ({"backend_ports": {80: 0}}, "ports go from 1 to 65535"),
         ({"backend_ports": {"80-90": 8080}}, "'80-90'; write single ports"),
         ({"backend_ports": {80: "8080/udp"}}, "'8080/udp'; write single ports"),
@@ -141,7 +144,10 @@ NEAR = st.fixed_dictionaries(
     optional={
         "name": st.just("web") | JSON,
         "ports": st.lists(st.integers(0, 70000) | st.from_regex(r"[0-9]{1,6}(-[0-9]+)?(/\w+)?", fullmatch=True)) | JSON,
-        **{key: st.just("x") | JSON for key in ("unit", "executable", "user", "strategy", "backend_ports", "state")},
+        **{
+            key: st.just("x") | JSON
+            for key in ("unit", "executable", "user", "strategy", "backend_ports", "families", "state")
+        },
     },
 )
 

@@ -15,6 +15,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.unit import
     dropin_path,
     effective_commands,
     executable_of,
+    granting,
     overriding,
     parse_own_dropin,
     parse_show,
@@ -355,3 +356,22 @@ def test_later_dropins() -> None:
 def test_search_path() -> None:
     assert search_path({"ExecSearchPath": "/opt/bin /usr/bin"}) == ("/opt/bin", "/usr/bin")
     assert search_path({})[:2] == ("/usr/local/sbin", "/usr/local/bin")
+
+
+GRANT, RESET = "[Service]\nAmbientCapabilities=CAP_CHOWN CAP_NET_BIND_SERVICE\n", "[Service]\nAmbientCapabilities=\n"
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({}, ()),
+        ({"/a": GRANT}, ("/a",)),
+        ({"/a": GRANT, "/b": GRANT + GRANT}, ("/a", "/b")),
+        ({"/a": GRANT, "/b": RESET}, ()),
+        ({"/a": GRANT, "/b": RESET, "/c": GRANT}, ("/c",)),
+        ({"/a": "[Service]\nAmbientCapabilities=CAP_CHOWN\n"}, ()),
+        ({"/a": "[Unit]\nAmbientCapabilities=CAP_NET_BIND_SERVICE\n"}, ()),
+    ],
+)
+def test_which_files_grant_a_capability(files: Any, expected: Any) -> None:
+    assert granting(files, capability="cap_net_bind_service") == expected
