@@ -118,25 +118,11 @@ def restore(host: Host, before: Snapshot, *, services: Sequence[Service], second
     """
     work = _Work(check_mode=check_mode)
     changes = core.changes_back(before, _look(host, core.scope_of(before)))
-    # First, or it would give back a capability that is taken from a program.
-    for watch in core.watches(changes, come_back=False):
-        work.attempt("", keeping.stop, host, watch)
-    for change in changes:
-        if change.refusal:
-            work.left.append(change.refusal)
-        else:
-            work.attempt(change.text, _make, host, change)
+    _restore_files(host, changes, work=work)
     for setting in before.settings:
         if setting not in _settings(host):
             work.attempt(f"set {setting.path} back to {setting.value}", host.set_kernel, setting.path, setting.value)
-    if any(change.now.path.startswith(core.UNIT_FOLDER + "/") for change in changes):
-        work.attempt("", _systemctl, host, "daemon-reload")
-    for watch in core.watches(changes, come_back=True):
-        work.attempt("", _systemctl, host, "start", "--", watch)
-    for was, now in zip(before.units, _unit_states(host, [it.name for it in before.units])):
-        action = core.unit_action(was, now)
-        if action:
-            work.attempt(core.unit_text(was, action), _bring, host, was, action)
+    _restore_units(host, before, changes, work=work)
     changed = bool(work.done)
     if not check_mode:
         work.left.extend(_differing(host, before, left=work.left))
@@ -146,6 +132,28 @@ def restore(host: Host, before: Snapshot, *, services: Sequence[Service], second
     return Restored(
         changed=changed, done=tuple(work.done), left=tuple(work.left), diff=tuple(change.diff for change in changes)
     )
+
+
+def _restore_files(host: Host, changes: Sequence[Change], *, work: _Work) -> None:
+    # First, or it would give back a capability that is taken from a program.
+    for watch in core.watches(changes, come_back=False):
+        work.attempt("", keeping.stop, host, watch)
+    for change in changes:
+        if change.refusal:
+            work.left.append(change.refusal)
+        else:
+            work.attempt(change.text, _make, host, change)
+
+
+def _restore_units(host: Host, before: Snapshot, changes: Sequence[Change], *, work: _Work) -> None:
+    if any(change.now.path.startswith(core.UNIT_FOLDER + "/") for change in changes):
+        work.attempt("", _systemctl, host, "daemon-reload")
+    for watch in core.watches(changes, come_back=True):
+        work.attempt("", _systemctl, host, "start", "--", watch)
+    for was, now in zip(before.units, _unit_states(host, [it.name for it in before.units])):
+        action = core.unit_action(was, now)
+        if action:
+            work.attempt(core.unit_text(was, action), _bring, host, was, action)
 
 
 class _Work:
