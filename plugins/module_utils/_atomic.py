@@ -69,7 +69,7 @@ def write(path: str, *, content: bytes, uid: int, gid: int, mode: int) -> None:
 
 def link(path: str, *, target: str) -> None:
     """Make path a symbolic link at once, in the place of a file that is there. Raises HostError."""
-    temporary, _ = temporaries(path)
+    temporary = temporaries(path)[0]
     try:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)

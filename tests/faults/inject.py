@@ -174,10 +174,10 @@ def begin(strategies: Dict[str, str], *, state: str, kill: bool) -> subprocess.P
 
 def end(play: subprocess.Popen[str]) -> Play:
     try:
-        output, _ = play.communicate(timeout=PLAY_SECONDS)
+        output, _errors = play.communicate(timeout=PLAY_SECONDS)
     except subprocess.TimeoutExpired:
         os.killpg(play.pid, signal.SIGKILL)
-        output, _ = play.communicate()
+        output, _errors = play.communicate()
         return Play(rc=124, output=f"{output}\nthe play did not end within {PLAY_SECONDS} seconds")
     return Play(rc=play.returncode, output=output)
 

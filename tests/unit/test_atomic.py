@@ -149,7 +149,7 @@ def test_a_lock_ends_with_its_process(holder: subprocess.Popen[str]) -> None:
 
 
 def test_a_lock_is_taken_one_after_the_other(lock: Path) -> None:
-    for _ in range(2):
+    for _time in range(2):
         with Host().locked(needed=True):
             assert lock.read_text() == str(os.getpid())
             with pytest.raises(HostError, match="another run"), atomic.locked(seconds=0.1):
