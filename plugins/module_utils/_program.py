@@ -36,14 +36,37 @@ _GROUP_WRITES = 0o020
 def observe_program(file: OpenFile, *, host: Host) -> ProgramFile:
     """What filecap.judge() needs to know of an open file and of its parent folders."""
     folders = ((folder, host.status(folder)) for folder in _parents(file.path))
+    found = executable.parse(file.read_at)
     return ProgramFile(
         inode=_inode(file.path, file.status(), acl=file.acl(), host=host),
         folders=tuple(
             _inode(path, status, acl=host.acl(path), host=host) for path, status in folders if status is not None
         ),
-        executable=executable.parse(file.read_at),
+        executable=found,
         nosuid=file.nosuid(),
+        origin_libraries=_origin_libraries(found, path=file.path, host=host),
     )
+
+
+# Where every loader looks (ld.so(8)), with the folders that distributions name by the machine.
+_LIBRARY_FOLDERS = ("/lib", "/usr/lib", "/lib64", "/usr/lib64", "/lib32", "/usr/lib32")
+
+
+def _origin_libraries(program: executable.Executable, *, path: str, host: Host) -> tuple[str, ...]:
+    """The libraries that the program names by $ORIGIN and that the loader finds in no other way."""
+    beside = executable.origin_folders(program, path=path)
+    if not beside:
+        return ()
+    triplets = [name for name in host.names_in("/usr/lib") if "-linux-" in name]
+    system = (*_LIBRARY_FOLDERS, *(f"{folder}/{name}" for folder in _LIBRARY_FOLDERS[:2] for name in triplets))
+    # ldconfig(8) keeps the whole path of each library that it found.
+    cached = host.read("/etc/ld.so.cache") or ""
+    found = []
+    for name in program.needed:
+        paths = [f"{folder}/{name}" for folder in beside if host.status(f"{folder}/{name}") is not None]
+        elsewhere = f"/{name}\0" in cached or any(host.status(f"{folder}/{name}") is not None for folder in system)
+        found += [] if elsewhere else paths[:1]
+    return tuple(found)
 
 
 def observe_capability(file: OpenFile) -> FileCapabilities | None:

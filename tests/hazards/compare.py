@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -61,6 +62,7 @@ def main() -> None:
 def try_host(host: str) -> Cells:
     """The cells of one host: everything is observed before the first grant, and planned for each strategy."""
     rows = rows_of(host)
+    run(["podman", "cp", str(shutil.which("patchelf")), f"{host}:/opt/patchelf"])
     static_ports = [row.port for row in rows if PROGRAMS[row.hazard.program].kind == "static"]
     on_host(
         host,

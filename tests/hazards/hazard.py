@@ -51,7 +51,11 @@ class Hazard:
     family: str = "inet"
     # The folder that is the unit's root: what the command's path leaves out.
     root: str = ""
-    # More files by their paths, which may hold {unit}; a text that begins with '->' is a link.
+    # The instance's name, where the unit is one of a template.
+    instance: str = ""
+    # The name by which the collection is told of the unit, which may hold {unit}; its own by default.
+    alias: str = ""
+    # More files: paths, and texts that are links where they begin with '->'; both may hold {unit} and {template}.
     files: Tuple[Tuple[str, str], ...] = ()
     # Settings of another drop-in, which systemd reads after the collection's.
     later: Tuple[str, ...] = ()

@@ -86,6 +86,23 @@ HAZARDS: Tuple[Hazard, ...] = (
         declared_user="www-data",
         files=(("/run/systemd/system/{unit}.d/50-privport.conf", "[Service]\nUser=www-data\n"),),
     ),
+    Hazard(name="instance of a template", instance="a"),
+    Hazard(
+        name="instance of a template that has a 50-privport.conf",
+        instance="a",
+        files=(("{template}.d/50-privport.conf", "[Service]\n"),),
+        unsafe=("ambient", "authbind"),
+    ),
+    Hazard(
+        name="AmbientCapabilities= in a later drop-in of the template",
+        instance="a",
+        files=(("{template}.d/zz.conf", "[Service]\nAmbientCapabilities=\n"),),
+    ),
+    Hazard(name="named by its alias", alias="alias-{unit}", files=(("alias-{unit}", "->{unit}"),)),
+    Hazard(
+        name="AmbientCapabilities= in a later drop-in of its alias",
+        files=(("alias-{unit}", "->{unit}"), ("alias-{unit}.d/zz.conf", "[Service]\nAmbientCapabilities=\n")),
+    ),
     Hazard(name="a UDP port", family="udp"),
     Hazard(name="port 600", port=600),
     Hazard(name="ExecStart=/bin/sh -c 'exec …'", program="behind-sh", wrapper="/bin/sh -c 'exec {command}'"),

@@ -34,7 +34,12 @@ class Row:
 
     @property
     def unit(self) -> str:
-        return f"hazard{self.number:02d}.service"
+        return self._template.replace("@", f"@{self.hazard.instance}")
+
+    @property
+    def _template(self) -> str:
+        """The name of the unit's file."""
+        return f"hazard{self.number:02d}{'@' if self.hazard.instance else ''}.service"
 
     @property
     def program_path(self) -> str:
@@ -56,6 +61,7 @@ class Row:
             "static": "",
             "text": f"{FOLDER}/serve.py {self.port} {self.hazard.family}",
             "foreign machine": "",
+            "origin": f"{FOLDER}/serve.py {self.port} {self.hazard.family}",
             "lost loader": f"{FOLDER}/serve.py {self.port} {self.hazard.family}",
         }[kind]
         path = self.program_path[len(self.hazard.root) :]
@@ -65,8 +71,11 @@ class Row:
     def files(self) -> Dict[str, str]:
         """The unit's file and drop-in by their paths below /etc/systemd/system."""
         later = "\n".join(["[Service]", *self.hazard.later, ""]).format(command=self.command)
-        more = {path.format(unit=self.unit): text for path, text in self.hazard.files}
-        return {self.unit: self._text, **more, **({f"{self.unit}.d/zz.conf": later} if self.hazard.later else {})}
+        more = {self._named(path): self._named(text) for path, text in self.hazard.files}
+        return {self._template: self._text, **more, **({f"{self.unit}.d/zz.conf": later} if self.hazard.later else {})}
+
+    def _named(self, text: str) -> str:
+        return text.format(unit=self.unit, template=self._template)
 
     @property
     def _text(self) -> str:
@@ -86,7 +95,7 @@ class Row:
         described = {
             "name": self.unit.partition(".")[0],
             "ports": [f"{self.port}/udp" if self.hazard.family == "udp" else self.port],
-            "unit": self.unit,
+            "unit": self._named(self.hazard.alias) or self.unit,
             "user": self.hazard.declared_user,
         }
         return {key: value for key, value in described.items() if value}

@@ -338,6 +338,20 @@ def test_mounts(tmp_path: Path, kind: str, then: str, reason: str, check_mode: b
     assert reason in answer["msg"]
 
 
+@pytest.mark.parametrize(("known", "refused"), [("nowhere.so.1", True), ("libc.so.6", False)])
+def test_a_library_that_is_found_beside_the_program_alone(tmp_path: Path, known: str, refused: bool) -> None:
+    server, library = tmp_path / "bin/server", tmp_path / "lib" / known
+    for path in (server, library):
+        path.parent.mkdir()
+        shutil.copy("/bin/true", path)
+    subprocess.run(["patchelf", "--set-rpath", "$ORIGIN/../lib", "--add-needed", known, str(server)], check=True)
+    if refused:
+        with pytest.raises(Refused, match=rf"finds {library} beside itself"):
+            run(server)
+    else:
+        assert run(server).changed
+
+
 def test_a_nosuid_mount_does_not_block_removal(tmp_path: Path) -> None:
     then = 'setcap cap_net_bind_service=ep "$0/server"; mount -o remount,nosuid "$0"'
     answer = elsewhere(

@@ -7,6 +7,7 @@ Sources: execve(2) for scripts, elf(5), and debug/buildinfo of Go for its sectio
 
 from __future__ import annotations
 
+import posixpath
 import re
 import struct
 from dataclasses import dataclass
@@ -25,13 +26,16 @@ ReadAt = Callable[[int, int], bytes]
 class Executable:
     """form is one of the constants above; interpreter holds the words of a #! line, else nothing.
 
-    Of an ELF program: machine is its e_machine, loader the path that PT_INTERP names, '' for none.
+    Of an ELF program: machine is its e_machine, loader the path that PT_INTERP names, '' for none; needed holds the
+    names of its libraries, library_path the folders where it looks for them first, as the file writes them.
     """
 
     form: str
     interpreter: tuple[str, ...] = ()
     machine: int = 0
     loader: str = ""
+    needed: tuple[str, ...] = ()
+    library_path: tuple[str, ...] = ()
 
     @property
     def preloads(self) -> bool:
@@ -41,7 +45,8 @@ class Executable:
 
 # include/uapi/linux/binfmts.h: BINPRM_BUF_SIZE.
 _LINE_LIMIT = 256
-_PT_INTERP = 3
+_PT_LOAD, _PT_DYNAMIC, _PT_INTERP = 1, 2, 3
+_DT_NEEDED, _DT_STRTAB, _DT_STRSZ, _DT_RPATH, _DT_RUNPATH = 1, 5, 10, 15, 29
 _E_TYPES = (2, 3)  # ET_EXEC and ET_DYN; a core or an object file is no program.
 _GO_SECTIONS = (b".go.buildinfo", b".note.go.buildid")
 # More than linkers write: a corrupt header must not make the reader fetch or loop for long.
@@ -77,18 +82,22 @@ class _CorruptError(Exception):
 
 @dataclass(frozen=True)
 class _Layout:
-    """The file header from e_type on, a program header and a section header of elf(5), for struct."""
+    """The file header from e_type on, a program header, a section header and a dynamic entry of elf(5), for struct.
+
+    at holds the positions of p_offset, p_vaddr and p_filesz.
+    """
 
     header: str
     program: str
     section: str
+    dynamic: str
+    at: tuple[int, int, int]
 
 
 _CLASSES = {
-    1: _Layout(header="HHIIIIIHHHHHH", program="8I", section="10I"),
-    2: _Layout(header="HHIQQQIHHHHHH", program="IIQQQQQQ", section="IIQQQQIIQQ"),
+    1: _Layout(header="HHIIIIIHHHHHH", program="8I", section="10I", dynamic="iI", at=(1, 2, 4)),
+    2: _Layout(header="HHIQQQIHHHHHH", program="IIQQQQQQ", section="IIQQQQIIQQ", dynamic="qQ", at=(2, 3, 5)),
 }
-_WIDE = 2  # ELFCLASS64
 # e_machine by what uname(2) calls a machine: its own, and those that its kernel may run beside it.
 _MACHINES = {
     "x86_64": (62, 3),
@@ -119,18 +128,60 @@ def _elf(head: bytes, read_at: ReadAt) -> Executable:
         names = _section_names(read_at, headers, names_index)
     except (struct.error, _CorruptError):
         names = ()
-    dynamic = [entry for entry in table if entry[0] == _PT_INTERP]
-    form = ELF_DYNAMIC if dynamic else ELF_STATIC
+    segments = tuple(_Segment(entry[0], *(entry[index] for index in layout.at)) for entry in table)
+    loaders = [segment for segment in segments if segment.kind == _PT_INTERP]
+    form = ELF_DYNAMIC if loaders else ELF_STATIC
+    needed, library_path = _libraries(read_at, segments, form=order + layout.dynamic)
     return Executable(
         form=GO if any(name in _GO_SECTIONS for name in names) else form,
         machine=fields[1],
-        loader=_loader(read_at, dynamic[0], wide=_byte(head, 4) == _WIDE) if dynamic else "",
+        loader=_text(_read(read_at, loaders[0].offset, loaders[0].size)) if loaders else "",
+        needed=needed,
+        library_path=library_path,
     )
 
 
-def _loader(read_at: ReadAt, entry: tuple[int, ...], *, wide: bool) -> str:
-    at, size = (entry[2], entry[5]) if wide else (entry[1], entry[4])
-    return _read(read_at, at, size).split(b"\0", 1)[0].decode(errors="surrogateescape")
+@dataclass(frozen=True)
+class _Segment:
+    """Its type, where it is in the file and in memory, and its length in the file."""
+
+    kind: int
+    offset: int
+    address: int
+    size: int
+
+
+def _libraries(
+    read_at: ReadAt, segments: tuple[_Segment, ...], *, form: str
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The libraries that the program needs, and where it looks for them first; nothing where that is corrupt."""
+    try:
+        entries = [entry for it in segments if it.kind == _PT_DYNAMIC for entry in _dynamic(read_at, it, form=form)]
+        values = {entry[0]: entry[1] for entry in entries}
+        names = _read(read_at, _offset(values[_DT_STRTAB], segments), values[_DT_STRSZ])
+    except (struct.error, KeyError, _CorruptError):
+        return (), ()
+    needed = tuple(_text(names[value:]) for tag, value in entries if tag == _DT_NEEDED)
+    # ld.so(8): DT_RPATH counts only where there is no DT_RUNPATH.
+    path = values.get(_DT_RUNPATH, values.get(_DT_RPATH))
+    return needed, () if path is None else tuple(filter(None, _text(names[path:]).split(":")))
+
+
+def _dynamic(read_at: ReadAt, segment: _Segment, *, form: str) -> tuple[tuple[int, ...], ...]:
+    size = struct.calcsize(form)
+    return _table(read_at, form, at=segment.offset, size=size, count=segment.size // size)
+
+
+def _offset(address: int, segments: tuple[_Segment, ...]) -> int:
+    """Where in the file what is loaded at an address is."""
+    for it in segments:
+        if it.kind == _PT_LOAD and it.address <= address < it.address + it.size:
+            return it.offset + address - it.address
+    raise _CorruptError
+
+
+def _text(data: bytes) -> str:
+    return data.split(b"\0", 1)[0].decode(errors="surrogateescape")
 
 
 def _byte(data: bytes, index: int) -> int:
@@ -176,6 +227,17 @@ _INTERPRETERS = re.compile(
 def is_interpreter(path: str) -> bool:
     """Whether the base name is that of an interpreter or loader that a host's users share."""
     return _INTERPRETERS.fullmatch(path.rsplit("/", 1)[-1]) is not None
+
+
+# ld.so(8), "Dynamic string tokens".
+_ORIGIN = re.compile(r"\$(?:ORIGIN\b|\{ORIGIN\})")
+
+
+def origin_folders(program: Executable, *, path: str) -> tuple[str, ...]:
+    """Where a program at path looks for its libraries beside itself; nowhere in secure-execution mode (ld.so(8))."""
+    folder = posixpath.dirname(path)
+    found = (_ORIGIN.sub(folder.replace("\\", r"\\"), it) for it in program.library_path if _ORIGIN.search(it))
+    return tuple(posixpath.normpath(it) for it in found)
 
 
 def runs_on(program: Executable, *, machine: str) -> bool:

@@ -54,6 +54,8 @@ class ProgramFile:
     folders: tuple[Inode, ...]
     executable: Executable
     nosuid: bool
+    # Its libraries that are found beside it alone (executable.origin_folders), as paths.
+    origin_libraries: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -181,6 +183,12 @@ def _in_vain(program: ProgramFile) -> tuple[str, ...]:
         found.append(
             f"{path} is on a mount with the option nosuid, where the kernel ignores file capabilities; "
             "remount it with suid or move the program"
+        )
+    if program.origin_libraries:
+        library = shown(program.origin_libraries[0])
+        found.append(
+            f"{path} finds {library} beside itself ($ORIGIN), where the loader of a program with capabilities does not "
+            "look, so it would not start; name that folder in /etc/ld.so.conf.d and run ldconfig"
         )
     return tuple(found)
 

@@ -56,6 +56,7 @@ def test_an_ordinary_program_is_neither_refused_nor_warned_of() -> None:
     ("subject", "fragment"),
     [
         (program(nosuid=True), "option nosuid"),
+        (replace(program(), origin_libraries=("/opt/app/lib/a.so",)), "finds /opt/app/lib/a.so beside itself"),
         (program(executable=Executable("script", ("/usr/bin/env", "python3"))), "a script run by /usr/bin/env python3"),
         (program(file=replace(FILE, mode=0o757)), "every user can write /opt/app/server"),
         (program(file=by_group(FILE, ALICE)), "alice can write /opt/app/server as group staff"),
