@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Callable, Mapping, Sequence
 
@@ -41,6 +42,7 @@ PROPERTIES = (
     "User",
     "Group",
     "DynamicUser",
+    "Environment",
     "AmbientCapabilities",
     "CapabilityBoundingSet",
     "NoNewPrivileges",
@@ -96,7 +98,15 @@ def show(host: Host, names: Sequence[str], *, properties: Sequence[str] = PROPER
     shown = units.parse_show(host.run(argv).checked().stdout)
     if len(shown) != len(names):
         raise HostError(f"systemctl show answered for {len(shown)} of the units {', '.join(names)}")
-    return dict(zip(names, shown))
+    return {name: _without_secrets(properties) for name, properties in zip(names, shown)}
+
+
+def _without_secrets(properties: dict[str, str]) -> dict[str, str]:
+    """Of the unit's environment only the names of the loader's variables (ld.so(8)): values may be passwords."""
+    if "Environment" not in properties:
+        return properties
+    names = re.findall(r'(?:^| )"?(LD_[A-Z_]+)=', properties["Environment"])
+    return {**properties, "Environment": " ".join(names)}
 
 
 def sockets(host: Host, names: Sequence[str]) -> tuple[SocketUnit, ...]:

@@ -86,6 +86,7 @@ HAZARDS: Tuple[Hazard, ...] = (
     setting("SystemCallFilter=~prctl"),
     setting("SystemCallFilter=~capset", "AmbientCapabilities=CAP_CHOWN"),
     setting("Environment=LD_PRELOAD=libm.so.6"),
+    setting("Environment=LD_LIBRARY_PATH=/opt"),
     setting("ProcSubset=pid"),
     setting("PAMName=other"),
     setting("PrivatePIDs=yes", hosts=("trixie",)),

@@ -252,6 +252,13 @@ def test_a_unit_and_its_process() -> None:
     assert unit.process.status.ambient == ("cap_net_bind_service",)
 
 
+def test_of_the_environment_only_the_loaders_names_are_kept() -> None:
+    shown = {**PLAIN, "Environment": 'PASSWORD=secret LD_LIBRARY_PATH=/opt "LD_PRELOAD=a b"'}
+    unit = only(machine(units=[shown])).unit
+    assert unit is not None
+    assert unit.properties["Environment"] == "LD_LIBRARY_PATH LD_PRELOAD"
+
+
 @pytest.mark.parametrize("name", ["missing.service", "masked.service", "broken.service"])
 def test_units_that_cannot_run_are_observed(name: str) -> None:
     unit = only(machine(units=[captured_unit(name)]), unit=name).unit

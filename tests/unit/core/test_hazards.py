@@ -318,6 +318,8 @@ def doubted(setcap: str, authbind: str, ambient: str, _id: str, **fields: Any) -
         doubted("", "wrapped", "wrapped", "a shell's own words", **started("sh -c 'cd /a; ./b'")),
         doubted("", "", "", "a shell that starts one program", **started("sh -c 'exec /b'")),
         doubted("", "", "", "declared", **started("sh -c 'cd /a; ./b'"), description={"executable": "/a/b"}),
+        doubted("loader_environment", "", "", "LD_LIBRARY_PATH", properties={"Environment": "LD_LIBRARY_PATH"}),
+        doubted("", "", "", "LD_PRELOAD", properties={"Environment": "LD_PRELOAD"}),
         doubted("", "", "", "a systemd without these properties", unit=unit_without_sandbox()),
         doubted(
             "runs_as_root",

@@ -37,6 +37,7 @@ _HAZARDS = (
     *sandbox.IN_PROCESS,
     privileges.file_no_new_privs,
     program.launcher,
+    program.loader_environment,
     identity.other_identity,
 )
 

@@ -23,6 +23,15 @@ def launcher(case: Case) -> Reason | None:
     return Reason("launcher", text, program.real_path)
 
 
+def loader_environment(case: Case) -> Reason | None:
+    """A program that gains a capability starts securely, and then its loader ignores LD_LIBRARY_PATH (ld.so(8))."""
+    unit = case.facts.unit
+    if unit is None or "LD_LIBRARY_PATH" not in unit.says("Environment").split():
+        return None
+    text = "whether the program starts without LD_LIBRARY_PATH, which a file capability makes void, is not known"
+    return Unknown("loader_environment", text, f"Environment=LD_LIBRARY_PATH=… in {unit.name}")
+
+
 def unread_program(case: Case) -> Reason | None:
     """A file that is there, but not to be looked at: it may be of any of the kinds that void a grant."""
     unread = case.facts.unread
