@@ -75,10 +75,9 @@ notes:
   - A process that already runs is not affected; restart it.
   - A program with file capabilities starts without C(LD_PRELOAD), C(LD_LIBRARY_PATH) and C($ORIGIN) library paths.
   - Refused are sets that do not bind (C(+p), C(+e) or C(+i) alone), sets of all capabilities, scripts, interpreters
-    that every user can execute, files on a mount with C(nosuid), programs that find a library by C($ORIGIN) alone, which
-    their loader then ignores, and files or parent folders that a user other than
-    root and the file's owner can write, also by an access control list (acl(5)). Such hazards of a file that has the
-    capabilities already are given as warnings.
+    that every user can execute, files on a mount with C(nosuid), programs that find a library by C($ORIGIN) alone,
+    and files or parent folders that a user other than root and the file's owner can write, also by an access control
+    list (acl(5)). Such hazards of a file that has the capabilities already are given as warnings.
   - Warned is of files with a set-user-ID or set-group-ID bit, files writable by their group, and files that do not
     belong to root.
 seealso:

@@ -11,58 +11,32 @@ from typing import Any, List
 
 import pytest
 from ansible_collections.netbind.privport.plugins.module_utils import _observe as observing
-from ansible_collections.netbind.privport.plugins.module_utils import _processes as processes
 from ansible_collections.netbind.privport.plugins.module_utils import _units as units
 from ansible_collections.netbind.privport.plugins.module_utils._core.errors import (
     HostError,
-    InvalidInput,
-    Refused,
     UnknownFormat,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.model import (
-    Observation,
-    ServiceFacts,
     SocketUnit,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.service import parse_services
-from ansible_collections.netbind.privport.plugins.module_utils._core.sockets import parse_ss
 from ansible_collections.netbind.privport.plugins.module_utils._core.sysctl import boot_start
-from ansible_collections.netbind.privport.plugins.module_utils._core.unit import Command, render_ambient
+from ansible_collections.netbind.privport.plugins.module_utils._core.unit import Command
 from ansible_collections.netbind.privport.plugins.module_utils._host import Completed, Host
 from ansible_collections.netbind.privport.tests.unit.fake_host import (
     DROPIN,
-    PID,
     FakeHost,
     captured_sockets,
     captured_unit,
-    fixture,
-    proc_status,
     process_files,
-    socket_links,
 )
-
-SS = fixture("ss-iproute2-6.1.txt")
-INODES = [found.inode for found in parse_ss(SS) if found.port == 80]
-TABLES = {f"/proc/net/{name}": fixture(f"proc-net-{name}-linux6.18.txt") for name in ("tcp", "tcp6", "udp", "udp6")}
-PLAIN = {**captured_unit("plain.service"), "MainPID": PID}
-UNIT_FILE = {"/etc/systemd/system/plain.service": "[Service]\nUser=web\nExecStart=-/usr/bin/python3 /srv/a.py\n"}
-OURS = render_ambient(capabilities=["cap_net_bind_service"])
-
-
-def machine(**fields: Any) -> FakeHost:
-    """A machine on which plain.service holds its sockets."""
-    files = {**UNIT_FILE, **process_files(), **fields.pop("files", {})}
-    links = {**socket_links(INODES), **fields.pop("links", {})}
-    return FakeHost(**{"units": [PLAIN], "sockets": SS, **fields, "files": files, "links": links})
-
-
-def observe(host: Host, **description: Any) -> Observation:
-    service = {"name": "web", "ports": [80], "unit": "plain.service", **description}
-    return observing.observe(host, parse_services([service]))
-
-
-def only(host: Host, **description: Any) -> ServiceFacts:
-    return observe(host, **description).services[0]
+from ansible_collections.netbind.privport.tests.unit.observed import (
+    PLAIN,
+    UNIT_FILE,
+    machine,
+    observe,
+    only,
+)
 
 
 class Closed(FakeHost):
@@ -327,135 +301,6 @@ def test_the_first_port_is_a_number() -> None:
         observe(machine(files={"/proc/sys/net/ipv4/ip_unprivileged_port_start": "many"}))
 
 
-def test_owners_are_found_by_inode_whatever_the_name_says() -> None:
-    # The comm of the process imitates pid 1, which exists and holds nothing.
-    host = machine(files=process_files(pid="1", uid=0, unit="init.scope"))
-    found = only(host).listeners
-    assert [(it.protocol, it.address, it.port, it.v6only) for it in found] == [
-        ("tcp", "127.0.0.1", 80, False),
-        ("tcp", "::1", 80, True),
-    ]
-    assert [[owner.pid for owner in it.owners] for it in found] == [[105], [105]]
-    assert found[0].owners[0].status.name == 'x",pid=1,fd=3))'
-    assert all(it.owners_known for it in found)
-
-
-def test_a_socket_with_two_owners() -> None:
-    host = machine(files=process_files(pid="7", unit="other.service"), links=socket_links(INODES[:1], pid="7"))
-    assert [[owner.unit for owner in it.owners] for it in only(host).listeners] == [
-        ["plain.service", "other.service"],
-        ["plain.service"],
-    ]
-
-
-def test_a_process_that_is_gone_again() -> None:
-    host = machine(links=socket_links(INODES, pid="7"))
-    assert [[owner.pid for owner in it.owners] for it in only(host).listeners] == [[105], [105]]
-
-
-@pytest.mark.parametrize(
-    ("uid", "links", "known"),
-    [
-        pytest.param(0, {}, True, id="root sees that nobody holds it"),
-        pytest.param(1000, {}, False, id="a user cannot tell"),
-        pytest.param(1000, socket_links(INODES), True, id="a user sees his own"),
-    ],
-)
-def test_whether_owners_are_known(uid: int, links: Any, known: bool) -> None:
-    host = FakeHost(files={**UNIT_FILE, **process_files()}, links=links, units=[PLAIN], sockets=SS, uid=uid)
-    assert {it.owners_known for it in only(host).listeners} == {known}
-
-
-def test_ss_is_asked_for_the_ports_alone_and_never_for_names() -> None:
-    host = machine()
-    observe(host, ports=[443, 80, "443/udp"])
-    (asked,) = [argv for argv in host.ran if argv[0] == "ss"]
-    assert asked[-1] == "sport = :80 or sport = :443"
-    assert not [word for word in asked[1:-1] if "p" in word]
-
-
-def test_other_ports_and_protocols_do_not_count() -> None:
-    assert {(it.protocol, it.port) for it in only(machine(), ports=["443/udp"]).listeners} == {("udp", 443)}
-    assert only(machine(), ports=[4430]).listeners == ()
-
-
-def test_without_ss_the_kernels_tables_are_read_and_that_is_said() -> None:
-    host = machine(programs=("systemctl",), files=TABLES)
-    found = observe(host)
-    assert found.socket_source == "/proc/net"
-    assert observe(machine()).socket_source == "ss"
-    assert [argv for argv in host.ran if argv[0] == "ss"] == []
-    assert [(it.address, [owner.pid for owner in it.owners]) for it in found.services[0].listeners] == [
-        ("127.0.0.1", [105]),
-        ("::1", [105]),
-    ]
-
-
-def test_without_proc_net_nothing_listens() -> None:
-    assert only(machine(programs=("systemctl",))).listeners == ()
-
-
-@pytest.mark.parametrize(
-    ("maps", "expected"),
-    [("7f00 r-xp 0 0 0 /usr/lib/authbind/libauthbind.so.1\n", True), ("7f00 r-xp 0 0 0 /bin/a\n", False), (None, None)],
-)
-def test_whether_authbind_is_mapped(maps: Any, expected: Any) -> None:
-    host = machine()
-    host.files.pop(f"/proc/{PID}/maps")
-    host.files.update({f"/proc/{PID}/maps": maps} if maps else {})
-    found = processes.read_process(host, 105)
-    assert found is not None
-    assert found.authbind is expected
-
-
-def test_threads_that_differ_are_told_and_one_that_ends_is_left_out() -> None:
-    folder = f"/proc/{PID}/task"
-    host = machine(
-        files={
-            f"{folder}/106/status": proc_status(),
-            f"{folder}/107/status": proc_status(caps="0"),
-            f"{folder}/108/status": proc_status(uid=0),
-            f"{folder}/109/stat": "",
-            f"{folder}/110/status": "",
-        }
-    )
-    found = processes.read_process(host, 105)
-    assert found is not None
-    assert found.threads == 4
-    assert [(it.tid, it.status.uid, it.status.effective) for it in found.unlike] == [
-        (107, 990, ()),
-        (108, 0, ("cap_net_bind_service",)),
-    ]
-
-
-@pytest.mark.parametrize(
-    ("links", "executable", "replaced"),
-    [
-        ({}, "/usr/bin/python3.11", False),
-        ({f"/proc/{PID}/exe": "/usr/bin/python3.11 (deleted)"}, "/usr/bin/python3.11", True),
-        ({f"/proc/{PID}/exe": None}, "", None),
-    ],
-    ids=["the same", "replaced", "closed to us"],
-)
-def test_the_file_that_a_process_executes(links: Any, executable: str, replaced: Any) -> None:
-    host = machine(links=links)
-    host.links = {path: target for path, target in host.links.items() if target}
-    found = processes.read_process(host, 105)
-    assert found is not None
-    assert (found.executable, found.replaced) == (executable, replaced)
-
-
-def test_whether_two_paths_are_one_file(tmp_path: Path) -> None:
-    file, link, other = tmp_path / "file", tmp_path / "link", tmp_path / "other"
-    file.touch()
-    other.touch()
-    link.symlink_to(file)
-    assert Host().same_file(str(link), str(file)) is True
-    assert Host().same_file(str(file), str(other)) is False
-    assert Host().same_file(str(file), str(tmp_path / "gone")) is False
-    assert Host().same_file(str(tmp_path / "gone"), str(file)) is None
-
-
 @pytest.mark.parametrize(
     ("description", "name"), [({}, "web"), ({"user": "990"}, "web"), ({"user": "ghost"}, None), ({"unit": None}, None)]
 )
@@ -483,75 +328,6 @@ def test_a_real_program(tmp_path: Path) -> None:
     assert found is not None
     assert (found.path, found.real_path, found.form) == (str(link), str(file), "elf-dynamic")
     assert (found.capability, found.binds, found.uid) == (None, False, os.geteuid())
-
-
-def plan(host: FakeHost, wanted: str = OURS, strategy: str = "ambient") -> units.Dropin:
-    return units.plan_dropin(host, unit="plain.service", dropin="50-privport", strategy=strategy, wanted=wanted)
-
-
-@pytest.mark.parametrize(
-    ("before", "wanted", "strategy", "after"),
-    [
-        pytest.param("", OURS, "ambient", OURS, id="new"),
-        pytest.param(OURS, OURS, "ambient", OURS, id="as it is to be"),
-        pytest.param(OURS, "", "ambient", "", id="removed"),
-        pytest.param(OURS, "", "authbind", OURS, id="another strategy's is not removed"),
-        pytest.param("[Service]\n", "", "ambient", "[Service]\n", id="somebody else's is not removed"),
-        pytest.param("", "", "ambient", "", id="nothing to remove"),
-    ],
-)
-def test_plan_of_the_dropin(before: str, wanted: str, strategy: str, after: str) -> None:
-    found = plan(machine(files={DROPIN: before} if before else {}), wanted, strategy)
-    assert (found.path, found.before, found.after, found.changed) == (DROPIN, before, after, before != after)
-
-
-@pytest.mark.parametrize(
-    ("files", "links"),
-    [({DROPIN: "[Service]\nNice=1\n"}, {}), ({DROPIN: ""}, {}), ({}, {DROPIN: "/dev/null"})],
-    ids=["a drop-in", "an empty file", "a link to nowhere"],
-)
-def test_somebody_elses_file_is_refused(files: Any, links: Any) -> None:
-    host = machine(files=files, links=links)
-    with pytest.raises(Refused, match="was not written by this collection"):
-        plan(host)
-    assert host.wrote == []
-
-
-def test_a_dropin_that_does_not_come_into_force_is_taken_back() -> None:
-    host = machine(overridden=True)
-    with pytest.raises(HostError, match="was taken back"):
-        units.install_dropin(
-            host, plan(host), unit="plain.service", in_force=lambda it: bool(it["AmbientCapabilities"])
-        )
-    assert DROPIN not in host.files
-    assert host.ran[-1] == ("systemctl", "daemon-reload")
-
-
-def test_a_dropin_that_systemd_does_not_read_is_taken_back() -> None:
-    class Failing(FakeHost):
-        def _reload(self) -> str:
-            raise HostError("systemctl daemon-reload failed")
-
-    host = Failing(files=UNIT_FILE, units=[PLAIN])
-    with pytest.raises(HostError, match="daemon-reload failed"):
-        units.install_dropin(host, plan(host), unit="plain.service", in_force=lambda it: True)
-    assert host.wrote == [DROPIN]
-    assert DROPIN not in host.files
-
-
-@pytest.mark.parametrize(
-    ("name", "state", "sentence"),
-    [
-        ("missing.service", "present", "does not exist on this host"),
-        ("masked.service", "present", "which is masked"),
-        ("broken.service", "present", "which is bad-setting"),
-    ],
-)
-def test_units_that_cannot_be_changed(name: str, state: str, sentence: str) -> None:
-    host = machine(units=[captured_unit(name)])
-    with pytest.raises(InvalidInput, match=sentence):
-        units.show_unit(host, name, state=state)
-    assert units.show_unit(host, name, state="absent")["Id"] == name
 
 
 @pytest.mark.parametrize(
