@@ -27,7 +27,7 @@ from ansible.module_utils import basic  # noqa: E402
 
 MODULES = {
     name: importlib.import_module(f"ansible_collections.netbind.privport.plugins.modules.privport_{name}")
-    for name in ("ambient", "authbind", "setcap")
+    for name in ("ambient", "authbind", "setcap", "sysctl")
 }
 host_layer = importlib.import_module("ansible_collections.netbind.privport.plugins.module_utils._host")
 
@@ -35,6 +35,7 @@ UNIT = "faults.service"
 DROPIN = Path(f"/etc/systemd/system/{UNIT}.d/50-privport.conf")
 PROGRAM = HERE / "bin/server"
 BYUID = Path("/etc/authbind/byuid/33")
+PORT_START = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
 TEMPORARY = ".privport-"
 WATCHED = ("/etc", "/opt/faults/bin")
 UNIT_TEXT = f"[Service]\nUser=www-data\nExecStart={PROGRAM} 600\n"
@@ -170,7 +171,7 @@ def describe(path):
 
 def in_force():
     shown = systemctl("show", "--property=AmbientCapabilities,DropInPaths,ExecStart,NeedDaemonReload", UNIT)
-    return sorted(shown.splitlines())
+    return [PORT_START.read_text(), *sorted(shown.splitlines())]
 
 
 def differences(now, *wanted):
@@ -205,6 +206,8 @@ TRANSITIONS = {
         CAPABILITY,
         {**CAPABILITY, "capabilities": "cap_net_bind_service,cap_net_raw=ep"},
     ),
+    "a file capability that is kept": ("setcap", CAPABILITY, {**CAPABILITY, "keep": True}),
+    "the setting that opens ports": ("sysctl", GONE, {"ports": ["80"]}),
     "rule files": ("authbind", {**RULES, **GONE}, RULES),
     "rule lines beside others": ("authbind", {**LINES, **GONE}, LINES),
     "rules and a unit": ("authbind", {**RULES, "unit": UNIT, **GONE}, {**RULES, "unit": UNIT}),
