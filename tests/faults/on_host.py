@@ -250,7 +250,7 @@ def kill_everywhere(module, params, states):
 
 def judge(module, goal, wanted, states):
     """What is wrong after a kill, and after the run that follows it."""
-    yield from (f"{path} is neither old nor new" for path in differences(tree(), *(files for files, _ in states)))
+    yield from (f"{path} is neither old nor new" for path in differences(tree(), *(files for files, _loaded in states)))
     done = (tree(), in_force()) == wanted
     outcome = run(module, goal)
     if outcome.get("failed"):

@@ -125,7 +125,7 @@ PathChanged={path}
 [Install]
 WantedBy=paths.target
 """
-    service_path, watch_path, _, link_path = paths(path)
+    service_path, watch_path, _unused, link_path = paths(path)
     return KeepUnits(
         service_path=service_path, service=service, watch_path=watch_path, watch=watch, link_path=link_path
     )
