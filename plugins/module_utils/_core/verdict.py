@@ -73,6 +73,8 @@ def strategy_in_force(case: Case) -> tuple[str, str]:
 def prove(case: Case, *, probes: Mapping[Port, Probe]) -> tuple[Evidence, ...]:
     """The evidence for each port of a service that is to be present."""
     name, error = strategy_in_force(case)
+    # What is there was wanted, whoever chose it: some strategies ask to be named before they are chosen.
+    case = replace(case, service=replace(case.service, strategy=name or case.service.strategy))
     return tuple(
         _evidence(
             Seen(case=case, port=port, strategy=STRATEGIES.get(name), error=error, probe=probes.get(port, Probe()))

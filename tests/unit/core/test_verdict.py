@@ -16,6 +16,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.checks impo
     Probe,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.service import Port
+from ansible_collections.netbind.privport.plugins.module_utils._core.sysctl import OWN_PATH, render
 from ansible_collections.netbind.privport.plugins.module_utils._core.verdict import (
     Evidence,
     combine,
@@ -226,6 +227,12 @@ def test_an_open_port_needs_no_grant() -> None:
     opened = {"unprivileged_port_start": 80, **sets_at_boot(80)}
     found = evidence(Probe(connect={ANY: ""}), host_fields=opened, listeners=(listener(process()),))
     assert (found.strategy, found.verdict) == ("unneeded", PASS)
+
+
+def test_what_was_chosen_by_name_is_proven_without_it() -> None:
+    ours = {"sysctl_files": {OWN_PATH: render(80)}, "unprivileged_port_start": 80}
+    found = evidence(Probe(connect={ANY: ""}), host_fields=ours, listeners=(listener(process()),))
+    assert (found.strategy, found.verdict) == ("sysctl", PASS)
 
 
 @pytest.mark.parametrize(
