@@ -52,6 +52,12 @@ class Seen:
         return tuple(it for it in self.case.facts.listeners if (it.port, it.protocol) == wanted)
 
     @property
+    def served(self) -> tuple[Listener, ...]:
+        """The listeners that are the service's as far as that is known, else all."""
+        strangers = strangers_on(self)
+        return tuple(it for it in self.listeners if it not in strangers) or self.listeners
+
+    @property
     def processes(self) -> tuple[Process, ...]:
         """The processes of the service among those that hold the sockets, each once."""
         holders = {process.pid: process for listener in self.listeners for process in listener.owners}
@@ -116,7 +122,7 @@ def _listening(seen: Seen) -> Check:
 def _addresses(seen: Seen) -> str:
     return ", ".join(
         f"{it.address} ({' and '.join(_FAMILY_NAMES[family] for family in sorted(families_of(it)))})"
-        for it in seen.listeners
+        for it in seen.served
     )
 
 
@@ -127,9 +133,9 @@ def _family_checks(seen: Seen) -> tuple[Check, ...]:
 
 def _family_check(seen: Seen, family: str) -> Check:
     name = _FAMILY_NAMES[family]
-    if any(family in families_of(listener) for listener in seen.listeners):
+    if any(family in families_of(listener) for listener in seen.served):
         return Check("family", PASS, f"port {seen.port} is served over {name}")
-    if any(it.v6only is None and it.address == "::" for it in seen.listeners):
+    if any(it.v6only is None and it.address == "::" for it in seen.served):
         text = (
             f"whether port {seen.port} is served over {name} beside IPv6 is not told by {seen.case.host.socket_source}"
         )
@@ -209,9 +215,9 @@ def _held_check(seen: Seen, process: Process) -> Check:
 def _probe_checks(seen: Seen) -> tuple[Check, ...]:
     checks: tuple[Check, ...] = ()
     if seen.port.protocol == "tcp":
-        checks += tuple(_connect_check(seen, address) for address in dict.fromkeys(it.address for it in seen.listeners))
+        checks += tuple(_connect_check(seen, address) for address in dict.fromkeys(it.address for it in seen.served))
     if seen.port in seen.case.privileged_ports:
-        families = sorted({family for listener in seen.listeners for family in families_of(listener)})
+        families = sorted({family for listener in seen.served for family in families_of(listener)})
         checks += tuple(_stranger_check(seen, family) for family in families)
     return checks
 

@@ -97,12 +97,12 @@ def _replaced(seen: Seen) -> str:
 
 def _reach(seen: Seen) -> str:
     """Who cannot reach the port by how it is listened on."""
-    if not seen.listeners:
+    if not seen.served:
         return ""
-    if all(it.address.startswith("127.") or it.address == "::1" for it in seen.listeners):
+    if all(it.address.startswith("127.") or it.address == "::1" for it in seen.served):
         return f"port {seen.port} is reached from this host alone"
-    served = frozenset().union(*map(families_of, seen.listeners))
-    unsure = any(it.v6only is None for it in seen.listeners)
+    served = frozenset().union(*map(families_of, seen.served))
+    unsure = any(it.v6only is None for it in seen.served)
     return f"port {seen.port} is served over IPv6 alone" if served == {"ipv6"} and not unsure else ""
 
 

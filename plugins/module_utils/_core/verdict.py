@@ -95,7 +95,7 @@ def _evidence(seen: Seen) -> Evidence:
         notes=notes(seen),
         advice=(),
         source=seen.case.host.socket_source,
-        addresses=tuple(listener.address for listener in seen.listeners),
+        addresses=tuple(listener.address for listener in seen.served),
         process=next(iter((*seen.workers, *seen.processes)), None),
         processes=seen.processes,
         checks=checks,

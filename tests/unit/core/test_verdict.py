@@ -340,6 +340,14 @@ def test_families(families: Any, listeners: Any, expected: Any) -> None:
     assert [check.verdict for check in evidence(**fields).checks if check.code == "family"] == expected
 
 
+def test_anothers_socket_serves_no_family_of_the_service() -> None:
+    intruder = listener(process(unit="intruder.service", pid=77), address="127.0.0.1")
+    fields = holding(listener(ambient_process(), **V6), intruder, description={"families": ["ipv4"]})
+    found = evidence(**fields)
+    assert [check.verdict for check in found.checks if check.code == "family"] == [FAIL]
+    assert found.addresses == ("::",)
+
+
 def test_a_stranger_is_tried_on_each_family() -> None:
     tried = Probe(connect=PROVEN.connect, stranger={"ipv4": "EACCES", "ipv6": ""})
     found = evidence(tried, **holding(listener(ambient_process(), **DUAL)))
