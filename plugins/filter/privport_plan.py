@@ -204,6 +204,8 @@ def _result(decision: Decision, service: Service) -> dict[str, Any]:
         "executable": service.executable,
         "user": service.user,
         "strategy": decision.strategy or service.strategy,
+        "socket_activation": service.socket_activation,
+        "families": list(service.families),
         "state": service.state,
     }
     return {**dump(decision), "service": {key: value for key, value in described.items() if value}}

@@ -109,7 +109,9 @@ def write_program(path, program, port):
         shutil.copyfile(os.path.realpath("/usr/bin/python3"), path)
         name, private = "libexpat.so.1", path.parent / "lib" / "libprivate.so.1"
         private.parent.mkdir()
-        shutil.copyfile(next(Path("/usr/lib").glob(f"*-linux-gnu/{name}")), private)
+        shutil.copyfile(
+            next(path for top in ("/usr/lib", "/lib") for path in Path(top).glob(f"*-linux-gnu/{name}")), private
+        )
         run("/opt/patchelf", "--replace-needed", name, private.name, "--set-rpath", "$ORIGIN/lib", str(path))
     elif kind == "foreign machine":
         # e_machine of elf(5): 183 is AArch64.

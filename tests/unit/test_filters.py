@@ -39,6 +39,12 @@ def test_a_plan_is_plain_data_with_what_the_role_needs() -> None:
     }
 
 
+def test_a_plan_hands_on_what_the_proof_asks_for() -> None:
+    declared = {"socket_activation": True, "families": ["ipv6"]}
+    plan = privport_plan(observation(), [{**SERVICES[0], **declared}])
+    assert {key: plan[0]["service"][key] for key in declared} == declared
+
+
 def test_a_rejection_has_code_text_and_evidence() -> None:
     plan = privport_plan(observation(properties={"NoNewPrivileges": "yes"}), SERVICES)
     reason = plan[0]["rejected"]["setcap"][0]
