@@ -15,7 +15,9 @@ def read(host: Host) -> sysctl.State:
     live, local = unprivileged_port_start(host), local_port_range(host)
     if live is None or local is None or host.read(sysctl.LIVE) is None:
         raise HostError(f"{sysctl.LIVE} cannot be read; the setting needs Linux 4.11 or later")
-    return sysctl.State(files=read_files(host), live=live, local_first=local[0])
+    return sysctl.State(
+        files=read_files(host), live=live, local_first=local[0], leftovers=host.leftovers(sysctl.OWN_PATH)
+    )
 
 
 def read_files(host: Host) -> dict[str, str]:
@@ -29,6 +31,7 @@ def read_files(host: Host) -> dict[str, str]:
 def apply(host: Host, plan: sysctl.Plan) -> None:
     """Write the file and the live value and read both back. Raises HostError; then both are what they were."""
     try:
+        host.discard(plan.leftovers)
         _write(host, own=plan.own_after, live=plan.live_after)
         now = read(host)
         if (now.own, now.live) != (plan.own_after, plan.live_after):

@@ -206,7 +206,7 @@ TRANSITIONS = {
         CAPABILITY,
         {**CAPABILITY, "capabilities": "cap_net_bind_service,cap_net_raw=ep"},
     ),
-    "a file capability that is kept": ("setcap", CAPABILITY, {**CAPABILITY, "keep": True}),
+    "a file capability that is kept": ("setcap", {**CAPABILITY, "keep": False}, {**CAPABILITY, "keep": True}),
     "the setting that opens ports": ("sysctl", GONE, {"ports": ["80"]}),
     "rule files": ("authbind", {**RULES, **GONE}, RULES),
     "rule lines beside others": ("authbind", {**LINES, **GONE}, LINES),

@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible_collections.netbind.privport.plugins.module_utils import _atomic as atomic
 from ansible_collections.netbind.privport.plugins.module_utils._core import sysctl
 from ansible_collections.netbind.privport.plugins.module_utils._core.errors import (
     HostError,
@@ -39,6 +40,18 @@ def test_there_and_back() -> None:
     assert run(host)["changed"] is False
     assert run(host, state="absent", ports=[])["changed"] is True
     assert host.files == {**files, "/etc/sysctl.d/": ""}
+
+
+@pytest.mark.parametrize("state", ["present", "absent"])
+def test_what_a_killed_run_left_goes(state: str) -> None:
+    host = machine(**({sysctl.OWN_PATH: sysctl.render(80), sysctl.LIVE: "80\n"} if state == "present" else {}))
+    left = atomic.temporaries(sysctl.OWN_PATH)[0]
+    host.files[left] = "half"
+    foreseen = run(host, check_mode=True, state=state)
+    assert left in host.files
+    done = run(host, state=state)
+    assert (done["changed"], left in host.files, done) == (True, False, foreseen)
+    assert run(host, state=state)["changed"] is False
 
 
 class StubbornHost(FakeHost):

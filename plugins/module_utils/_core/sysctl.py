@@ -56,6 +56,8 @@ class State:
     files: dict[str, str]
     live: int
     local_first: int
+    # What a killed run left of our file.
+    leftovers: tuple[str, ...] = ()
 
     @property
     def own(self) -> str:
@@ -76,15 +78,20 @@ class Plan:
     own_after: str
     live_before: int
     live_after: int
+    leftovers: tuple[str, ...]
 
     @property
     def changed(self) -> bool:
-        return (self.own_before, self.live_before) != (self.own_after, self.live_after)
+        return (self.own_before, self.live_before) != (self.own_after, self.live_after) or bool(self.leftovers)
 
     @property
     def diff(self) -> list[dict[str, str]]:
         """As diff mode shows it: the file and the live value."""
-        pairs = ((OWN_PATH, self.own_before, self.own_after), (LIVE, f"{self.live_before}\n", f"{self.live_after}\n"))
+        left = "".join(f"# {path}, which an interrupted run left\n" for path in self.leftovers)
+        pairs = (
+            (OWN_PATH, left + self.own_before, self.own_after),
+            (LIVE, f"{self.live_before}\n", f"{self.live_after}\n"),
+        )
         return [
             {"before_header": path, "after_header": path, "before": before, "after": after}
             for path, before, after in pairs
@@ -226,4 +233,4 @@ def start_without_own(state: State) -> int:
 
 
 def _plan(state: State, *, own: str, live: int) -> Plan:
-    return Plan(own_before=state.own, own_after=own, live_before=state.live, live_after=live)
+    return Plan(own_before=state.own, own_after=own, live_before=state.live, live_after=live, leftovers=state.leftovers)
