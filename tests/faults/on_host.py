@@ -34,6 +34,7 @@ host_layer = importlib.import_module("ansible_collections.netbind.privport.plugi
 UNIT = "faults.service"
 DROPIN = Path(f"/etc/systemd/system/{UNIT}.d/50-privport.conf")
 PROGRAM = HERE / "bin/server"
+KEEPING = "privport-keep-opt-faults-bin-server.path"
 BYUID = Path("/etc/authbind/byuid/33")
 PORT_START = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
 TEMPORARY = ".privport-"
@@ -171,7 +172,8 @@ def describe(path):
 
 def in_force():
     shown = systemctl("show", "--property=AmbientCapabilities,DropInPaths,ExecStart,NeedDaemonReload", UNIT)
-    return [PORT_START.read_text(), *sorted(shown.splitlines())]
+    keeping = systemctl("show", "--property=LoadState,ActiveState,NeedDaemonReload", KEEPING)
+    return [PORT_START.read_text(), *sorted(shown.splitlines()), *sorted(keeping.splitlines())]
 
 
 def differences(now, *wanted):
