@@ -31,7 +31,6 @@ def read_files(host: Host) -> dict[str, str]:
 def apply(host: Host, plan: sysctl.Plan) -> None:
     """Write the file and the live value and read both back. Raises HostError; then both are what they were."""
     try:
-        host.discard(plan.leftovers)
         _write(host, own=plan.own_after, live=plan.live_after)
         now = read(host)
         if (now.own, now.live) != (plan.own_after, plan.live_after):
