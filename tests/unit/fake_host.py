@@ -187,6 +187,9 @@ class FakeHost(Host):
         mode = stat.S_IFDIR if folder else stat.S_IFREG
         return FileStatus(mode=mode | 0o755, uid=0, gid=0, size=len(self.files.get(path, "")))
 
+    def status_of_itself(self, path: str) -> FileStatus | None:
+        return self.status(path)
+
     def nosuid(self, path: str) -> bool | None:
         return False
 

@@ -1,0 +1,112 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whole files and units of the collection's own on a host: looked at, written and removed."""
+
+from __future__ import annotations
+
+import posixpath
+from typing import Sequence
+
+from ansible_collections.netbind.privport.plugins.module_utils import _units as units
+from ansible_collections.netbind.privport.plugins.module_utils._core.errors import HostError, PrivportError
+from ansible_collections.netbind.privport.plugins.module_utils._core.installation import (
+    MARK,
+    File,
+    Installation,
+    Installed,
+    Plan,
+    plan,
+)
+from ansible_collections.netbind.privport.plugins.module_utils._core.unit import UNIT_FOLDER
+from ansible_collections.netbind.privport.plugins.module_utils._host import Host
+
+_PROPERTIES = ("Id", "ActiveState", "NeedDaemonReload")
+
+
+def look(host: Host, *, paths: Sequence[str], names: Sequence[str]) -> Installed:
+    """What is at these paths and of the units of these names, which are none where systemd does not run the host."""
+    found = [(path, _file(host, path)) for path in paths]
+    shown = units.show(host, names, properties=_PROPERTIES)
+    return Installed(
+        paths=tuple(paths),
+        units=tuple(names),
+        files=tuple(file for _path, file in found if file is not None),
+        foreign=tuple(path for path, file in found if file is None and host.status_of_itself(path) is not None),
+        leftovers=tuple(left for path in paths for left in host.leftovers(path)),
+        active=tuple(name for name in names if shown[name].get("ActiveState") in ("active", "reloading")),
+        unread=tuple(name for name in names if shown[name].get("NeedDaemonReload") == "yes"),
+    )
+
+
+def _file(host: Host, path: str) -> File | None:
+    """The collection's own file at path; None where there is none."""
+    target = host.link_target(path)
+    if target is not None:
+        # Links are to units of our names, and are told apart by their own.
+        return File(path=path, target=target) if ".wants/" in path else None
+    text = host.read(path) or ""
+    return File(path=path, text=text) if text.startswith(MARK) else None
+
+
+def apply(host: Host, planned: Plan) -> None:
+    """Write, start, stop and remove what is planned, and look whether it is so.
+
+    Raises HostError; then everything is as it was before, or the error says what is not.
+    """
+    found, wanted = planned.found, planned.wanted
+    try:
+        _bring(host, planned)
+        now = look(host, paths=found.paths, names=found.units)
+        if not wanted.is_complete(now):
+            raise HostError(_incomplete(now, wanted))
+    except PrivportError as failure:
+        try:
+            before = Installation(files=found.files, units=found.active)
+            _bring(host, plan(look(host, paths=found.paths, names=found.units), before))
+        except PrivportError as second:
+            raise HostError(f"{failure}; what was changed could not be taken back: {second}") from failure
+        raise
+
+
+def _incomplete(now: Installed, wanted: Installation) -> str:
+    silent = [name for name in wanted.units if name not in now.active]
+    if silent:
+        return f"{silent[0]} does not run; see systemctl status {silent[0]} and journalctl -u {silent[0]}"
+    return f"{', '.join(now.paths)} are not what was written; find out what else writes there"
+
+
+def _bring(host: Host, planned: Plan) -> None:
+    found, wanted = planned.found, planned.wanted
+    changing = bool(planned.written or planned.removed)
+    # A unit that runs with settings of an older file would look as if it had those of the new one.
+    stopped = [name for name in found.active if changing or name not in wanted.units]
+    if stopped:
+        host.run(["systemctl", "stop", "--", *stopped]).checked()
+    for file in planned.written:
+        _write(host, file)
+    host.discard(found.leftovers)
+    *first_to_go, last = planned.removed or ("",)
+    for path in first_to_go:
+        _remove(host, path)
+    if _concern_systemd([*(it.path for it in planned.written), *planned.removed]) or found.unread:
+        host.run(["systemctl", "daemon-reload"]).checked()
+    if last:
+        _remove(host, last)
+    if wanted.units:
+        host.run(["systemctl", "start", "--", *wanted.units]).checked()
+
+
+def _write(host: Host, file: File) -> None:
+    if file.target:
+        host.make_folder(posixpath.dirname(file.path))
+        host.link(file.path, target=file.target)
+    else:
+        host.write(file.path, content=file.text)
+
+
+def _remove(host: Host, path: str) -> None:
+    host.remove(path, with_folder=posixpath.dirname(path) != UNIT_FOLDER)
+
+
+def _concern_systemd(paths: Sequence[str]) -> bool:
+    return any(path.startswith(f"{UNIT_FOLDER}/") for path in paths)
