@@ -20,10 +20,12 @@ packages_of() {
   if [[ $1 != bare ]]; then
     # Everything that a test needs: the hosts have no way to install more.
     packages+=,systemd,systemd-sysv,dbus,iproute2,libcap2-bin,authbind,nginx,webfs,curl,nftables
-    packages+=,ca-certificates,openssl
+    packages+=,ca-certificates,openssl,iptables,haproxy,gunicorn
   fi
+  packages+=,socat
   # Bullseye has no caddy.
   case $1 in bookworm | trixie) packages+=,caddy ;; esac
+  case $1 in bookworm) packages+=,nodejs ;; esac
   echo "$packages"
 }
 
@@ -50,7 +52,7 @@ MaxStartups 100
 CONF
 if [ -x "$1/bin/systemctl" ]; then
   # The servers are there for the tests to start.
-  for unit in nginx nftables caddy webfs; do
+  for unit in nginx nftables caddy webfs haproxy; do
     [ ! -e "$1/lib/systemd/system/$unit.service" ] || chroot "$1" systemctl disable "$unit.service"
   done
   # webfs is the server that has no unit.
