@@ -18,7 +18,11 @@ options:
       - 'V(user): the user that it runs as. By default that of the unit''s C(User=).'
       - 'V(strategy): V(auto) (default), or the name of the strategy that it must get.'
       - 'V(socket_activation): V(true) when it accepts C(LISTEN_FDS). V(false) by default.'
+      - 'V(socket): what systemd sets on its socket, a mapping of V(backlog), V(no_delay), V(reuse_port),
+        V(address_allow) and V(address_deny).'
       - 'V(backend_ports): a mapping of low ports to the high ports that it listens on instead.'
+      - 'V(forward_with): what takes connections to V(backend_ports), of V(proxyd), V(socat), V(haproxy) and V(nginx).
+        By default what suits the host.'
       - 'V(families): a list of V(ipv4) and V(ipv6), those that it must be reached by. By default any will do.'
       - 'V(state): V(present) (default) or V(absent).'
     type: list

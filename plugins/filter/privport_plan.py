@@ -198,17 +198,17 @@ def _is_true(rule: Rule, document: dict[str, Any]) -> bool:
 
 def _result(decision: Decision, service: Service) -> dict[str, Any]:
     described = {
-        "name": service.name,
+        **dump(service),
         "ports": [str(port) for port in service.ports],
-        "unit": service.unit,
-        "executable": service.executable,
-        "user": service.user,
         "strategy": decision.strategy or service.strategy,
-        "socket_activation": service.socket_activation,
-        "families": list(service.families),
-        "state": service.state,
+        "socket": {key: value for key, value in dump(service.socket).items() if value not in (None, [])},
     }
-    return {**dump(decision), "service": {key: value for key, value in described.items() if value}}
+    del described["keep"]  # The role's, not the service's.
+    return {**dump(decision), "service": _given(described)}
+
+
+def _given(described: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in described.items() if value not in (None, "", [], {}) and value is not False}
 
 
 class FilterModule:

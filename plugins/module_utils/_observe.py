@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Mapping, Sequence
+from typing import Callable, Mapping, Optional, Sequence
 
 from ansible_collections.netbind.privport.plugins.module_utils import _authbind_files as authbind_files
 from ansible_collections.netbind.privport.plugins.module_utils import _execution as execution
@@ -17,6 +17,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core import auth
 from ansible_collections.netbind.privport.plugins.module_utils._core.capability import FileCapabilities, format_text
 from ansible_collections.netbind.privport.plugins.module_utils._core.command import follow
 from ansible_collections.netbind.privport.plugins.module_utils._core.errors import PrivportError
+from ansible_collections.netbind.privport.plugins.module_utils._core.installation import Installed
 from ansible_collections.netbind.privport.plugins.module_utils._core.model import (
     FORMAT,
     Account,
@@ -49,6 +50,8 @@ from ansible_collections.netbind.privport.plugins.module_utils._program import (
 from ansible_collections.netbind.privport.plugins.module_utils._sysctl import read_files
 
 _S_ISUID = 0o4000
+# Strategies with files and units of their own, and what looks for these.
+INSTALLING: Mapping[str, Callable[[Host, Service, Optional[Unit]], Installed]] = {}
 
 
 def observe(host: Host, services: Sequence[Service]) -> Observation:
@@ -139,6 +142,7 @@ def _service(host: Host, service: Service, *, machine: _Machine) -> ServiceFacts
         ),
         authbind_closed=execution.authbind_closed(host, wrapper, by=by) if wrapper else "",
         confinement=None,
+        installed={name: look(host, service, unit) for name, look in INSTALLING.items()},
     )
 
 
@@ -153,12 +157,12 @@ def _with_listeners(host: Host, services: Sequence[Service], found: Sequence[Ser
     for path in {facts.network.path for facts in found if _enterable(facts.network)}:
         there = (service for service, facts in zip(services, found) if facts.network.path == path)
         with host.network(path):
-            listeners[path] = processes.listeners(host, sorted({port for service in there for port in service.ports}))
+            listeners[path] = processes.listeners(host, sorted({port for it in there for port in it.listens}))
     return tuple(
         replace(
             facts,
             listeners=tuple(
-                it for it in listeners.get(facts.network.path, ()) if Port(it.port, it.protocol) in service.ports
+                it for it in listeners.get(facts.network.path, ()) if Port(it.port, it.protocol) in service.listens
             ),
         )
         for service, facts in zip(services, found)

@@ -26,13 +26,22 @@ _FIRST_STRANGER = 65000
 _SIOCGIFADDR = 0x8915
 
 
-def probe(facts: ServiceFacts, *, port: Port) -> Probe:
-    """Try a port on every address that somebody listens on; nothing was tried where nobody does."""
-    on_port = [it for it in facts.listeners if (it.port, it.protocol) == (port.number, port.protocol)]
+def probe(facts: ServiceFacts, *, port: Port, inner: Port) -> Probe:
+    """Try the port inner, on which the service listens, on every address that somebody listens on there.
+
+    Nothing is tried where nobody does. Where port is another one, it is tried over loopback.
+    """
+    on_inner = facts.listeners_on(inner)
     own_uid = facts.account.uid if facts.account else -1
-    families = sorted({family for listener in on_port for family in families_of(listener)})
+    in_front = port != inner and bool(on_inner)
+    families = sorted(_FAMILIES if in_front else {family for it in on_inner for family in families_of(it)})
     return Probe(
-        connect={it.address: connect(it) for it in on_port if it.protocol == "tcp"},
+        connect={it.address: connect(it) for it in on_inner if it.protocol == "tcp"},
+        front={
+            family: _connect_to(_LOOPBACK[family], port.number)
+            for family in families
+            if in_front and port.protocol == "tcp"
+        },
         stranger={
             family: bind_as_stranger(port, family=family, own_uid=own_uid) if os.geteuid() == 0 else None
             for family in families

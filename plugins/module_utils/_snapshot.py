@@ -63,6 +63,7 @@ def _look(host: Host, scope: Scope, *, held: tuple[core.Held, ...] = ()) -> Snap
         programs=tuple(_program(host, path) for path in scope.programs),
         settings=_settings(host),
         units=_unit_states(host, scope.units),
+        own_units=_unit_states(host, scope.own_units),
         held=held,
     )
 
@@ -117,7 +118,11 @@ def restore(host: Host, before: Snapshot, *, services: Sequence[Service], second
     looked at.
     """
     work = _Work(check_mode=check_mode)
-    changes = core.changes_back(before, _look(host, core.scope_of(before)))
+    now = _look(host, core.scope_of(before))
+    changes = core.changes_back(before, now)
+    # First, or what watches a program would give back a capability that is taken from it.
+    for name in core.newly_running(before, now):
+        work.attempt(f"stopped {name}", _stop_own, host, name)
     _restore_files(host, changes, work=work)
     for setting in before.settings:
         if setting not in _settings(host):
@@ -135,9 +140,6 @@ def restore(host: Host, before: Snapshot, *, services: Sequence[Service], second
 
 
 def _restore_files(host: Host, changes: Sequence[Change], *, work: _Work) -> None:
-    # First, or it would give back a capability that is taken from a program.
-    for watch in core.watches(changes, come_back=False):
-        work.attempt("", keeping.stop, host, watch)
     for change in changes:
         if change.refusal:
             work.left.append(change.refusal)
@@ -148,12 +150,20 @@ def _restore_files(host: Host, changes: Sequence[Change], *, work: _Work) -> Non
 def _restore_units(host: Host, before: Snapshot, changes: Sequence[Change], *, work: _Work) -> None:
     if any(change.now.path.startswith(core.UNIT_FOLDER + "/") for change in changes):
         work.attempt("", _systemctl, host, "daemon-reload")
-    for watch in core.watches(changes, come_back=True):
-        work.attempt("", _systemctl, host, "start", "--", watch)
-    for was, now in zip(before.units, _unit_states(host, [it.name for it in before.units])):
-        action = core.unit_action(was, now)
-        if action:
-            work.attempt(core.unit_text(was, action), _bring, host, was, action)
+    own = _actions(host, before.own_units)
+    actions = _actions(host, before.units)
+    for was in actions if own else ():
+        # It may hold what one of ours is to take again.
+        work.attempt("", _systemctl, host, "stop", "--", was.name)
+    for was, action in (*own.items(), *actions.items()):
+        work.attempt(core.unit_text(was, action), _bring, host, was, action)
+
+
+def _actions(host: Host, before: Sequence[UnitState]) -> dict[UnitState, str]:
+    """What is to be done about each unit that is not as it was."""
+    states = zip(before, _unit_states(host, [it.name for it in before]))
+    actions = {was: core.unit_action(was, now) for was, now in states}
+    return {was: action for was, action in actions.items() if action}
 
 
 class _Work:
@@ -176,6 +186,13 @@ class _Work:
 
 def _systemctl(host: Host, *arguments: str) -> None:
     host.run(["systemctl", *arguments]).checked()
+
+
+def _stop_own(host: Host, name: str) -> None:
+    if name.endswith(".path"):
+        keeping.stop(host, name)
+    else:
+        _systemctl(host, "stop", "--", name)
 
 
 def _make(host: Host, change: Change) -> None:

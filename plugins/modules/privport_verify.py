@@ -140,7 +140,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.document im
 from ansible_collections.netbind.privport.plugins.module_utils._core.errors import PrivportError
 from ansible_collections.netbind.privport.plugins.module_utils._core.service import Port, Service, parse_services
 from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.base import Case
-from ansible_collections.netbind.privport.plugins.module_utils._core.verdict import Evidence, combine, prove
+from ansible_collections.netbind.privport.plugins.module_utils._core.verdict import Evidence, combine, inner_port, prove
 from ansible_collections.netbind.privport.plugins.module_utils._host import Host
 from ansible_collections.netbind.privport.plugins.module_utils._journal import denials, last_lines
 from ansible_collections.netbind.privport.plugins.module_utils._observe import observe
@@ -179,7 +179,7 @@ def collect(host: Host, services: Sequence[Service]) -> tuple[Proof, ...]:
 def _probes(host: Host, case: Case) -> dict[Port, Probe]:
     """What came of trying each port, where the service runs."""
     with host.network(case.facts.network.path if case.facts.listeners else ""):
-        return {port: probe(case.facts, port=port) for port in case.service.ports}
+        return {port: probe(case.facts, port=port, inner=inner_port(case, port)) for port in case.service.ports}
 
 
 def run(params: dict[str, Any], *, host: Host) -> dict[str, Any]:

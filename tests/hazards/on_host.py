@@ -264,6 +264,8 @@ def look(state, port, listening):
             udp = bool(held & sockets("/proc/self/net", only="udp").get(port, set()))
             return {"uids": uids_of(pid), "answers": udp or answers(port), "means": means_of(pid)}
         if inodes & sockets(f"/proc/{pid}/net").get(port, set()) and not listening.get(port):
+            if os.path.samefile(f"/proc/{pid}/ns/net", "/proc/self/ns/net"):
+                return None  # It has begun to listen since our sockets were read.
             if not os.path.samefile(f"/proc/{pid}/ns/net", NETWORK):
                 return {"error": "own network"}
             return {"uids": uids_of(pid), "answers": answers_inside(port), "means": means_of(pid)}

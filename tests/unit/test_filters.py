@@ -15,6 +15,7 @@ from ansible_collections.netbind.privport.plugins.filter.privport_tables import 
     privport_proof_table,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.document import dump
+from ansible_collections.netbind.privport.plugins.module_utils._core.service import parse_services
 from ansible_collections.netbind.privport.tests.unit.core.cases import case
 
 SERVICES = [{"name": "web", "ports": [80], "unit": "web.service"}]
@@ -40,9 +41,16 @@ def test_a_plan_is_plain_data_with_what_the_role_needs() -> None:
 
 
 def test_a_plan_hands_on_what_the_proof_asks_for() -> None:
-    declared = {"socket_activation": True, "families": ["ipv6"]}
+    declared = {
+        "socket_activation": True,
+        "socket": {"backlog": 9, "no_delay": False, "address_deny": ["any"]},
+        "backend_ports": {"80": 8080},
+        "forward_with": "socat",
+        "families": ["ipv6"],
+    }
     plan = privport_plan(observation(), [{**SERVICES[0], **declared}])
     assert {key: plan[0]["service"][key] for key in declared} == declared
+    assert parse_services([plan[0]["service"]]) == parse_services([{**SERVICES[0], **declared, "strategy": "ambient"}])
 
 
 def test_a_rejection_has_code_text_and_evidence() -> None:

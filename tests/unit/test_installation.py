@@ -16,6 +16,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.installatio
     Installation,
     Installed,
     Plan,
+    plain_name,
     plan,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._host import Completed
@@ -149,6 +150,14 @@ def test_what_cannot_be_taken_back_is_told() -> None:
     host.failing = "start"
     with pytest.raises(HostError, match=r"start fails; what was changed could not be taken back: .*start fails"):
         installation.apply(host, planned(host, OTHER))
+
+
+@pytest.mark.parametrize(
+    ("service", "plain"),
+    [("web", "web"), ("my-web", r"my\x2dweb"), (".a b/c", r"\x2ea\x20b\x2fc"), ("ü", r"\xc3\xbc")],
+)
+def test_names_of_services_in_names_of_files(service: str, plain: str) -> None:
+    assert plain_name(service) == plain
 
 
 def test_somebody_elses_file_is_left_alone() -> None:

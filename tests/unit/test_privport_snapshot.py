@@ -45,7 +45,9 @@ class Machine(Host):
 
 
 def look(host: Host, *paths: Path, program: str = "", units: Sequence[str] = ()) -> Snapshot:
-    scope = Scope(paths=tuple(map(str, paths)), programs=(program,) if program else (), units=tuple(units))
+    scope = Scope(
+        paths=tuple(map(str, paths)), programs=(program,) if program else (), units=tuple(units), own_units=()
+    )
     return snapshots._look(host, scope, held=NOTHING_HELD)
 
 
@@ -180,6 +182,31 @@ def test_units_are_brought_back(was: str, now: str, ran: List[str]) -> None:
     assert host.ran == []
     assert restore(host, before).changed is bool(ran)
     assert host.ran == ran
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "ran"),
+    [
+        pytest.param("inactive", "active", ["stop -- privport-x.service"], id="gone before its files go"),
+        pytest.param(
+            "active",
+            "inactive",
+            [
+                "stop -- web.service",
+                *["reset-failed -- privport-x.service", "restart -- privport-x.service"],
+                *["reset-failed -- web.service", "restart -- web.service"],
+            ],
+            id="back before the service, which lets go of what it holds",
+        ),
+    ],
+)
+def test_own_units_are_brought_back(was: str, now: str, ran: List[str]) -> None:
+    host = Machine(**{"privport-x": now, "web": "active"})
+    running = UnitState("web.service", "active", "then" if was == "active" else "now")
+    own = UnitState("privport-x.service", was, "then")
+    before = replace(look(Machine()), units=(running,), own_units=(own,))
+    restore(host, before)
+    assert host.ran[: len(ran)] == ran
 
 
 @pytest.mark.parametrize(("was", "left"), [("active", 1), ("activating", 0)])

@@ -72,10 +72,10 @@ def test_what_is_tried_on_a_port(listening: int) -> None:
     listeners = (on(listening), on(listening, protocol="udp"), on(listening + 1))
     observed = observe(FakeHost(), parse_services([{"name": "web", "ports": [80]}])).services[0]
     facts = dataclasses.replace(observed, listeners=listeners)
-    tried = probing.probe(facts, port=Port(listening))
+    tried = probing.probe(facts, port=Port(listening), inner=Port(listening))
     assert (tried.connect, set(tried.stranger)) == ({"127.0.0.1": ""}, {"ipv4"})
-    assert probing.probe(facts, port=Port(listening, "udp")).connect == {}
-    assert probing.probe(facts, port=Port(1)) == Probe()
+    assert probing.probe(facts, port=Port(listening, "udp"), inner=Port(listening, "udp")).connect == {}
+    assert probing.probe(facts, port=Port(1), inner=Port(1)) == Probe()
 
 
 class Journal(FakeHost):

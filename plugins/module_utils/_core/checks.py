@@ -23,6 +23,8 @@ class Probe:
 
     # By the address of each listener.
     connect: dict[str, str | None] = field(default_factory=dict)
+    # Over loopback to the port itself, by family, where the service listens on another one.
+    front: dict[str, str | None] = field(default_factory=dict)
     # bind(2) by a uid that nobody granted anything, by family: 'ipv4' or 'ipv6'.
     stranger: dict[str, str | None] = field(default_factory=dict)
 
@@ -47,9 +49,26 @@ class Seen:
     probe: Probe
 
     @property
+    def inner(self) -> Port:
+        """Where the service itself listens."""
+        return self.strategy.inner(self.case.service, self.port) if self.strategy else self.port
+
+    @property
     def listeners(self) -> tuple[Listener, ...]:
-        wanted = (self.port.number, self.port.protocol)
-        return tuple(it for it in self.case.facts.listeners if (it.port, it.protocol) == wanted)
+        return self.case.facts.listeners_on(self.inner)
+
+    @property
+    def entrances(self) -> tuple[Listener, ...]:
+        """The sockets by which others reach the service: its own, or those of a unit that stands in front of it."""
+        on_port = self.case.facts.listeners_on(self.port) if self.inner != self.port else ()
+        is_in_front = self.case.is_in_front
+        in_front = (it for it in on_port if any(is_in_front(process, port=self.port) for process in it.owners))
+        return tuple(in_front) or self.served
+
+    @property
+    def families(self) -> frozenset[str]:
+        """The families over which others reach the service."""
+        return frozenset().union(*map(families_of, self.entrances))
 
     @property
     def served(self) -> tuple[Listener, ...]:
@@ -107,22 +126,23 @@ def _not_listening(seen: Seen) -> Check:
         restarts = unit.says("NRestarts")
         again = f", restarted {restarts} times" if restarts not in ("", "0") else ""
         state = f"{unit.says('ActiveState')} ({unit.says('SubState')}, result {unit.says('Result')}{again})"
-        text = f"nothing listens on port {seen.port}; {unit.name} is {state}; see journalctl -u {unit.name}"
+        text = f"nothing listens on port {seen.inner}; {unit.name} is {state}; see journalctl -u {unit.name}"
         return Check("listening", FAIL, text)
     granted = seen.strategy is not None and grant_check(seen.case, seen.strategy).verdict == PASS
     if granted:
         return Check("listening", UNKNOWN, NOT_LISTENING)
-    return Check("listening", FAIL, f"nothing listens on port {seen.port}")
+    return Check("listening", FAIL, f"nothing listens on port {seen.inner}")
 
 
 def _listening(seen: Seen) -> Check:
-    return Check("listening", PASS, f"{seen.port.protocol} port {seen.port.number} is open: {_addresses(seen)}")
+    text = f"{seen.inner.protocol} port {seen.inner.number} is open: {_addresses(seen.served)}"
+    return Check("listening", PASS, text)
 
 
-def _addresses(seen: Seen) -> str:
+def _addresses(listeners: tuple[Listener, ...]) -> str:
     return ", ".join(
         f"{it.address} ({' and '.join(_FAMILY_NAMES[family] for family in sorted(families_of(it)))})"
-        for it in seen.served
+        for it in listeners
     )
 
 
@@ -133,14 +153,16 @@ def _family_checks(seen: Seen) -> tuple[Check, ...]:
 
 def _family_check(seen: Seen, family: str) -> Check:
     name = _FAMILY_NAMES[family]
-    if any(family in families_of(listener) for listener in seen.served):
+    if family in seen.families:
         return Check("family", PASS, f"port {seen.port} is served over {name}")
-    if any(it.v6only is None and it.address == "::" for it in seen.served):
+    if any(it.v6only is None and it.address == "::" for it in seen.entrances):
         text = (
             f"whether port {seen.port} is served over {name} beside IPv6 is not told by {seen.case.host.socket_source}"
         )
         return Check("family", UNKNOWN, text)
-    return Check("family", FAIL, f"port {seen.port} is not served over {name}, but on {_addresses(seen)} alone")
+    return Check(
+        "family", FAIL, f"port {seen.port} is not served over {name}, but on {_addresses(seen.entrances)} alone"
+    )
 
 
 def strangers_on(seen: Seen) -> tuple[Listener, ...]:
@@ -152,28 +174,28 @@ def strangers_on(seen: Seen) -> tuple[Listener, ...]:
 
 
 def _owner_check(seen: Seen) -> Check:
-    socket, others = seen.case.handed_by(seen.port), strangers_on(seen)
+    socket, others = seen.case.handed_by(seen.inner), strangers_on(seen)
     if socket and not seen.processes and all(process.pid == 1 for it in others for process in it.owners):
-        text = f"port {seen.port} is held by {socket} for {seen.case.service.name}, which has not accepted it yet"
+        text = f"port {seen.inner} is held by {socket} for {seen.case.service.name}, which has not accepted it yet"
         return Check("owner", UNKNOWN, text)
     # Another's socket on one address is in nobody's way who listens on others.
     in_the_way = [it for it in others if it.address in WILDCARDS] if seen.processes else list(others)
     if in_the_way:
         holders = ", ".join(str(process) for process in in_the_way[0].owners)
         whose = f"{holders}, which is" if holders else "a process of another PID namespace,"
-        text = f"port {seen.port} is held by {whose} not part of {seen.case.service.name}"
+        text = f"port {seen.inner} is held by {whose} not part of {seen.case.service.name}"
         return Check("owner", FAIL, text)
     if not all(listener.owners_known for listener in seen.listeners):
-        return Check("owner", UNKNOWN, f"who holds port {seen.port} is hidden from this user; look as root")
+        return Check("owner", UNKNOWN, f"who holds port {seen.inner} is hidden from this user; look as root")
     held_by = ", ".join(f"pid {process.pid}" for process in seen.processes)
-    return Check("owner", PASS, f"port {seen.port} is held by {seen.case.service.name}: {held_by}")
+    return Check("owner", PASS, f"port {seen.inner} is held by {seen.case.service.name}: {held_by}")
 
 
 def _parent_check(seen: Seen, parent: Process) -> Check:
     children = [it for it in seen.workers if it.status.parent == parent.pid]
     pids = ", ".join(str(it.pid) for it in children)
     text = (
-        f"{parent} started as root, bound port {seen.port} and stays root, "
+        f"{parent} started as root, bound port {seen.inner} and stays root, "
         f"while its workers (pid {pids}) serve as uid {children[0].status.uid}"
     )
     return Check("root_parent", FAIL, text)
@@ -216,19 +238,34 @@ def _probe_checks(seen: Seen) -> tuple[Check, ...]:
     checks: tuple[Check, ...] = ()
     if seen.port.protocol == "tcp":
         checks += tuple(_connect_check(seen, address) for address in dict.fromkeys(it.address for it in seen.served))
+        checks += _front_checks(seen)
     if seen.port in seen.case.privileged_ports:
-        families = sorted({family for listener in seen.served for family in families_of(listener)})
-        checks += tuple(_stranger_check(seen, family) for family in families)
+        checks += tuple(_stranger_check(seen, family) for family in sorted(seen.families))
     return checks
 
 
-def _connect_check(seen: Seen, address: str) -> Check:
-    outcome, where = seen.probe.connect.get(address), f"port {seen.port} on {address}"
+def _front_checks(seen: Seen) -> tuple[Check, ...]:
+    """A connection to the port itself over each family, where the service listens on another one."""
+    if seen.inner == seen.port:
+        return ()
+    declared = seen.case.service.families
+    return tuple(_front_check(seen, family) for family in declared or sorted(seen.families))
+
+
+def _front_check(seen: Seen, family: str) -> Check:
+    return _tried(seen.probe.front.get(family), where=f"port {seen.port} over {_FAMILY_NAMES[family]}")
+
+
+def _tried(outcome: str | None, *, where: str) -> Check:
     if outcome is None:
         return Check("connect", UNKNOWN, f"no connection to {where} could be tried")
     if outcome:
         return Check("connect", FAIL, f"a connection to {where} fails with {outcome}")
     return Check("connect", PASS, f"{where} accepts a connection")
+
+
+def _connect_check(seen: Seen, address: str) -> Check:
+    return _tried(seen.probe.connect.get(address), where=f"port {seen.inner} on {address}")
 
 
 def _stranger_check(seen: Seen, family: str) -> Check:

@@ -191,9 +191,10 @@ def _held_port(case: Case) -> str:
 
     On one address alone it need not be in the way: the service may bind another.
     """
-    for listener in case.facts.listeners:
+    on_ports = [it for port in case.service.ports for it in case.facts.listeners_on(port)]
+    for listener in on_ports:
         port = Port(listener.port, listener.protocol)
-        others = [process for process in listener.owners if not case.owns(process)]
+        others = [it for it in listener.owners if not case.owns(it) and not case.is_in_front(it, port=port)]
         if case.handed_by(port) or listener.address not in WILDCARDS or not others:
             continue
         if len(others) == len(listener.owners):

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Tuple
 
@@ -11,6 +12,21 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.errors impo
 
 # The beginning of every file that the collection writes.
 MARK = "# Managed by netbind.privport"
+
+
+def plain_name(service: str) -> str:
+    """A service's name as it stands in the names of files and units (systemd.unit(5), "String Escaping...")."""
+    escaped = re.sub(r"[^A-Za-z0-9:_.]", lambda match: _escaped(match[0]), service)
+    return re.sub(r"^\.", r"\\x2e", escaped)
+
+
+def _escaped(character: str) -> str:
+    return "".join(f"\\x{byte:02x}" for byte in character.encode())
+
+
+def heading(strategy: str) -> str:
+    """The first line of every file that a strategy writes."""
+    return f"{MARK} ({strategy}); state=absent removes this file."
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from ansible_collections.netbind.privport.plugins.module_utils._core.command import Launch, follow
 from ansible_collections.netbind.privport.plugins.module_utils._core.confinement import Confinement
 from ansible_collections.netbind.privport.plugins.module_utils._core.executable import is_interpreter
+from ansible_collections.netbind.privport.plugins.module_utils._core.installation import Installed
 from ansible_collections.netbind.privport.plugins.module_utils._core.procfs import ProcessStatus
+from ansible_collections.netbind.privport.plugins.module_utils._core.service import Port
 from ansible_collections.netbind.privport.plugins.module_utils._core.unit import Command
 
 FORMAT = 2
@@ -220,7 +222,7 @@ class ServiceFacts:
     interpreter: Program | None
     account: Account | None
     authbind_ports: tuple[AuthbindPort, ...]
-    # Where it runs, or would: listeners are those of that network.
+    # Where it runs, or would: listeners are those of that network, on its ports and on its backend ports.
     network: Network
     sockets: tuple[SocketUnit, ...]
     listeners: tuple[Listener, ...]
@@ -232,6 +234,11 @@ class ServiceFacts:
     authbind_closed: str
     # How SELinux or AppArmor confines it; None where neither does.
     confinement: Confinement | None
+    # What is there of the collection's own files and units for it, by strategy.
+    installed: dict[str, Installed]
+
+    def listeners_on(self, port: Port) -> tuple[Listener, ...]:
+        return tuple(it for it in self.listeners if (it.port, it.protocol) == (port.number, port.protocol))
 
 
 @dataclass(frozen=True)

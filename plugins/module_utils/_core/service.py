@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from dataclasses import dataclass, field
 from typing import Any, Mapping, Optional, Sequence
@@ -20,11 +21,17 @@ _KEYS = (
     "user",
     "strategy",
     "socket_activation",
+    "socket",
     "backend_ports",
+    "forward_with",
     "families",
     "state",
 )
 FAMILIES = ("ipv4", "ipv6")
+FORWARDERS = ("proxyd", "socat", "haproxy", "nginx")
+# systemd.resource-control(5), IPAddressAllow=.
+_ADDRESS_NAMES = ("any", "localhost", "link-local", "multicast")
+_SOCKET_KEYS = ("backlog", "no_delay", "reuse_port", "address_allow", "address_deny")
 _PORT = re.compile(r"(?P<first>[0-9]{1,5})(?:-(?P<last>[0-9]{1,5}))?(?:/(?P<protocol>tcp|udp))?")
 
 
@@ -40,6 +47,17 @@ class Port:
 
 
 @dataclass(frozen=True)
+class SocketOptions:
+    """What systemd.socket(5) and systemd.resource-control(5) let one say of a socket; None and () stand for nothing."""
+
+    backlog: Optional[int] = None
+    no_delay: Optional[bool] = None
+    reuse_port: Optional[bool] = None
+    address_allow: tuple[str, ...] = ()
+    address_deny: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Service:
     """One declared service; '' stands for what is not given."""
 
@@ -50,12 +68,26 @@ class Service:
     user: str = ""
     strategy: str = "auto"
     socket_activation: bool = False
+    socket: SocketOptions = SocketOptions()
     backend_ports: dict[str, int] = field(default_factory=dict)
+    # One of FORWARDERS, '' for what suits the host.
+    forward_with: str = ""
     # Those that it must be reached by; none for whatever it listens on.
     families: tuple[str, ...] = ()
     state: str = "present"
     # Whether the host is to give a file capability back after an upgrade; None: not asked, as in a proof.
     keep: Optional[bool] = None
+
+    @property
+    def listens(self) -> tuple[Port, ...]:
+        """Its ports, and those of backend_ports, which it listens on in their stead."""
+        backends = (self.backend(port) for port in self.ports)
+        return (*self.ports, *(port for port in backends if port is not None))
+
+    def backend(self, port: Port) -> Optional[Port]:
+        """The port of backend_ports that the service listens on for this one; None where it names none."""
+        number = self.backend_ports.get(str(port.number))
+        return None if number is None else Port(number, port.protocol)
 
 
 def parse_ports(values: Sequence[Any], *, where: str) -> tuple[Port, ...]:
@@ -111,8 +143,10 @@ def _parse_service(description: Any) -> Service:
         user=_text(given, "user", where=where),
         strategy=_choice(given, "strategy", ("auto", *STRATEGY_NAMES), where=where),
         socket_activation=_flag(given, "socket_activation", where=where),
-        backend_ports=_backend_ports(given.get("backend_ports", {}), where=f"{where} backend_ports"),
-        families=_families(given.get("families", ()), where=where),
+        socket=parse_socket(given.get("socket", {}), where=f"{where} socket"),
+        backend_ports=parse_backend_ports(given.get("backend_ports", {}), where=f"{where} backend_ports"),
+        forward_with=_choice(given, "forward_with", ("", *FORWARDERS), where=where),
+        families=parse_families(given.get("families", ()), where=f"{where} families"),
         state=_choice(given, "state", ("present", "absent"), where=where),
     )
 
@@ -138,14 +172,15 @@ def _absolute(path: str, *, where: str) -> str:
 def _choice(given: Mapping[str, Any], key: str, choices: tuple[str, ...], *, where: str) -> str:
     value = given.get(key, choices[0])
     if value not in choices:
-        raise InvalidInput(f"{where} {key} is {value!r}; choose one of {', '.join(choices)}")
+        raise InvalidInput(f"{where} {key} is {value!r}; choose one of {', '.join(filter(None, choices))}")
     return str(value)
 
 
-def _families(value: Any, *, where: str) -> tuple[str, ...]:
+def parse_families(value: Any, *, where: str) -> tuple[str, ...]:
+    """Some of FAMILIES, sorted, each once. Raises InvalidInput."""
     known = isinstance(value, (list, tuple)) and all(family in FAMILIES for family in value)
     if not known:
-        raise InvalidInput(f"{where} families is {value!r}; write a list of {' and '.join(FAMILIES)}")
+        raise InvalidInput(f"{where} is {value!r}; write a list of {' and '.join(FAMILIES)}")
     return tuple(sorted(set(value)))
 
 
@@ -156,7 +191,49 @@ def _flag(given: Mapping[str, Any], key: str, *, where: str) -> bool:
     return value
 
 
-def _backend_ports(value: Any, *, where: str) -> dict[str, int]:
+def parse_socket(value: Any, *, where: str) -> SocketOptions:
+    """The mapping of a service's socket options. Raises InvalidInput that names the key."""
+    if not isinstance(value, Mapping):
+        raise InvalidInput(f"{where} is {value!r}; write a mapping such as {{backlog: 512}}")
+    given = {key: item for key, item in value.items() if item is not None}
+    unknown = sorted(str(key) for key in given if key not in _SOCKET_KEYS)
+    if unknown:
+        raise InvalidInput(f"{where} holds the key {unknown[0]!r}; the keys are {', '.join(_SOCKET_KEYS)}")
+    backlog = given.get("backlog")
+    if backlog is not None and (isinstance(backlog, bool) or not isinstance(backlog, int) or backlog < 1):
+        raise InvalidInput(f"{where} backlog is {backlog!r}; write how many connections may wait, such as 512")
+    return SocketOptions(
+        backlog=backlog,
+        no_delay=_flag(given, "no_delay", where=where) if "no_delay" in given else None,
+        reuse_port=_flag(given, "reuse_port", where=where) if "reuse_port" in given else None,
+        address_allow=_addresses(given.get("address_allow", ()), where=f"{where} address_allow"),
+        address_deny=_addresses(given.get("address_deny", ()), where=f"{where} address_deny"),
+    )
+
+
+def _addresses(value: Any, *, where: str) -> tuple[str, ...]:
+    if not isinstance(value, (list, tuple)):
+        raise InvalidInput(f"{where} is {value!r}; write a list such as [10.0.0.0/8, localhost]")
+    return tuple(_address(item, where=where) for item in value)
+
+
+def _address(value: Any, *, where: str) -> str:
+    """An address or a network as systemd takes it."""
+    if value in _ADDRESS_NAMES:
+        return str(value)
+    try:
+        return str(ipaddress.ip_interface(value if isinstance(value, str) else "").with_prefixlen)
+    except ValueError:
+        names = ", ".join(_ADDRESS_NAMES)
+        message = f"{where} holds {value!r}; write addresses, networks such as 10.0.0.0/8, or {names}"
+        raise InvalidInput(message) from None
+
+
+def parse_backend_ports(value: Any, *, where: str) -> dict[str, int]:
+    """Low port, as text, to high port. Raises InvalidInput.
+
+    Both are of the protocol that the service's port has.
+    """
     if not isinstance(value, Mapping):
         raise InvalidInput(f"{where} is {value!r}; write a mapping such as {{80: 8080}}")
     return {str(_one_number(low, where=where)): _one_number(high, where=where) for low, high in value.items()}

@@ -115,6 +115,8 @@ class Snapshot:
     programs: Tuple[ProgramFile, ...]
     settings: Tuple[KernelSetting, ...]
     units: Tuple[UnitState, ...]
+    # The collection's own.
+    own_units: Tuple[UnitState, ...]
     held: Tuple[Held, ...]
 
 
@@ -125,6 +127,7 @@ class Scope:
     paths: Tuple[str, ...]
     programs: Tuple[str, ...]
     units: Tuple[str, ...]
+    own_units: Tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -147,9 +150,10 @@ def scope(observation: Observation) -> Scope:
     """What the role may change for the services of the observation."""
     facts = observation.services
     return Scope(
-        paths=tuple(sorted({path for it in facts for path in (*_dropin(it), *_rules(it), *_keep(it), *_SYSCTL)})),
+        paths=tuple(sorted({path for it in facts for path in _paths(it)})),
         programs=tuple(sorted({it.program.real_path for it in facts if it.program is not None})),
         units=tuple(sorted({it.unit.name for it in facts if it.unit is not None})),
+        own_units=tuple(sorted({name for it in facts for name in _own_units(it)})) if observation.systemd else (),
     )
 
 
@@ -159,10 +163,22 @@ def scope_of(snapshot: Snapshot) -> Scope:
         paths=tuple(it.path for it in snapshot.entries),
         programs=tuple(it.path for it in snapshot.programs),
         units=tuple(it.name for it in snapshot.units),
+        own_units=tuple(it.name for it in snapshot.own_units),
     )
 
 
 _SYSCTL = (posixpath.dirname(sysctl.OWN_PATH), sysctl.OWN_PATH)
+
+
+def _paths(facts: ServiceFacts) -> tuple[str, ...]:
+    installed = [path for it in facts.installed.values() for path in it.paths]
+    folders = {posixpath.dirname(path) for path in installed} - {UNIT_FOLDER}
+    return (*_dropin(facts), *_rules(facts), *_keep(facts), *_SYSCTL, *folders, *installed)
+
+
+def _own_units(facts: ServiceFacts) -> tuple[str, ...]:
+    kept = (posixpath.basename(path) for path in _keep(facts)[1:2])
+    return (*kept, *(name for it in facts.installed.values() for name in it.units))
 
 
 def _dropin(facts: ServiceFacts) -> tuple[str, ...]:
@@ -194,9 +210,8 @@ def held_ports(observation: Observation, services: Sequence[Service]) -> tuple[H
     found = []
     for service, facts in zip(services, observation.services):
         case = Case(host=observation, service=service, facts=facts)
-        for port in service.ports:
-            on_port = (it for it in facts.listeners if (it.port, it.protocol) == (port.number, port.protocol))
-            if any(case.owns(process) for it in on_port for process in it.owners):
+        for port in service.listens:
+            if case.listens(port):
                 found.append(Held(service=service.name, port=str(port)))
     return tuple(found)
 
@@ -206,16 +221,6 @@ def changes_back(before: Snapshot, now: Snapshot) -> tuple[Change, ...]:
     entries = [_entry_change(*pair) for pair in zip(before.entries, now.entries) if _restorable(*pair)]
     programs = [_program_change(*pair) for pair in zip(before.programs, now.programs) if _capability_differs(*pair)]
     return tuple(sorted([*entries, *programs], key=_rank))
-
-
-def watches(changes: Sequence[Change], *, come_back: bool) -> Tuple[str, ...]:
-    """The path units of keep.py among the changes: those that come back, or those that go."""
-    names = {
-        posixpath.basename(it.now.path)
-        for it in changes
-        if it.now.path.endswith(".path") and isinstance(it.before, Entry) and (it.before.kind != MISSING) is come_back
-    }
-    return tuple(sorted(names))
 
 
 def _restorable(before: Entry, now: Entry) -> bool:
@@ -267,6 +272,11 @@ def _program_change(before: ProgramFile, now: ProgramFile) -> Change:
     refusal = f"{now.path} is gone or was replaced by a file of another owner or mode, and gets no {before.text}"
     text = f"gave {now.path} its {before.text} back"
     return Change(before=before, now=now, text=text, refusal=refusal if replaced else "")
+
+
+def newly_running(before: Snapshot, now: Snapshot) -> Tuple[str, ...]:
+    """The collection's own units that run and did not run before."""
+    return tuple(it.name for was, it in zip(before.own_units, now.own_units) if it.runs and not was.runs)
 
 
 def unit_action(before: UnitState, now: UnitState) -> str:

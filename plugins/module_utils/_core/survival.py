@@ -10,7 +10,6 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.checks impo
     UNKNOWN,
     Check,
     Seen,
-    families_of,
     strangers_on,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.model import Unit
@@ -97,13 +96,12 @@ def _replaced(seen: Seen) -> str:
 
 def _reach(seen: Seen) -> str:
     """Who cannot reach the port by how it is listened on."""
-    if not seen.served:
+    if not seen.entrances:
         return ""
-    if all(it.address.startswith("127.") or it.address == "::1" for it in seen.served):
+    if all(it.address.startswith("127.") or it.address == "::1" for it in seen.entrances):
         return f"port {seen.port} is reached from this host alone"
-    served = frozenset().union(*map(families_of, seen.served))
-    unsure = any(it.v6only is None for it in seen.served)
-    return f"port {seen.port} is served over IPv6 alone" if served == {"ipv6"} and not unsure else ""
+    unsure = any(it.v6only is None for it in seen.entrances)
+    return f"port {seen.port} is served over IPv6 alone" if seen.families == {"ipv6"} and not unsure else ""
 
 
 def _beside(seen: Seen) -> str:

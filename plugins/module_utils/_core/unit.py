@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Iterator, Mapping, Sequence
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.errors import InvalidInput, UnknownFormat
+from ansible_collections.netbind.privport.plugins.module_utils._core.installation import heading
 
 UNIT_FOLDER = "/etc/systemd/system"
 DROPIN_NAME = "50-privport"
@@ -282,7 +283,7 @@ def parse_own_dropin(text: str | None) -> OwnDropin | None:
 
 
 def _render(*, strategy: str, settings: Sequence[tuple[str, str]]) -> str:
-    lines = [f"# Managed by netbind.privport ({strategy}); state=absent removes this file.", "[Service]"]
+    lines = [heading(strategy), "[Service]"]
     return "\n".join(lines + [f"{key}={value}" for key, value in settings]) + "\n"
 
 

@@ -70,6 +70,12 @@ def strategy_in_force(case: Case) -> tuple[str, str]:
     return decision.strategy, decision.error
 
 
+def inner_port(case: Case, port: Port) -> Port:
+    """The port that the service listens on for this one, by the strategy that is to be proven."""
+    strategy = STRATEGIES.get(strategy_in_force(case)[0])
+    return strategy.inner(case.service, port) if strategy else port
+
+
 def prove(case: Case, *, probes: Mapping[Port, Probe]) -> tuple[Evidence, ...]:
     """The evidence for each port of a service that is to be present."""
     name, error = strategy_in_force(case)
@@ -95,7 +101,7 @@ def _evidence(seen: Seen) -> Evidence:
         notes=notes(seen),
         advice=(),
         source=seen.case.host.socket_source,
-        addresses=tuple(listener.address for listener in seen.served),
+        addresses=tuple(listener.address for listener in seen.entrances),
         process=next(iter((*seen.workers, *seen.processes)), None),
         processes=seen.processes,
         checks=checks,

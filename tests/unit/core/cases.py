@@ -213,6 +213,7 @@ def facts(
         "not_executable": "",
         "authbind_closed": "",
         "confinement": None,
+        "installed": {},
     }
     return ServiceFacts(name=name, **{**plain, **fields})
 

@@ -12,6 +12,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.errors impo
 from ansible_collections.netbind.privport.plugins.module_utils._core.service import (
     Port,
     Service,
+    SocketOptions,
     parse_ports,
     parse_services,
 )
@@ -71,6 +72,14 @@ def described(**fields: Any) -> Dict[str, Any]:
         ({"backend_ports": {80: 8080}}, "backend_ports", {"80": 8080}),
         ({"backend_ports": {"80": "8080"}}, "backend_ports", {"80": 8080}),
         ({"families": ["ipv6", "ipv4", "ipv6"]}, "families", ("ipv4", "ipv6")),
+        ({"forward_with": "haproxy"}, "forward_with", "haproxy"),
+        ({}, "socket", SocketOptions()),
+        ({"socket": {"backlog": 9, "no_delay": True}}, "socket", SocketOptions(backlog=9, no_delay=True)),
+        (
+            {"socket": {"reuse_port": False, "address_allow": ["10.0.0.0/8", "::1", "localhost"]}},
+            "socket",
+            SocketOptions(reuse_port=False, address_allow=("10.0.0.0/8", "::1/128", "localhost")),
+        ),
         ({"state": "absent"}, "state", "absent"),
     ],
 )
@@ -105,12 +114,27 @@ def test_keys(fields: Dict[str, Any], attribute: str, value: Any) -> None:
         ({"backend_ports": {80: 0}}, "ports go from 1 to 65535"),
         ({"backend_ports": {"80-90": 8080}}, "'80-90'; write single ports"),
         ({"backend_ports": {80: "8080/udp"}}, "'8080/udp'; write single ports"),
+        ({"forward_with": "rinetd"}, "forward_with is 'rinetd'; choose one of proxyd, socat"),
+        ({"socket": ["backlog"]}, "socket is ['backlog']; write a mapping"),
+        ({"socket": {"size": 1}}, "socket holds the key 'size'; the keys are backlog"),
+        ({"socket": {"backlog": 0}}, "socket backlog is 0"),
+        ({"socket": {"backlog": True}}, "socket backlog is True"),
+        ({"socket": {"no_delay": "yes"}}, "socket no_delay is 'yes'; write true or false"),
+        ({"socket": {"address_deny": "any"}}, "socket address_deny is 'any'; write a list"),
+        ({"socket": {"address_deny": ["web"]}}, "socket address_deny holds 'web'; write addresses"),
+        ({"socket": {"address_deny": [10]}}, "socket address_deny holds 10; write addresses"),
         ({"state": "started"}, "choose one of present, absent"),
     ],
 )
 def test_refused_with_a_sentence(fields: Dict[str, Any], sentence: str) -> None:
     with pytest.raises(InvalidInput, match=re.escape(sentence)):
         parse_services([{**described(), **fields}])
+
+
+def test_where_a_service_listens() -> None:
+    (service,) = parse_services([described(ports=["80/udp", 443], backend_ports={80: 8080})])
+    assert [service.backend(port) for port in service.ports] == [Port(8080, "udp"), None]
+    assert service.listens == (Port(80, "udp"), Port(443), Port(8080, "udp"))
 
 
 @pytest.mark.parametrize("descriptions", [None, "web", {"name": "web"}, [5], [["name"]]], ids=repr)

@@ -10,6 +10,7 @@ from typing import Any, List, Optional, Tuple
 import pytest
 from ansible_collections.netbind.privport.plugins.module_utils._core.document import dump, load
 from ansible_collections.netbind.privport.plugins.module_utils._core.errors import InvalidInput
+from ansible_collections.netbind.privport.plugins.module_utils._core.installation import Installed
 from ansible_collections.netbind.privport.plugins.module_utils._core.keep import paths
 from ansible_collections.netbind.privport.plugins.module_utils._core.snapshot import (
     FILE,
@@ -25,11 +26,11 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.snapshot im
     UnitState,
     changes_back,
     held_ports,
+    newly_running,
     scope,
     scope_of,
     unit_action,
     unit_text,
-    watches,
 )
 from ansible_collections.netbind.privport.tests.unit.core.cases import (
     AMBIENT_DROPIN,
@@ -60,7 +61,16 @@ def program(capability: Optional[str], **fields: Any) -> ProgramFile:
 
 def snapshot(*entries: Entry, **fields: Any) -> Snapshot:
     return Snapshot(
-        **{"format": FORMAT, "entries": entries, "programs": (), "settings": (), "units": (), "held": (), **fields}
+        **{
+            "format": FORMAT,
+            "entries": entries,
+            "programs": (),
+            "settings": (),
+            "units": (),
+            "own_units": (),
+            "held": (),
+            **fields,
+        }
     )
 
 
@@ -91,14 +101,21 @@ def test_the_scope_is_what_the_strategies_write() -> None:
     assert set(kept) < set(found.paths)
 
 
-def test_what_watches_a_program_is_stopped_before_and_started_after() -> None:
-    service, watch, folder, link = paths(SERVER)
-    there = snapshot(file(service), file(watch), Entry(path=folder, kind=FOLDER), Entry(path=link, kind=LINK))
-    gone = snapshot(*(Entry(path=path) for path in paths(SERVER)))
-    name = watch.rpartition("/")[2]
-    for before, now, going, coming in ((there, gone, (), (name,)), (gone, there, (name,), ()), (gone, gone, (), ())):
-        changes = changes_back(before, now)
-        assert (watches(changes, come_back=False), watches(changes, come_back=True)) == (going, coming)
+def test_the_collections_own_units_are_in_the_scope() -> None:
+    files = Installed(paths=("/etc/netbind.privport/web.nft",), units=("privport-redirect-web.service",))
+    found = scope(host(facts(installed={"redirect": files})))
+    assert found.own_units == ("privport-keep-usr-sbin-server.path", "privport-redirect-web.service")
+    assert {"/etc/netbind.privport", "/etc/netbind.privport/web.nft"} < set(found.paths)
+    assert scope(host(facts(installed={"redirect": files}), systemd=None)).own_units == ()
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "going"),
+    [("inactive", "active", True), ("active", "active", False), ("active", "failed", False)],
+)
+def test_own_units_that_run_only_now(before: str, now: str, going: bool) -> None:
+    was, here = (snapshot(own_units=(UnitState("privport-x.service", state, "1"),)) for state in (before, now))
+    assert newly_running(was, here) == (("privport-x.service",) if going else ())
 
 
 @pytest.mark.parametrize("fields", [{"unit": None, "program": None, "account": None}], ids=["nothing is known"])
@@ -113,10 +130,12 @@ def test_a_snapshot_travels() -> None:
         programs=(program(None), program(EP)),
         settings=(KernelSetting(path="/proc/sys/net/ipv4/ip_unprivileged_port_start", value="1024"),),
         units=(UnitState("web.service", "active", "1"),),
+        own_units=(UnitState("privport-x.service", "active", "1"),),
         held=(Held("web", "80"),),
     )
     assert load(Snapshot, dump(taken), where="restore") == taken
     assert (scope_of(taken).paths, scope_of(taken).units) == ((RULE,), ("web.service",))
+    assert scope_of(taken).own_units == ("privport-x.service",)
     with pytest.raises(InvalidInput, match=r"^restore is "):
         load(Snapshot, {}, where="restore")
 

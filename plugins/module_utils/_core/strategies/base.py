@@ -67,6 +67,17 @@ class Case:
         """The privileged ports that the service has to bind itself."""
         return tuple(port for port in self.privileged_ports if not self.handed_by(port))
 
+    @property
+    def own_units(self) -> frozenset[str]:
+        """The collection's own units for this service."""
+        return frozenset(name for it in self.facts.installed.values() for name in it.units)
+
+    def is_in_front(self, process: Process, *, port: Port) -> bool:
+        """Whether the process holds the port for the service: it is of a unit of the collection's own."""
+        # ss shows systemd as a holder of its sockets.
+        sockets = (it.name for it in self.facts.sockets if it.active and str(port) in it.ports)
+        return process.unit in self.own_units or (process.pid == 1 and not self.own_units.isdisjoint(sockets))
+
     def owns(self, process: Process) -> bool:
         """Whether the process is the service's: by its unit's control group, else by its program, else by its user."""
         unit, program, account = self.facts.unit, self.facts.program, self.facts.account
@@ -76,6 +87,10 @@ class Case:
         if program is not None and program.form != "script":
             return process.executable == program.real_path
         return account is not None and process.status.uid == account.uid
+
+    def listens(self, port: Port) -> bool:
+        """Whether a process of the service holds a socket on the port."""
+        return any(self.owns(process) for it in self.facts.listeners_on(port) for process in it.owners)
 
 
 # From the narrowest to the widest.
@@ -110,6 +125,12 @@ class Strategy:
     expects: Callable[[Case], Expected]
     audience: str
     voided_by: tuple[str, ...] = ()
+    # Whether the service goes on listening on its backend ports alone.
+    indirect: bool = False
+
+    def inner(self, service: Service, port: Port) -> Port:
+        """The port that the service itself listens on for this one."""
+        return (service.backend(port) or port) if self.indirect else port
 
     def blockers(self, case: Case) -> tuple[Reason, ...]:
         """The hazards that are known to be there."""

@@ -8,7 +8,6 @@ from ansible_collections.netbind.privport.plugins.module_utils._core import sysc
 from ansible_collections.netbind.privport.plugins.module_utils._core.errors import Refused
 from ansible_collections.netbind.privport.plugins.module_utils._core.held import Expected
 from ansible_collections.netbind.privport.plugins.module_utils._core.model import Process
-from ansible_collections.netbind.privport.plugins.module_utils._core.service import Port
 from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.base import (
     EVERYONE,
     Case,
@@ -81,14 +80,9 @@ def _pending(case: Case) -> tuple[str, ...]:
     return steps + process_steps(case, changing=bool(steps), holds=lambda process: _holds(case, process))
 
 
-def _listens(case: Case, port: Port) -> bool:
-    on_port = (it for it in case.facts.listeners if (it.port, it.protocol) == (port.number, port.protocol))
-    return any(case.owns(process) for listener in on_port for process in listener.owners)
-
-
 def _holds(case: Case, process: Process) -> bool | None:
     # A program that was refused its port goes on without it until it is started again; nothing else tells.
-    return all(_listens(case, port) for port in case.service.ports) and _expects(case).is_met_by(process)
+    return all(case.listens(port) for port in case.service.ports) and _expects(case).is_met_by(process)
 
 
 def _expects(case: Case) -> Expected:

@@ -58,15 +58,10 @@ def handed_socket(case: Case) -> Reason | None:
     """A socket that systemd holds and hands to the service: whether that takes it shows when it has done so once."""
     for port in case.service.ports if not case.service.socket_activation else ():
         holder = case.handed_by(port)
-        if holder and not _took(case, port):
+        if holder and not case.listens(port):
             text = f"whether the service takes the socket of port {port} from systemd, which holds it, is not known"
             return Unknown("socket_activation", text, f"{holder}; say socket_activation: true if it does")
     return None
-
-
-def _took(case: Case, port: Port) -> bool:
-    on_port = [it for it in case.facts.listeners if (it.port, it.protocol) == (port.number, port.protocol)]
-    return any(case.owns(process) for listener in on_port for process in listener.owners)
 
 
 def address_families(case: Case) -> Reason | None:
