@@ -5,10 +5,11 @@
 from __future__ import annotations
 
 import os.path
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Iterator, Mapping
 
 from ansible_collections.netbind.privport.plugins.module_utils._core import authbind, executable
+from ansible_collections.netbind.privport.plugins.module_utils._core.command import follow
 from ansible_collections.netbind.privport.plugins.module_utils._core.errors import HostError
 from ansible_collections.netbind.privport.plugins.module_utils._core.executable import Executable
 from ansible_collections.netbind.privport.plugins.module_utils._core.model import Account
@@ -33,18 +34,27 @@ class Runner:
     gids: tuple[int, ...]
     namespace: Namespace
     search_path: tuple[str, ...]
+    # Whether the programs that it starts look for others there, too: the unit sets no PATH of its own.
+    path_known: bool
 
 
 def runner(host: Host, *, properties: Mapping[str, str], account: Account | None) -> Runner:
     """The user of a unit, or of a service without one (no properties), in the unit's namespace."""
     seen = namespace(properties, exists=lambda path: host.status(path) is not None)
-    folders = search_path(properties)
+    plain = Runner(
+        name="",
+        uid=None,
+        gids=(),
+        namespace=seen,
+        search_path=search_path(properties),
+        path_known=bool(properties) and "PATH" not in properties.get("Environment", "").split(),
+    )
     if account is not None:
         gids = (account.gid, *(gid for gid in account.groups if gid != account.gid))
-        return Runner(name=f"user {account.name}", uid=account.uid, gids=gids, namespace=seen, search_path=folders)
+        return replace(plain, name=f"user {account.name}", uid=account.uid, gids=gids)
     if properties.get("DynamicUser") == "yes":
-        return Runner(name="its dynamic user", uid=_DYNAMIC, gids=(_DYNAMIC,), namespace=seen, search_path=folders)
-    return Runner(name="", uid=None, gids=(), namespace=seen, search_path=folders)
+        return replace(plain, name="its dynamic user", uid=_DYNAMIC, gids=(_DYNAMIC,))
+    return plain
 
 
 def place(host: Host, path: str, *, seen: Namespace) -> Place:
@@ -65,8 +75,12 @@ def why_not(host: Host, path: str, *, by: Runner) -> str:
     if by.namespace.image or host.effective_uid() != 0:
         return ""
     scripts = 0
-    needed = path
-    while needed:
+    waiting = [path] if path else []
+    while waiting:
+        needed = waiting.pop(0)
+        if "/" not in needed:
+            lost = needed if needed == path else f"{path} needs {needed}, which"
+            return f"{lost} is in none of the folders {':'.join(by.search_path)}"
         found = place(host, needed, seen=by.namespace)
         closed = _closed(host, found, by=by)
         if closed:
@@ -77,14 +91,17 @@ def why_not(host: Host, path: str, *, by: Runner) -> str:
             return f"{path} is a script of a script, more than {MOST_SCRIPTS} deep, which the kernel refuses"
         if program is not None and not _loads(host, program):
             return f"{needed} is no program of this machine's architecture"
-        needed = _next(program)
+        waiting.extend(_next(host, program, by=by))
     return ""
 
 
-def _next(program: Executable | None) -> str:
-    if program is None:
-        return ""
-    return program.interpreter[0] if program.interpreter else program.loader
+def _next(host: Host, program: Executable | None, *, by: Runner) -> list[str]:
+    """What the kernel loads next, and what that executes; a name without a slash is one that was not found."""
+    if program is None or not (program.interpreter or program.loader):
+        return []
+    launch = follow(program.interpreter)
+    behind = [find(host, launch.program, by=by)] if launch.wrappers and launch.program and by.path_known else []
+    return [program.interpreter[0] if program.interpreter else program.loader, *behind]
 
 
 def _closed(host: Host, found: Place, *, by: Runner) -> str:
@@ -142,10 +159,9 @@ def _loads(host: Host, program: Executable) -> bool:
 
 def authbind_closed(host: Host, program: str, *, by: Runner) -> str:
     """Why authbind does not work for the service's user in its unit although it does on the host."""
-    if host.effective_uid() != 0:
+    # What an image brings is not to be seen.
+    if by.namespace.image or host.effective_uid() != 0:
         return ""
-    if by.namespace.image:
-        return f"{by.namespace.image} brings other files than the host's, whose authbind cannot be seen"
     reasons = [
         *(_another(host, path, by=by) for path in (program, authbind.HELPER, _PRELOAD, authbind.FOLDERS[0])),
         *(why_not(host, path, by=by) for path in (program, authbind.HELPER)),

@@ -32,6 +32,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model impor
     Unit,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.namespace import Namespace, namespace
+from ansible_collections.netbind.privport.plugins.module_utils._core.procfs import ProcessStatus, parse_status
 from ansible_collections.netbind.privport.plugins.module_utils._core.service import Port, Service
 from ansible_collections.netbind.privport.plugins.module_utils._core.unit import (
     DROPIN_NAME,
@@ -82,12 +83,18 @@ def observe(host: Host, services: Sequence[Service]) -> Observation:
         local_port_range=network.local_port_range,
         sysctl_files=sysctl.relevant(read_files(host)),
         container=_in_container(host),
+        init=_init(host),
         systemd=systemd.version if systemd else None,
         systemd_features=systemd.features if systemd else (),
         authbind=authbind_found,
         socket_source=processes.socket_source(host),
         services=_with_listeners(host, services, found),
     )
+
+
+def _init(host: Host) -> ProcessStatus | None:
+    text = host.read("/proc/1/status")
+    return parse_status(text) if text else None
 
 
 def _in_container(host: Host) -> bool:
@@ -132,6 +139,7 @@ def _service(host: Host, service: Service, *, machine: _Machine) -> ServiceFacts
         program=program,
         interpreter=_interpreter(host, program, by=replace(by, namespace=seen), unread=unread),
         account=account,
+        user_unit=_user_unit(host, unit, user=user) if unit else "",
         authbind_ports=_authbind_ports(service, account=account, rules=machine.rules, leftovers=machine.leftovers),
         network=network_of(host, None if handed else unit, of_host=machine.network),
         sockets=sockets,
@@ -144,6 +152,18 @@ def _service(host: Host, service: Service, *, machine: _Machine) -> ServiceFacts
         confinement=None,
         installed={name: look(host, service, unit) for name, look in INSTALLING.items()},
     )
+
+
+def _user_unit(host: Host, unit: Unit, *, user: str) -> str:
+    """The file of a unit that only a user's manager has (systemd.unit(5), User Unit Search Path); '' for none."""
+    if unit.says("LoadState") != "not-found":
+        return ""
+    home = host.account(user) if user else None
+    below = home.pw_dir.rstrip("/") if home else ""
+    own = (f"{below}/.config/systemd/user", f"{below}/.local/share/systemd/user") if home else ()
+    folders = (*own, "/etc/systemd/user", "/run/systemd/user", "/usr/local/lib/systemd/user", "/usr/lib/systemd/user")
+    paths = (f"{folder}/{unit.name}" for folder in folders)
+    return next((path for path in paths if host.status(path) is not None), "")
 
 
 def _concerns(socket: SocketUnit, service: Service, *, unit: Unit | None) -> bool:

@@ -43,6 +43,7 @@ PROPERTIES = (
     "Group",
     "DynamicUser",
     "Environment",
+    "EnvironmentFiles",
     "AmbientCapabilities",
     "CapabilityBoundingSet",
     "NoNewPrivileges",
@@ -74,6 +75,8 @@ PROPERTIES = (
     "SELinuxContext",
     *units.IMPLIES_NO_NEW_PRIVS,
 )
+# The variables whose names tell how a program starts.
+_TELLING = "(LD_[A-Z_]+|PATH)"
 _SOCKET_PROPERTIES = ("Id", "LoadState", "ActiveState", "UnitFileState", "Accept", "Listen", "Triggers")
 
 
@@ -98,15 +101,18 @@ def show(host: Host, names: Sequence[str], *, properties: Sequence[str] = PROPER
     shown = units.parse_show(host.run(argv).checked().stdout)
     if len(shown) != len(names):
         raise HostError(f"systemctl show answered for {len(shown)} of the units {', '.join(names)}")
-    return {name: _without_secrets(properties) for name, properties in zip(names, shown)}
+    return {name: _without_secrets(host, properties) for name, properties in zip(names, shown)}
 
 
-def _without_secrets(properties: dict[str, str]) -> dict[str, str]:
-    """Of the unit's environment only the names of the loader's variables (ld.so(8)): values may be passwords."""
+def _without_secrets(host: Host, properties: dict[str, str]) -> dict[str, str]:
+    """Of the unit's environment only the names of the variables that decide (ld.so(8)): values may be passwords."""
     if "Environment" not in properties:
         return properties
-    names = re.findall(r'(?:^| )"?(LD_[A-Z_]+)=', properties["Environment"])
-    return {**properties, "Environment": " ".join(names)}
+    files = re.findall(r"^(/.*) \(ignore_errors=(?:yes|no)\)$", properties.get("EnvironmentFiles", ""), re.MULTILINE)
+    names = re.findall(rf'(?:^| )"?{_TELLING}=', properties["Environment"])
+    for path in files:
+        names += re.findall(rf"^\s*{_TELLING}=", host.read(path) or "", re.MULTILINE)
+    return {**properties, "Environment": " ".join(sorted(set(names)))}
 
 
 def sockets(host: Host, names: Sequence[str]) -> tuple[SocketUnit, ...]:

@@ -87,6 +87,12 @@ HAZARDS: Tuple[Hazard, ...] = (
     setting("SystemCallFilter=~capset", "AmbientCapabilities=CAP_CHOWN"),
     setting("Environment=LD_PRELOAD=libm.so.6"),
     setting("Environment=LD_LIBRARY_PATH=/opt"),
+    setting("EnvironmentFile=/etc/systemd/system/hazard.env", files=(("hazard.env", "LD_LIBRARY_PATH=/opt\n"),)),
+    setting(
+        "ExtensionDirectories=/etc/systemd/system/hazard-extension",
+        files=(("hazard-extension/usr/lib/extension-release.d/extension-release.hazard-extension", "ID=_any\n"),),
+        hosts=("bookworm", "trixie"),
+    ),
     setting("ProcSubset=pid"),
     setting("PAMName=other"),
     setting("PrivatePIDs=yes", hosts=("trixie",)),

@@ -65,8 +65,8 @@ def socket_links(inodes: Sequence[int], *, pid: str = PID) -> dict[str, str]:
 
 
 def _property(key: str, value: str) -> str:
-    # A socket unit has a line for each of its sockets.
-    values = value.split("\n") if key == "Listen" else [value]
+    # A socket unit has a line for each of its sockets, a service one for each file of its environment.
+    values = value.split("\n") if key in ("Listen", "EnvironmentFiles") else [value]
     return "".join(f"{key}={one}\n" for one in values)
 
 

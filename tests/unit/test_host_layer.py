@@ -227,10 +227,29 @@ def test_a_unit_and_its_process() -> None:
 
 
 def test_of_the_environment_only_the_loaders_names_are_kept() -> None:
-    shown = {**PLAIN, "Environment": 'PASSWORD=secret LD_LIBRARY_PATH=/opt "LD_PRELOAD=a b"'}
-    unit = only(machine(units=[shown])).unit
+    shown = {
+        **PLAIN,
+        "Environment": 'PASSWORD=secret LD_LIBRARY_PATH=/opt "LD_PRELOAD=a b"',
+        "EnvironmentFiles": "/etc/default/web (ignore_errors=no)\n/etc/default/none (ignore_errors=yes)",
+    }
+    files = {"/etc/default/web": "# LD_BIND_NOW=1\nTOKEN=secret\nLD_AUDIT=/x\nPATH=/opt/bin\n"}
+    unit = only(machine(units=[shown], files=files)).unit
     assert unit is not None
-    assert unit.properties["Environment"] == "LD_LIBRARY_PATH LD_PRELOAD"
+    assert unit.properties["Environment"] == "LD_AUDIT LD_LIBRARY_PATH LD_PRELOAD PATH"
+
+
+@pytest.mark.parametrize(
+    ("files", "found"),
+    [
+        ({}, ""),
+        ({"/usr/lib/systemd/user/missing.service": ""}, "/usr/lib/systemd/user/missing.service"),
+        ({"/.config/systemd/user/missing.service": ""}, "/.config/systemd/user/missing.service"),
+    ],
+)
+def test_a_unit_of_a_user(files: Any, found: str) -> None:
+    (service,) = parse_services([{"name": "web", "ports": [80], "unit": "missing.service", "user": "web"}])
+    facts = observing.observe(FakeHost(files=files), [service]).services[0]
+    assert facts.user_unit == found
 
 
 @pytest.mark.parametrize("name", ["missing.service", "masked.service", "broken.service"])

@@ -177,6 +177,11 @@ def _description_problem(case: Case) -> str:
     where = f"service {service.name!r}:"
     if service.user and case.facts.account is None:
         return f"{where} user {service.user!r} does not exist on this host; create it first"
+    if unit is not None and case.facts.user_unit:
+        return (
+            f"{where} unit {unit.name!r} is a user's ({case.facts.user_unit}), whose manager can grant nothing; "
+            "make it a unit of the system with User=, or leave unit out and name the program as executable"
+        )
     if unit is not None and unit.says("LoadState") == "not-found":
         return f"{where} unit {unit.name!r} does not exist on this host; install it first or correct the name"
     if unit is not None and unit.says("LoadState") == "masked":

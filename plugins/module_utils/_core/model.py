@@ -221,6 +221,8 @@ class ServiceFacts:
     # Where the program is a script, the compiled program at the end of its #! lines.
     interpreter: Program | None
     account: Account | None
+    # Where the unit is not one of the system's but a user's, its file; '' otherwise.
+    user_unit: str
     authbind_ports: tuple[AuthbindPort, ...]
     # Where it runs, or would: listeners are those of that network, on its ports and on its backend ports.
     network: Network
@@ -256,6 +258,8 @@ class Observation:
     sysctl_files: dict[str, str]
     # Whether a container's engine made this host, its network namespace included.
     container: bool
+    # Process 1, whose limits every process of the host inherits; None where it is not shown.
+    init: ProcessStatus | None
     # The version of the running systemd; None where systemd does not run the host.
     systemd: int | None
     # What it was built with and without, as systemctl --version says: '+SECCOMP', '-BPF_FRAMEWORK'.

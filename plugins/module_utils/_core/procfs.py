@@ -25,6 +25,8 @@ class ProcessStatus:
     effective: tuple[str, ...]
     permitted: tuple[str, ...]
     ambient: tuple[str, ...]
+    # What it and whatever it starts may ever gain.
+    bounding: tuple[str, ...]
     no_new_privs: bool
 
     @property
@@ -46,6 +48,7 @@ def parse_status(text: str) -> ProcessStatus:
             effective=_names(fields["CapEff"]),
             permitted=_names(fields["CapPrm"]),
             ambient=_names(fields["CapAmb"]),
+            bounding=_names(fields["CapBnd"]),
             no_new_privs=fields["NoNewPrivs"].strip() == "1",
         )
     except (KeyError, ValueError, IndexError) as failure:

@@ -70,6 +70,7 @@ def status(**fields: Any) -> ProcessStatus:
         "effective": (),
         "permitted": (),
         "ambient": (),
+        "bounding": (CAP,),
         "no_new_privs": False,
     }
     return ProcessStatus(**{**names, **fields})
@@ -184,6 +185,7 @@ def host(*services: ServiceFacts, **fields: Any) -> Observation:
         "local_port_range": (32768, 60999),
         "sysctl_files": {},
         "container": False,
+        "init": process(pid=1, uid=0).status,
         "systemd": 252,
         "systemd_features": ("+PAM", "+BPF_FRAMEWORK"),
         "authbind": Authbind(program=AUTHBIND, helper_setuid=True, helper_nosuid=False),
@@ -205,6 +207,7 @@ def facts(
         "program": program(**(program_fields or {})),
         "interpreter": None,
         "account": WEB,
+        "user_unit": "",
         "authbind_ports": (authbind_port(),),
         "network": network(),
         "sockets": (),

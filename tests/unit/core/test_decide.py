@@ -83,6 +83,11 @@ def test_choice(fields: Dict[str, Any], strategy: str) -> None:
             {"description": {"user": "ghost"}, "account": None}, ("user 'ghost' does not exist",), id="no such user"
         ),
         pytest.param({"properties": {"LoadState": "not-found"}}, ("does not exist", "install it"), id="missing"),
+        pytest.param(
+            {"properties": {"LoadState": "not-found"}, "user_unit": "/etc/systemd/user/web.service"},
+            ("is a user's (/etc/systemd/user/web.service)", "a unit of the system with User="),
+            id="a user's",
+        ),
         pytest.param({"properties": {"LoadState": "masked"}}, ("is masked", "systemctl unmask"), id="masked"),
         pytest.param({"properties": {"LoadState": "bad-setting"}}, ("is bad-setting", "mend its file"), id="broken"),
     ],

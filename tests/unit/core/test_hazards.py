@@ -236,6 +236,42 @@ def test_a_systemd_that_ignores_socket_bind_deny(features: Tuple[str, ...], clos
 
 
 @pytest.mark.parametrize(
+    ("limits", "fields", "expected"),
+    [
+        pytest.param({}, {}, ((), (), ()), id="none"),
+        pytest.param({"no_new_privs": True}, {}, ((), ("no_new_privs",), ("no_new_privs",)), id="no_new_privs"),
+        pytest.param(
+            {"no_new_privs": True},
+            {"unit": None},
+            (("no_unit",), ("no_new_privs",), ("no_unit", "no_new_privs")),
+            id="without a unit",
+        ),
+        pytest.param({"bounding": ("cap_chown",)}, {}, (("bounding_set",),) * 3, id="the bounding set"),
+    ],
+)
+def test_limits_of_the_whole_host(limits: Dict[str, Any], fields: Dict[str, Any], expected: Tuple[Any, ...]) -> None:
+    init = replace(process(pid=1, uid=0).status, **limits)
+    found = tuple(codes(name, host_fields={"init": init}, **fields) for name in ("ambient", "setcap", "authbind"))
+    assert found == expected
+    assert codes("ambient", host_fields={"init": None}) == ()
+
+
+@pytest.mark.parametrize(
+    ("properties", "setcap", "unknown"),
+    [
+        pytest.param({"RootImage": "/srv/root.img"}, ("image",), (("image",), ()), id="all files"),
+        pytest.param({"MountImages": "/srv/x.img:/opt"}, (), (("image",), ("image",)), id="a folder's"),
+        pytest.param({"ExtensionDirectories": "/srv/x"}, (), (("image",), ("image",)), id="those over /usr"),
+        pytest.param({"RootImage": "", "MountImages": ""}, (), ((), ()), id="none"),
+    ],
+)
+def test_programs_of_an_image(properties: Dict[str, str], setcap: Tuple[str, ...], unknown: Tuple[Any, ...]) -> None:
+    assert codes("setcap", properties=properties) == setcap
+    assert (doubts("ambient", properties=properties), doubts("setcap", properties=properties)) == unknown
+    assert doubts("authbind", properties=properties) == unknown[0]
+
+
+@pytest.mark.parametrize(
     ("value", "closed"),
     [
         ("~", False),

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.netbind.privport.plugins.module_utils._core.capability import name_of
 from ansible_collections.netbind.privport.plugins.module_utils._core.errors import UnknownFormat
 from ansible_collections.netbind.privport.plugins.module_utils._core.procfs import (
     ProcessStatus,
@@ -20,6 +21,7 @@ from hypothesis import strategies as st
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 STATUS = (FIXTURES / "proc-status-linux6.18.txt").read_text(encoding="utf-8")
 CAP = ("cap_net_bind_service",)
+CAP_SYS_RESOURCE = 24  # Which the host of the fixture lacks.
 
 
 def test_a_server_with_an_ambient_capability() -> None:
@@ -31,6 +33,7 @@ def test_a_server_with_an_ambient_capability() -> None:
         effective=CAP,
         permitted=CAP,
         ambient=CAP,
+        bounding=tuple(name_of(number) for number in range(41) if number != CAP_SYS_RESOURCE),
         no_new_privs=False,
     )
 

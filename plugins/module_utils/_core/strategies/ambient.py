@@ -38,6 +38,7 @@ _HAZARDS = (
     dropins.foreign_dropin,
     dropins.ambient_overridden,
     *sandbox.IN_PROCESS,
+    program.image,
     program.unread_program,
     program.setuid_program,
     program.other_capability,

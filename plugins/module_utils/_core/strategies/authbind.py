@@ -105,6 +105,7 @@ _HAZARDS = (
     privileges.helper_no_new_privs,
     privileges.secure_bits,
     _preload_in_vain,
+    program.image,
     program.unread_program,
     program.setuid_program,
     program.other_permitted,

@@ -36,6 +36,7 @@ _HAZARDS = (
     execution.not_executable,
     *sandbox.IN_PROCESS,
     privileges.file_no_new_privs,
+    program.image_of_root,
     program.launcher,
     program.loader_environment,
     identity.other_identity,

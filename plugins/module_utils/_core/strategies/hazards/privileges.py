@@ -42,10 +42,12 @@ def _own_ambient(unit: Unit) -> list[str]:
 
 def no_new_privs(case: Case) -> Reason | None:
     """Neither a file capability nor a set-user-ID helper takes effect (capabilities(7), no_new_privs)."""
-    unit = case.facts.unit
+    unit, init = case.facts.unit, case.host.init
+    text = "with no_new_privs the kernel ignores file capabilities and set-user-ID bits"
+    if init is not None and init.no_new_privs:
+        return Reason("no_new_privs", text, f"NoNewPrivs of process 1 ({init.name}), which every other one inherits")
     if unit is None:
         return None
-    text = "with no_new_privs the kernel ignores file capabilities and set-user-ID bits"
     for name in ("NoNewPrivileges", "DynamicUser"):
         if unit.is_on(name):
             return Reason("no_new_privs", text, said(unit, name))

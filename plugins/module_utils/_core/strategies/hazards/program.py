@@ -9,6 +9,7 @@ import posixpath
 from ansible_collections.netbind.privport.plugins.module_utils._core.capability import CAP_NET_BIND_SERVICE, parse_text
 from ansible_collections.netbind.privport.plugins.module_utils._core.command import WRAPPERS
 from ansible_collections.netbind.privport.plugins.module_utils._core.model import Program
+from ansible_collections.netbind.privport.plugins.module_utils._core.namespace import namespace
 from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.base import Case, Reason, Unknown
 
 _S_ISUID, _S_ISGID = 0o4000, 0o2000
@@ -30,6 +31,23 @@ def loader_environment(case: Case) -> Reason | None:
         return None
     text = "whether the program starts without LD_LIBRARY_PATH, which a file capability makes void, is not known"
     return Unknown("loader_environment", text, f"Environment=LD_LIBRARY_PATH=… in {unit.name}")
+
+
+def image(case: Case) -> Reason | None:
+    """A unit with files of an image: what it executes is not to be seen (systemd.exec(5), RootImage=)."""
+    found = namespace(case.facts.unit.properties, exists=lambda path: True).image if case.facts.unit else ""
+    if not found:
+        return None
+    return Unknown("image", "its program may come from an image, which cannot be looked at", found)
+
+
+def image_of_root(case: Case) -> Reason | None:
+    """Nothing of the host's own files is there (systemd.exec(5), RootImage=): not the program with its capability."""
+    unit = case.facts.unit
+    if unit is None or not unit.says("RootImage"):
+        return image(case)
+    text = "its program comes from an image, which a file capability of the host's does not reach"
+    return Reason("image", text, f"RootImage={unit.says('RootImage')} in {unit.name}")
 
 
 def unread_program(case: Case) -> Reason | None:

@@ -21,7 +21,10 @@ _SOCKET_BIND_RULE = re.compile(
 
 
 def bounding_set(case: Case) -> Reason | None:
-    unit = case.facts.unit
+    unit, init = case.facts.unit, case.host.init
+    if init is not None and CAPABILITY not in init.bounding:
+        text = f"no process of this host may ever have {CAPABILITY}, as the engine of a container can have it"
+        return Reason("bounding_set", text, f"CapBnd of process 1 ({init.name})")
     if unit is None or "CapabilityBoundingSet" not in unit.properties:
         return None
     if CAPABILITY in unit.says("CapabilityBoundingSet").split():
