@@ -55,7 +55,8 @@ class Decision:
     executable: str
     user: str
     unit_user: str
-    privileged_ports: tuple[str, ...]
+    # The ports that authbind's rules are for, or were.
+    authbind_ports: tuple[str, ...]
     authbind_deep: bool
 
 
@@ -253,9 +254,16 @@ def _decision(choice: _Choice, *, others: Sequence[_Choice]) -> Decision:
         executable=facts.program.real_path if facts.program else "",
         user=facts.account.name if facts.account else "",
         unit_user=ambient.unit_user(case),
-        privileged_ports=tuple(str(port) for port in case.needed_ports),
+        authbind_ports=_authbind_ports(case, chosen),
         authbind_deep=authbind.deep(case),
     )
+
+
+def _authbind_ports(case: Case, chosen: Strategy | None) -> tuple[str, ...]:
+    # Another strategy may have opened the ports already when authbind's rules go.
+    if chosen is not None and chosen.name == "authbind":
+        return tuple(map(str, case.needed_ports))
+    return tuple(str(it.port) for it in case.facts.authbind_ports)
 
 
 def _warnings(choice: _Choice, chosen: Strategy) -> tuple[str, ...]:

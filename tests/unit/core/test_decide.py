@@ -329,9 +329,26 @@ def test_what_the_tasks_need() -> None:
     )
     decision = only(judged)
     assert decision.ports == ("80", "443/udp", "8080")
-    assert decision.privileged_ports == ("80", "443/udp")
     assert (decision.unit, decision.unit_failed, decision.executable) == ("web.service", True, SERVER)
     assert (decision.user, decision.unit_user, decision.authbind_deep) == ("web", "", True)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "ports"),
+    [
+        pytest.param("authbind", ("80", "443/udp"), id="those that it is to bind"),
+        pytest.param("ambient", ("80", "443"), id="those whose rules may have to go"),
+        pytest.param("sysctl", ("80", "443"), id="also once every user may bind them"),
+    ],
+)
+def test_the_ports_of_authbind(strategy: str, ports: Tuple[str, ...]) -> None:
+    start = 80 if strategy == "sysctl" else 1024
+    judged = case(
+        description={"ports": ["8080", "443/udp", 80], "strategy": strategy},
+        authbind_ports=(authbind_port(), authbind_port(443)),
+        network=network(unprivileged_port_start=start),
+    )
+    assert only(judged).authbind_ports == ports
 
 
 def test_nothing_known_is_empty() -> None:

@@ -11,9 +11,13 @@ from pathlib import Path
 
 
 def grants():
-    files = [path for folder in ("/etc/authbind", "/etc/systemd/system") for path in Path(folder).rglob("*")]
+    files = [
+        path
+        for folder in ("/etc/authbind", "/etc/systemd/system", "/etc/netbind.privport", "/etc/sysctl.d")
+        for path in Path(folder).rglob("*")
+    ]
     found = {str(path): path.read_bytes() for path in files if path.is_file() and not path.name.startswith(".")}
-    return found, os.listxattr("/usr/sbin/nginx")
+    return found, os.listxattr("/opt/web/server")
 
 
 def look():
