@@ -92,7 +92,9 @@ _value:
       type: list
       elements: str
     pending:
-      description: The steps left to do, of V(dropin), V(xattr), V(rules), V(restart), V(start). None when converged.
+      description:
+        - The steps left to do, of V(dropin), V(xattr), V(rules), V(sysctl), V(socket), V(restart), V(start). None when
+          converged.
       type: list
       elements: str
     surplus:

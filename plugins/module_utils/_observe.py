@@ -11,6 +11,7 @@ from ansible_collections.netbind.privport.plugins.module_utils import _authbind_
 from ansible_collections.netbind.privport.plugins.module_utils import _execution as execution
 from ansible_collections.netbind.privport.plugins.module_utils import _keep as keeping
 from ansible_collections.netbind.privport.plugins.module_utils import _processes as processes
+from ansible_collections.netbind.privport.plugins.module_utils import _socket as socket_files
 from ansible_collections.netbind.privport.plugins.module_utils import _units as units
 from ansible_collections.netbind.privport.plugins.module_utils._confinement import Confinements
 from ansible_collections.netbind.privport.plugins.module_utils._core import authbind, authbind_plan, filecap, sysctl
@@ -47,12 +48,15 @@ from ansible_collections.netbind.privport.plugins.module_utils._program import (
     observe_capability,
     observe_ground,
     observe_program,
+    takes_sockets,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._sysctl import read_files
 
 _S_ISUID = 0o4000
 # Strategies with files and units of their own, and what looks for these.
-INSTALLING: Mapping[str, Callable[[Host, Service, Optional[Unit]], Installed]] = {}
+INSTALLING: Mapping[str, Callable[[Host, Service, Optional[Unit]], Installed]] = {
+    "socket": socket_files.observe,
+}
 
 
 def observe(host: Host, services: Sequence[Service]) -> Observation:
@@ -253,6 +257,7 @@ def _program(
             found = observe_program(file, host=host)
             ground = observe_ground(file, host=host)
             status = file.status()
+            takes = takes_sockets(file)
     except PrivportError as problem:
         unread[what] = str(problem)
         return None
@@ -275,6 +280,7 @@ def _program(
         obstacle=filecap.obstacle(replace(ground, may_set=True), path=real_path),
         refusals=judged.refusals,
         warnings=judged.warnings,
+        takes_sockets=takes,
         kept=keeping.observe(host, real_path),
     )
 

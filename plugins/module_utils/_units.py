@@ -38,6 +38,7 @@ PROPERTIES = (
     "Restart",
     "WantedBy",
     "RequiredBy",
+    "Requires",
     "ExecStart",
     "User",
     "Group",

@@ -188,6 +188,11 @@ privport:
               description: What M(netbind.privport.privport_setcap) would warn of.
               type: list
               elements: str
+            takes_sockets:
+              description:
+                - Whether it takes sockets that systemd hands to it. V(null) for all programs but caddy, of which its
+                  file tells it.
+              type: bool
         interpreter:
           description: The program at the end of a script's first lines, as RV(privport.services[].program).
           type: dict

@@ -50,7 +50,7 @@ def test_a_plan_hands_on_what_the_proof_asks_for() -> None:
     }
     plan = privport_plan(observation(), [{**SERVICES[0], **declared}])
     assert {key: plan[0]["service"][key] for key in declared} == declared
-    assert parse_services([plan[0]["service"]]) == parse_services([{**SERVICES[0], **declared, "strategy": "ambient"}])
+    assert parse_services([plan[0]["service"]]) == parse_services([{**SERVICES[0], **declared, "strategy": "socket"}])
 
 
 def test_a_rejection_has_code_text_and_evidence() -> None:

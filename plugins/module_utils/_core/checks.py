@@ -174,10 +174,9 @@ def strangers_on(seen: Seen) -> tuple[Listener, ...]:
 
 
 def _owner_check(seen: Seen) -> Check:
-    socket, others = seen.case.handed_by(seen.inner), strangers_on(seen)
-    if socket and not seen.processes and all(process.pid == 1 for it in others for process in it.owners):
-        text = f"port {seen.inner} is held by {socket} for {seen.case.service.name}, which has not accepted it yet"
-        return Check("owner", UNKNOWN, text)
+    socket, others = seen.case.held_by(seen.inner), strangers_on(seen)
+    if socket and others and all(process.pid == 1 for it in others for process in it.owners):
+        return _waiting(seen, socket)
     # Another's socket on one address is in nobody's way who listens on others.
     in_the_way = [it for it in others if it.address in WILDCARDS] if seen.processes else list(others)
     if in_the_way:
@@ -189,6 +188,17 @@ def _owner_check(seen: Seen) -> Check:
         return Check("owner", UNKNOWN, f"who holds port {seen.inner} is hidden from this user; look as root")
     held_by = ", ".join(f"pid {process.pid}" for process in seen.processes)
     return Check("owner", PASS, f"port {seen.inner} is held by {seen.case.service.name}: {held_by}")
+
+
+def _waiting(seen: Seen, socket: str) -> Check:
+    """Of a socket that systemd holds and the service does not."""
+    unit = seen.case.facts.unit
+    on = ", ".join(it.address for it in strangers_on(seen))
+    text = f"port {seen.inner} on {on} is held by {socket} for {seen.case.service.name}, which has not accepted it yet"
+    # It has its sockets from its start on.
+    if socket in seen.case.own_units and unit is not None and unit.runs:
+        return Check("owner", FAIL, f"{text}; look whether it is set up to take what systemd hands to it")
+    return Check("owner", UNKNOWN, text)
 
 
 def _parent_check(seen: Seen, parent: Process) -> Check:

@@ -23,6 +23,9 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.hazards import confinement
 
+# Those that write the one drop-in of a unit.
+_BY_DROPIN = frozenset({"ambient", "authbind", "socket"})
+
 
 @dataclass(frozen=True)
 class Decision:
@@ -222,8 +225,10 @@ def _conflict(choice: _Choice, *, others: Sequence[_Choice]) -> str:
     for other in others:
         where, both = f"service {choice.case.service.name!r}:", {choice.strategy, other.strategy}
         advice = f"also that of service {other.case.service.name!r}, which gets {other.strategy}"
-        if choice.same_unit(other) and both == {"ambient", "authbind"}:
+        if choice.same_unit(other) and len(both) == 2 and both <= _BY_DROPIN:
             return f"{where} its unit is {advice}, and a unit has one drop-in; give both the same strategy"
+        if choice.same_unit(other) and both == {"socket"}:
+            return f"{where} its unit is {advice}, and a unit has one socket unit; declare one service with all ports"
         if choice.same_program(other) and "setcap" in both and both & {"ambient", "authbind"}:
             return f"{where} its program is {advice}, and a file capability voids the rest; give both the same strategy"
     return ""
@@ -287,8 +292,11 @@ def _wider_by_policy(choice: _Choice, chosen: Strategy) -> tuple[str, ...]:
 
 def _idle_sockets(case: Case) -> tuple[str, ...]:
     """Socket units that do not run now and will at the next boot, when systemd starts sockets first."""
+    ports = {*map(str, case.service.ports)}
     idle = [
-        it for it in case.own_sockets if it.enabled and not it.active and {*map(str, case.service.ports)} & {*it.ports}
+        it
+        for it in case.handing
+        if it.enabled and not it.active and it.name not in case.own_units and ports & {*it.ports}
     ]
     return tuple(
         f"{it.name} is enabled and will hold its ports from the next boot on; disable it, or start it and say "
@@ -301,12 +309,12 @@ def _surplus(choice: _Choice, *, others: Sequence[_Choice]) -> tuple[str, ...]:
     """The strategies but the chosen one that have a grant for this service and for no other one."""
     kept = {choice.strategy}
     facts = choice.case.facts
-    if choice.strategy == "authbind" and facts.unit is not None:
-        kept.add("ambient")  # One drop-in serves both: authbind's replaces it.
+    if choice.strategy in _BY_DROPIN and facts.unit is not None:
+        kept.add("ambient")  # Its drop-in is all that there is of it, and is replaced.
     for other in others:
         kept |= other.uses & {"sysctl"}
         if choice.same_unit(other):
-            kept |= other.uses & {"ambient", "authbind"}
+            kept |= other.uses & _BY_DROPIN
         # An empty attribute serves nobody, and breaks ambient.
         if choice.same_program(other) and facts.program is not None and facts.program.capability:
             kept |= other.uses & {"setcap"}

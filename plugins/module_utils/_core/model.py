@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ansible_collections.netbind.privport.plugins.module_utils._core.command import Launch, follow
+from ansible_collections.netbind.privport.plugins.module_utils._core.command import Launch
 from ansible_collections.netbind.privport.plugins.module_utils._core.confinement import Confinement
 from ansible_collections.netbind.privport.plugins.module_utils._core.executable import is_interpreter
 from ansible_collections.netbind.privport.plugins.module_utils._core.installation import Installed
 from ansible_collections.netbind.privport.plugins.module_utils._core.procfs import ProcessStatus
 from ansible_collections.netbind.privport.plugins.module_utils._core.service import Port
-from ansible_collections.netbind.privport.plugins.module_utils._core.unit import Command
+from ansible_collections.netbind.privport.plugins.module_utils._core.unit import Command, launch_of
 
 FORMAT = 2
 _OTHERS_EXECUTE = 0o001
@@ -104,11 +104,7 @@ class Unit:
     @property
     def launch(self) -> Launch:
         """What its first command comes to execute."""
-        if not self.commands:
-            return follow(())
-        first, words = self.commands[0], self.commands[0].words
-        # The word behind the program is its argv[0] then (systemd.service(5)).
-        return follow(words[:1] + words[2:] if "@" in first.prefix else words)
+        return launch_of(self.commands)
 
     def says(self, name: str) -> str:
         return self.properties.get(name, "")
@@ -147,6 +143,8 @@ class Program:
     # What privport_setcap refuses and warns of, each a sentence.
     refusals: tuple[str, ...]
     warnings: tuple[str, ...]
+    # Whether it takes sockets that systemd hands to it; None for nearly all, of which nobody can tell.
+    takes_sockets: bool | None
     # keep.NOT_KEPT, KEPT or KEPT_IN_PART: whether the host gives it the capability back after an upgrade.
     kept: str
 

@@ -83,7 +83,7 @@ def _starts_at_boot(case: Case, unit: Unit) -> str:
     if is_volatile(unit.says("FragmentPath")):
         return f"a boot forgets {unit.name}: its file is {unit.says('FragmentPath')}"
     pulled = unit.says("WantedBy") or unit.says("RequiredBy")
-    triggered = any(socket.enabled for socket in case.own_sockets)
+    triggered = any(socket.enabled for socket in case.handing)
     if state in _AT_BOOT or pulled or triggered or unit.says("LoadState") != "loaded":
         return "" if state != "enabled-runtime" else f"{unit.name} is enabled until the next boot only"
     return f"a boot does not start {unit.name}: it is {state or 'not enabled'}, and nothing that is enabled wants it"

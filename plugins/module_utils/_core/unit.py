@@ -9,6 +9,7 @@ import shlex
 from dataclasses import dataclass
 from typing import Iterator, Mapping, Sequence
 
+from ansible_collections.netbind.privport.plugins.module_utils._core.command import Launch, follow
 from ansible_collections.netbind.privport.plugins.module_utils._core.errors import InvalidInput, UnknownFormat
 from ansible_collections.netbind.privport.plugins.module_utils._core.installation import heading
 
@@ -213,6 +214,15 @@ def effective_commands(files: Sequence[str]) -> tuple[Command, ...]:
     return tuple(commands)
 
 
+def launch_of(commands: Sequence[Command]) -> Launch:
+    """What the first of a unit's commands comes to execute."""
+    if not commands:
+        return follow(())
+    first, words = commands[0], commands[0].words
+    # The word behind the program is its argv[0] then (systemd.service(5)).
+    return follow(words[:1] + words[2:] if "@" in first.prefix else words)
+
+
 def overriding(files: Mapping[str, str]) -> dict[str, str]:
     """Which settings of our drop-in others take back that systemd reads after it, each with the other's path.
 
@@ -282,9 +292,11 @@ def parse_own_dropin(text: str | None) -> OwnDropin | None:
     return OwnDropin(strategy=match["strategy"], settings=parse_unit_file(text))
 
 
-def _render(*, strategy: str, settings: Sequence[tuple[str, str]]) -> str:
-    lines = [heading(strategy), "[Service]"]
-    return "\n".join(lines + [f"{key}={value}" for key, value in settings]) + "\n"
+def _render(*, strategy: str, settings: Sequence[tuple[str, str]], dependencies: Sequence[tuple[str, str]] = ()) -> str:
+    """A drop-in: settings are those of the service, dependencies those of the section [Unit]."""
+    sections = (("[Unit]", dependencies), ("[Service]", settings))
+    lines = [line for name, given in sections if given for line in (name, *(f"{key}={value}" for key, value in given))]
+    return "\n".join([heading(strategy), *lines]) + "\n"
 
 
 def render_ambient(*, capabilities: Sequence[str], bounding_set: Sequence[str] = (), user: str = "") -> str:
@@ -303,3 +315,12 @@ def render_authbind(*, program: str, commands: Sequence[Command], deep: bool) ->
     wrapper = f"{program} --deep" if deep else program
     wrapped = [("ExecStart", f"{command.prefix}{wrapper} {command.line}") for command in commands]
     return _render(strategy="authbind", settings=[("ExecStart", ""), *wrapped])
+
+
+def render_socket(*, socket: str, environment: str) -> str:
+    """The drop-in of a unit that gets its sockets from the socket unit, with NAME=VALUE of its environment, or ''.
+
+    systemd.unit(5): one restart of the unit then stops it, starts the socket unit, and starts it again.
+    """
+    settings = [("Environment", environment)] if environment else []
+    return _render(strategy="socket", settings=settings, dependencies=[("Requires", socket), ("After", socket)])

@@ -142,6 +142,7 @@ def program(**fields: Any) -> Program:
         "obstacle": "",
         "refusals": (),
         "warnings": (),
+        "takes_sockets": None,
         "kept": "no",
     }
     return Program(**{**plain, **fields})

@@ -105,7 +105,7 @@ def test_keys(fields: Dict[str, Any], attribute: str, value: Any) -> None:
         ({"executable": "/a\0b"}, "cannot hold a newline or NUL"),
         ({"user": ["web"]}, "user is ['web']"),
         ({"user": True}, "user is True"),
-        ({"strategy": "magic"}, "choose one of auto, unneeded, ambient"),
+        ({"strategy": "magic"}, "choose one of auto, unneeded, socket, ambient"),
         ({"strategy": ["auto"]}, "strategy is ['auto']"),
         ({"socket_activation": "yes"}, "write true or false"),
         ({"backend_ports": [8080]}, "write a mapping"),

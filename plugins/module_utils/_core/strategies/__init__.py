@@ -11,6 +11,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.strategies 
     ambient,
     authbind,
     setcap,
+    socket,
     sysctl,
     unneeded,
 )
@@ -18,5 +19,12 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.
 
 STRATEGIES: dict[str, Strategy] = {
     strategy.name: strategy
-    for strategy in (unneeded.STRATEGY, ambient.STRATEGY, setcap.STRATEGY, authbind.STRATEGY, sysctl.STRATEGY)
+    for strategy in (
+        unneeded.STRATEGY,
+        socket.STRATEGY,
+        ambient.STRATEGY,
+        setcap.STRATEGY,
+        authbind.STRATEGY,
+        sysctl.STRATEGY,
+    )
 }

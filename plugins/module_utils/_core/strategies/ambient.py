@@ -131,6 +131,7 @@ STRATEGY = Strategy(
     pending=_pending,
     expects=_expects,
     audience=THE_UNIT,
-    # capabilities(7), "Transformation of capabilities during execve()", and ld.so(8), secure-execution mode.
-    voided_by=("setcap",),
+    # systemd holds the port of a socket unit. capabilities(7), "Transformation of capabilities during execve()", and
+    # ld.so(8), secure-execution mode.
+    voided_by=("socket", "setcap"),
 )

@@ -53,14 +53,19 @@ class Case:
         return tuple(port for port in self.service.ports if port.number < (1024 if start is None else start))
 
     @property
-    def own_sockets(self) -> tuple[SocketUnit, ...]:
+    def handing(self) -> tuple[SocketUnit, ...]:
         """The socket units that hand their sockets to the service's unit, running or not."""
         unit = self.facts.unit
         return tuple(it for it in self.facts.sockets if unit and unit.name in it.triggers and not it.accept)
 
-    def handed_by(self, port: Port) -> str:
+    def held_by(self, port: Port) -> str:
         """The socket unit that holds the port for the service, '' for none."""
-        return next((it.name for it in self.own_sockets if it.active and str(port) in it.ports), "")
+        return next((it.name for it in self.handing if it.active and str(port) in it.ports), "")
+
+    def handed_by(self, port: Port) -> str:
+        """The same of somebody else's: no other strategy may rest on what the collection itself put there."""
+        name = self.held_by(port)
+        return "" if name in self.own_units else name
 
     @property
     def needed_ports(self) -> tuple[Port, ...]:
@@ -110,7 +115,7 @@ class Strategy:
     why:      one sentence for the one who asks why it was chosen.
     warnings: what works, but is wider than a reader may expect.
     granted:  whether a grant of this strategy is there for this service.
-    pending:  the steps left to do, of 'dropin', 'reload', 'xattr', 'rules', 'sysctl', 'restart', 'start'.
+    pending:  the steps left to do, of 'dropin', 'reload', 'xattr', 'rules', 'sysctl', 'socket', 'restart', 'start'.
     expects:  what a process must hold of this strategy's, and may hold at most.
     audience: who can use its grant, one of AUDIENCES.
     voided_by: the strategies whose grant to the same service keeps this one from working, whatever else is right.

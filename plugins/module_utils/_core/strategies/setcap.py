@@ -121,4 +121,6 @@ STRATEGY = Strategy(
     pending=_pending,
     expects=_expects,
     audience=WHO_EXECUTES,
+    # systemd holds the port of a socket unit.
+    voided_by=("socket",),
 )

@@ -98,4 +98,6 @@ STRATEGY = Strategy(
     pending=_pending,
     expects=_expects,
     audience=EVERYONE,
+    # systemd holds the port of a socket unit.
+    voided_by=("socket",),
 )
