@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import posixpath
-from typing import Sequence
+from typing import Callable, Optional, Sequence, Tuple
 
 from ansible_collections.netbind.privport.plugins.module_utils import _units as units
 from ansible_collections.netbind.privport.plugins.module_utils._core.errors import HostError, PrivportError
@@ -21,9 +21,15 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.unit import
 from ansible_collections.netbind.privport.plugins.module_utils._host import Host
 
 _PROPERTIES = ("Id", "ActiveState", "NeedDaemonReload")
+# What looks for what the kernel holds; None where it cannot be looked at.
+Kernel = Callable[[Host], Optional[Tuple[str, ...]]]
 
 
-def look(host: Host, *, paths: Sequence[str], names: Sequence[str]) -> Installed:
+def _nothing(host: Host) -> Tuple[str, ...]:
+    return ()
+
+
+def look(host: Host, *, paths: Sequence[str], names: Sequence[str], kernel: Kernel = _nothing) -> Installed:
     """What is at these paths and of the units of these names, which are none where systemd does not run the host."""
     found = [(path, _file(host, path)) for path in paths]
     shown = units.show(host, names, properties=_PROPERTIES)
@@ -35,6 +41,7 @@ def look(host: Host, *, paths: Sequence[str], names: Sequence[str]) -> Installed
         leftovers=tuple(left for path in paths for left in host.leftovers(path)),
         active=tuple(name for name in names if shown[name].get("ActiveState") in ("active", "reloading")),
         unread=tuple(name for name in names if shown[name].get("NeedDaemonReload") == "yes"),
+        kernel=kernel(host),
     )
 
 
@@ -48,7 +55,7 @@ def _file(host: Host, path: str) -> File | None:
     return File(path=path, text=text) if text.startswith(MARK) else None
 
 
-def apply(host: Host, planned: Plan) -> None:
+def apply(host: Host, planned: Plan, *, kernel: Kernel = _nothing) -> None:
     """Write, start, stop and remove what is planned, and look whether it is so.
 
     Raises HostError; then everything is as it was before, or the error says what is not.
@@ -56,13 +63,13 @@ def apply(host: Host, planned: Plan) -> None:
     found, wanted = planned.found, planned.wanted
     try:
         _bring(host, planned)
-        now = look(host, paths=found.paths, names=found.units)
+        now = look(host, paths=found.paths, names=found.units, kernel=kernel)
         if not wanted.is_complete(now):
             raise HostError(_incomplete(now, wanted))
     except PrivportError as failure:
         try:
-            before = Installation(files=found.files, units=found.active)
-            _bring(host, plan(look(host, paths=found.paths, names=found.units), before))
+            before = Installation(files=found.files, units=found.active, kernel=found.kernel or ())
+            _bring(host, plan(look(host, paths=found.paths, names=found.units, kernel=kernel), before))
         except PrivportError as second:
             raise HostError(f"{failure}; what was changed could not be taken back: {second}") from failure
         raise
@@ -72,12 +79,14 @@ def _incomplete(now: Installed, wanted: Installation) -> str:
     silent = [name for name in wanted.units if name not in now.active]
     if silent:
         return f"{silent[0]} does not run; see systemctl status {silent[0]} and journalctl -u {silent[0]}"
+    if not wanted.is_in_force(now):
+        return f"the kernel does not hold what {now.units[0]} loads; find out what else changes it"
     return f"{', '.join(now.paths)} are not what was written; find out what else writes there"
 
 
 def _bring(host: Host, planned: Plan) -> None:
     found, wanted = planned.found, planned.wanted
-    changing = bool(planned.written or planned.removed)
+    changing = bool(planned.written or planned.removed) or not wanted.is_in_force(found)
     # A unit that runs with settings of an older file would look as if it had those of the new one.
     stopped = [name for name in found.active if changing or name not in wanted.units]
     if stopped:

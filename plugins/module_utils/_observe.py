@@ -11,6 +11,7 @@ from ansible_collections.netbind.privport.plugins.module_utils import _authbind_
 from ansible_collections.netbind.privport.plugins.module_utils import _execution as execution
 from ansible_collections.netbind.privport.plugins.module_utils import _keep as keeping
 from ansible_collections.netbind.privport.plugins.module_utils import _processes as processes
+from ansible_collections.netbind.privport.plugins.module_utils import _redirect as redirect
 from ansible_collections.netbind.privport.plugins.module_utils import _socket as socket_files
 from ansible_collections.netbind.privport.plugins.module_utils import _units as units
 from ansible_collections.netbind.privport.plugins.module_utils._confinement import Confinements
@@ -42,6 +43,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.unit import
     executable_of,
     parse_own_dropin,
 )
+from ansible_collections.netbind.privport.plugins.module_utils._firewall import Firewall
 from ansible_collections.netbind.privport.plugins.module_utils._host import Host, OpenFile
 from ansible_collections.netbind.privport.plugins.module_utils._network import host_network, network_of
 from ansible_collections.netbind.privport.plugins.module_utils._program import (
@@ -56,6 +58,7 @@ _S_ISUID = 0o4000
 # Strategies with files and units of their own, and what looks for these.
 INSTALLING: Mapping[str, Callable[[Host, Service, Optional[Unit]], Installed]] = {
     "socket": socket_files.observe,
+    "redirect": redirect.observe,
 }
 
 
@@ -71,6 +74,7 @@ def observe(host: Host, services: Sequence[Service]) -> Observation:
         network=network,
         rules=authbind_files.read_rules(host),
         leftovers=authbind_files.leftovers(host),
+        firewall=Firewall(host),
     )
     authbind_found = _authbind(host)
     found = tuple(_service(host, service, machine=machine) for service in services)
@@ -116,6 +120,7 @@ class _Machine:
     network: Network
     rules: Mapping[str, authbind.RuleFile]
     leftovers: tuple[str, ...]
+    firewall: Firewall
 
 
 def _service(host: Host, service: Service, *, machine: _Machine) -> ServiceFacts:
@@ -155,6 +160,7 @@ def _service(host: Host, service: Service, *, machine: _Machine) -> ServiceFacts
         authbind_closed=execution.authbind_closed(host, wrapper, by=by) if wrapper else "",
         confinement=None,
         installed={name: look(host, service, unit) for name, look in INSTALLING.items()},
+        redirect=redirect.ground(host, service, firewall=machine.firewall),
     )
 
 

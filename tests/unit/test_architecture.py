@@ -34,7 +34,7 @@ PURE = {
         "itertools",
         "json",
     ],
-    *["math", "operator", "posixpath", "re", "shlex", "stat", "string", "struct", "textwrap", "typing"],
+    *["hashlib", "math", "operator", "posixpath", "re", "shlex", "stat", "string", "struct", "textwrap", "typing"],
 }
 IMPURE_CALLS = {"open", "exec", "eval", "compile", "input", "print", "__import__", "breakpoint"}
 MODULES = sorted((ROOT / "plugins/modules").glob("privport_*.py"))

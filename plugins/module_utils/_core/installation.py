@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Tuple
+from typing import Optional, Tuple
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.errors import Refused
 
@@ -58,10 +58,13 @@ class Installed:
     # Of the units those that are active, and those whose files systemd has not read since they changed.
     active: Tuple[str, ...] = ()
     unread: Tuple[str, ...] = ()
+    # What the kernel holds of it, a line each: others may take that away while a unit stays active. None where it
+    # cannot be looked at.
+    kernel: Optional[Tuple[str, ...]] = ()
 
     @property
     def nothing(self) -> bool:
-        return not (self.files or self.leftovers or self.active)
+        return not (self.files or self.leftovers or self.active or self.kernel)
 
 
 @dataclass(frozen=True)
@@ -73,12 +76,18 @@ class Installation:
 
     files: Tuple[File, ...] = ()
     units: Tuple[str, ...] = ()
+    # What these units have the kernel hold.
+    kernel: Tuple[str, ...] = ()
 
     def is_complete(self, found: Installed) -> bool:
         """Whether just that is there, and works."""
         there = {it.path: it for it in found.files} == {it.path: it for it in self.files}
         works = set(self.units) == set(found.active) and not set(self.units) & set(found.unread)
-        return there and works and not found.leftovers
+        return there and works and self.is_in_force(found) and not found.leftovers
+
+    def is_in_force(self, found: Installed) -> bool:
+        """Whether the kernel holds just that, as far as that can be told."""
+        return found.kernel in (None, self.kernel)
 
 
 @dataclass(frozen=True)
@@ -106,18 +115,22 @@ class Plan:
 
     @property
     def diffs(self) -> Tuple[dict[str, str], ...]:
-        """As diff mode shows the files that change."""
+        """As diff mode shows the files that change, or where none does, what the kernel holds."""
         before = {it.path: it.shown for it in self.found.files}
         after = {it.path: it.shown for it in self.wanted.files}
-        return tuple(
-            {
-                "before_header": path,
-                "after_header": path,
-                "before": before.get(path, ""),
-                "after": after.get(path, ""),
-            }
-            for path in (*(it.path for it in self.written), *self.removed)
-        )
+        paths = (*(it.path for it in self.written), *self.removed)
+        files = tuple(_diff(path, before.get(path, ""), after.get(path, "")) for path in paths)
+        if files or self.wanted.is_in_force(self.found):
+            return files
+        return (_diff("the kernel", _lines(self.found.kernel or ()), _lines(self.wanted.kernel)),)
+
+
+def _diff(header: str, before: str, after: str) -> dict[str, str]:
+    return {"before_header": header, "after_header": header, "before": before, "after": after}
+
+
+def _lines(texts: Tuple[str, ...]) -> str:
+    return "".join(f"{text}\n" for text in texts)
 
 
 def plan(found: Installed, wanted: Installation) -> Plan:

@@ -15,6 +15,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.confinement
 from ansible_collections.netbind.privport.plugins.module_utils._core.executable import is_interpreter
 from ansible_collections.netbind.privport.plugins.module_utils._core.installation import Installed
 from ansible_collections.netbind.privport.plugins.module_utils._core.procfs import ProcessStatus
+from ansible_collections.netbind.privport.plugins.module_utils._core.redirect import Ground
 from ansible_collections.netbind.privport.plugins.module_utils._core.service import Port
 from ansible_collections.netbind.privport.plugins.module_utils._core.unit import Command, launch_of
 
@@ -236,6 +237,8 @@ class ServiceFacts:
     confinement: Confinement | None
     # What is there of the collection's own files and units for it, by strategy.
     installed: dict[str, Installed]
+    # What the host offers to redirects of its ports; None where it has no backend ports.
+    redirect: Ground | None
 
     def listeners_on(self, port: Port) -> tuple[Listener, ...]:
         return tuple(it for it in self.listeners if (it.port, it.protocol) == (port.number, port.protocol))

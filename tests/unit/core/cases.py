@@ -218,6 +218,7 @@ def facts(
         "authbind_closed": "",
         "confinement": None,
         "installed": {},
+        "redirect": None,
     }
     return ServiceFacts(name=name, **{**plain, **fields})
 

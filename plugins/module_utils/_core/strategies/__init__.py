@@ -10,6 +10,7 @@ from __future__ import annotations
 from ansible_collections.netbind.privport.plugins.module_utils._core.strategies import (
     ambient,
     authbind,
+    redirect,
     setcap,
     socket,
     sysctl,
@@ -25,6 +26,7 @@ STRATEGIES: dict[str, Strategy] = {
         ambient.STRATEGY,
         setcap.STRATEGY,
         authbind.STRATEGY,
+        redirect.STRATEGY,
         sysctl.STRATEGY,
     )
 }

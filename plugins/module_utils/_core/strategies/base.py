@@ -115,7 +115,8 @@ class Strategy:
     why:      one sentence for the one who asks why it was chosen.
     warnings: what works, but is wider than a reader may expect.
     granted:  whether a grant of this strategy is there for this service.
-    pending:  the steps left to do, of 'dropin', 'reload', 'xattr', 'rules', 'sysctl', 'socket', 'restart', 'start'.
+    pending:  the steps left to do, of 'dropin', 'reload', 'xattr', 'rules', 'sysctl', 'socket', 'redirect',
+              'restart', 'start'.
     expects:  what a process must hold of this strategy's, and may hold at most.
     audience: who can use its grant, one of AUDIENCES.
     voided_by: the strategies whose grant to the same service keeps this one from working, whatever else is right.
