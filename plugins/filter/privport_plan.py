@@ -93,8 +93,8 @@ _value:
       elements: str
     pending:
       description:
-        - The steps left to do, of V(dropin), V(xattr), V(rules), V(sysctl), V(socket), V(restart), V(start). None when
-          converged.
+        - The steps left to do, of V(dropin), V(xattr), V(keep), V(rules), V(sysctl), V(socket), V(redirect),
+          V(forward), V(restart), V(start). None when converged.
       type: list
       elements: str
     surplus:

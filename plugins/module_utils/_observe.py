@@ -9,6 +9,7 @@ from typing import Callable, Mapping, Optional, Sequence
 
 from ansible_collections.netbind.privport.plugins.module_utils import _authbind_files as authbind_files
 from ansible_collections.netbind.privport.plugins.module_utils import _execution as execution
+from ansible_collections.netbind.privport.plugins.module_utils import _forward as forwarding
 from ansible_collections.netbind.privport.plugins.module_utils import _keep as keeping
 from ansible_collections.netbind.privport.plugins.module_utils import _processes as processes
 from ansible_collections.netbind.privport.plugins.module_utils import _redirect as redirect
@@ -59,6 +60,7 @@ _S_ISUID = 0o4000
 INSTALLING: Mapping[str, Callable[[Host, Service, Optional[Unit]], Installed]] = {
     "socket": socket_files.observe,
     "redirect": redirect.observe,
+    "forward": forwarding.observe,
 }
 
 
@@ -68,6 +70,7 @@ def observe(host: Host, services: Sequence[Service]) -> Observation:
     names = sorted({it.unit for it in services if it.unit})
     shown = units.show(host, names) if systemd is not None else {}
     network = host_network(host)
+    ground = forwarding.ground(host, systemd=systemd.version if systemd else None)
     machine = _Machine(
         shown=shown,
         sockets=units.sockets(host, names) if systemd is not None and services else (),
@@ -95,6 +98,8 @@ def observe(host: Host, services: Sequence[Service]) -> Observation:
         systemd=systemd.version if systemd else None,
         systemd_features=systemd.features if systemd else (),
         authbind=authbind_found,
+        forwarders=ground.programs,
+        ipv6=ground.ipv6,
         socket_source=processes.socket_source(host),
         services=_with_listeners(host, services, found),
     )

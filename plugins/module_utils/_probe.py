@@ -12,11 +12,13 @@ import pwd
 import socket
 import struct
 
-from ansible_collections.netbind.privport.plugins.module_utils._core.checks import Probe, families_of
+from ansible_collections.netbind.privport.plugins.module_utils._core.checks import CLOSED, Probe, families_of
 from ansible_collections.netbind.privport.plugins.module_utils._core.model import Listener, ServiceFacts
 from ansible_collections.netbind.privport.plugins.module_utils._core.service import Port
 
 _CONNECT_SECONDS = 3.0
+# A forwarder accepts a connection before it has one to the service, and closes it when it gets none.
+_FORWARDER_SECONDS = 0.3
 _KINDS = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM}
 _FAMILIES = {"ipv4": socket.AF_INET, "ipv6": socket.AF_INET6}
 _LOOPBACK = {"ipv4": "127.0.0.1", "ipv6": "::1"}
@@ -38,7 +40,7 @@ def probe(facts: ServiceFacts, *, port: Port, inner: Port) -> Probe:
     return Probe(
         connect={it.address: connect(it) for it in on_inner if it.protocol == "tcp"},
         front={
-            family: _connect_to(_LOOPBACK[family], port.number)
+            family: _connect_to(_LOOPBACK[family], port.number, staying=_FORWARDER_SECONDS)
             for family in families
             if in_front and port.protocol == "tcp"
         },
@@ -89,12 +91,21 @@ def _address_of(interface: str, family: str) -> str:
     return socket.inet_ntop(socket.AF_INET, request.tobytes()[20:24])
 
 
-def _connect_to(target: str, port: int) -> str:
+def _connect_to(target: str, port: int, *, staying: float = 0) -> str:
+    """'' or the errno's name; CLOSED for a connection that is closed within the seconds staying, unasked."""
     try:
-        with socket.create_connection((target, port), timeout=_CONNECT_SECONDS):
-            return ""
+        with socket.create_connection((target, port), timeout=_CONNECT_SECONDS) as connection:
+            return _stays(connection, seconds=staying) if staying else ""
     except OSError as failure:
         return _errno_name(failure)
+
+
+def _stays(connection: socket.socket, *, seconds: float) -> str:
+    connection.settimeout(seconds)
+    try:
+        return "" if connection.recv(1) else CLOSED
+    except socket.timeout:
+        return ""
 
 
 def bind_as_stranger(port: Port, *, family: str, own_uid: int) -> str | None:

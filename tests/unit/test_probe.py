@@ -6,12 +6,14 @@ from __future__ import annotations
 
 import dataclasses
 import socket
+import threading
+import time
 from pathlib import Path
 from typing import Any, Iterator
 
 import pytest
 from ansible_collections.netbind.privport.plugins.module_utils import _probe as probing
-from ansible_collections.netbind.privport.plugins.module_utils._core.checks import Probe
+from ansible_collections.netbind.privport.plugins.module_utils._core.checks import CLOSED, Probe
 from ansible_collections.netbind.privport.plugins.module_utils._core.errors import HostError
 from ansible_collections.netbind.privport.plugins.module_utils._core.model import Listener
 from ansible_collections.netbind.privport.plugins.module_utils._core.service import Port, parse_services
@@ -61,6 +63,35 @@ def test_a_refused_connection(listening: int) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         closed = server.getsockname()[1]
     assert probing.connect(on(closed)) == "ECONNREFUSED"
+
+
+def answering(said: bytes, *, seconds: float) -> int:
+    """The port of a server that says something, or waits so long, and then closes its one connection."""
+    server = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        with server, server.accept()[0] as connection:
+            if said:
+                connection.sendall(said)
+            time.sleep(seconds)
+
+    threading.Thread(target=serve, daemon=True).start()
+    return int(server.getsockname()[1])
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds", "outcome"),
+    [
+        pytest.param(b"", 0, CLOSED, id="a forwarder that gets no connection to the service"),
+        pytest.param(b"", 1, "", id="a service that waits for a request"),
+        pytest.param(b"220 mail\r\n", 0, "", id="a service that speaks first"),
+    ],
+)
+def test_a_port_in_front(said: bytes, seconds: float, outcome: str, listening: int) -> None:
+    observed = observe(FakeHost(), parse_services([{"name": "web", "ports": [80]}])).services[0]
+    facts = dataclasses.replace(observed, listeners=(on(listening),))
+    tried = probing.probe(facts, port=Port(answering(said, seconds=seconds)), inner=Port(listening))
+    assert (tried.connect, tried.front["ipv4"]) == ({"127.0.0.1": ""}, outcome)
 
 
 def test_a_stranger_meets_a_busy_port(listening: int) -> None:

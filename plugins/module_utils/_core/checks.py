@@ -14,6 +14,8 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.
 
 PASS, FAIL, UNKNOWN = "pass", "fail", "unknown"
 NOT_LISTENING = "granted, not listening"
+# What comes of a connection to a forwarder that gets none to the service.
+CLOSED = "the end of the connection at once"
 _FAMILY_NAMES = {"ipv4": "IPv4", "ipv6": "IPv6"}
 
 
@@ -23,7 +25,7 @@ class Probe:
 
     # By the address of each listener.
     connect: dict[str, str | None] = field(default_factory=dict)
-    # Over loopback to the port itself, by family, where the service listens on another one.
+    # Over loopback to the port itself, by family, where the service listens on another one; CLOSED counts as errno.
     front: dict[str, str | None] = field(default_factory=dict)
     # bind(2) by a uid that nobody granted anything, by family: 'ipv4' or 'ipv6'.
     stranger: dict[str, str | None] = field(default_factory=dict)

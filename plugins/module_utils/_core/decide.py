@@ -14,7 +14,12 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model impor
 from ansible_collections.netbind.privport.plugins.module_utils._core.policy import Rule
 from ansible_collections.netbind.privport.plugins.module_utils._core.retained import retained
 from ansible_collections.netbind.privport.plugins.module_utils._core.service import Port, Service
-from ansible_collections.netbind.privport.plugins.module_utils._core.strategies import STRATEGIES, ambient, authbind
+from ansible_collections.netbind.privport.plugins.module_utils._core.strategies import (
+    STRATEGIES,
+    ambient,
+    authbind,
+    forward,
+)
 from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.base import (
     AUDIENCES,
     Case,
@@ -61,6 +66,8 @@ class Decision:
     # The ports that authbind's rules are for, or were.
     authbind_ports: tuple[str, ...]
     authbind_deep: bool
+    # Where the service listens for its ports, as ADDRESS:PORT.
+    backends: dict[str, str]
 
 
 def decide(
@@ -261,6 +268,7 @@ def _decision(choice: _Choice, *, others: Sequence[_Choice]) -> Decision:
         unit_user=ambient.unit_user(case),
         authbind_ports=_authbind_ports(case, chosen),
         authbind_deep=authbind.deep(case),
+        backends={str(port.number): str(backend) for port, backend in forward.request(case).backends.items()},
     )
 
 

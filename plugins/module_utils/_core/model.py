@@ -266,6 +266,10 @@ class Observation:
     # What it was built with and without, as systemctl --version says: '+SECCOMP', '-BPF_FRAMEWORK'.
     systemd_features: tuple[str, ...]
     authbind: Authbind | None
+    # The paths of what can forward connections, by service.FORWARDERS.
+    forwarders: dict[str, str]
+    # Whether the kernel has IPv6.
+    ipv6: bool
     # 'ss' or '/proc/net'.
     socket_source: str
     services: tuple[ServiceFacts, ...]

@@ -12,7 +12,7 @@ from typing import Any, Mapping, Optional, Sequence
 from ansible_collections.netbind.privport.plugins.module_utils._core.errors import InvalidInput
 from ansible_collections.netbind.privport.plugins.module_utils._core.unit import unit_name
 
-STRATEGY_NAMES = ("unneeded", "socket", "ambient", "setcap", "authbind", "redirect", "sysctl")
+STRATEGY_NAMES = ("unneeded", "socket", "ambient", "setcap", "authbind", "redirect", "forward", "sysctl")
 _KEYS = (
     "name",
     "ports",

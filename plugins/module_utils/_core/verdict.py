@@ -18,6 +18,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.checks impo
     grant_check,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.decide import decide
+from ansible_collections.netbind.privport.plugins.module_utils._core.front_checks import checks_of_forwarder
 from ansible_collections.netbind.privport.plugins.module_utils._core.model import Process
 from ansible_collections.netbind.privport.plugins.module_utils._core.service import Port
 from ansible_collections.netbind.privport.plugins.module_utils._core.strategies import STRATEGIES
@@ -109,7 +110,7 @@ def _evidence(seen: Seen) -> Evidence:
 
 
 def _checks(seen: Seen) -> tuple[Check, ...]:
-    of_port = checks_of_port(seen)
+    of_port = (*checks_of_port(seen), *checks_of_forwarder(seen))
     # What a root parent does needs no grant, and no strategy is the reason for it.
     if seen.root_parents:
         return of_port

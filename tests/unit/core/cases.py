@@ -22,7 +22,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model impor
     Unit,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.procfs import ProcessStatus
-from ansible_collections.netbind.privport.plugins.module_utils._core.service import Service, parse_services
+from ansible_collections.netbind.privport.plugins.module_utils._core.service import FORWARDERS, Service, parse_services
 from ansible_collections.netbind.privport.plugins.module_utils._core.strategies import STRATEGIES
 from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.base import Case
 from ansible_collections.netbind.privport.plugins.module_utils._core.unit import Command, render_ambient
@@ -190,6 +190,8 @@ def host(*services: ServiceFacts, **fields: Any) -> Observation:
         "systemd": 252,
         "systemd_features": ("+PAM", "+BPF_FRAMEWORK"),
         "authbind": Authbind(program=AUTHBIND, helper_setuid=True, helper_nosuid=False),
+        "forwarders": {name: f"/usr/bin/{name}" for name in FORWARDERS},
+        "ipv6": True,
         "socket_source": "ss",
     }
     return Observation(services=tuple(services), **{**plain, **fields})

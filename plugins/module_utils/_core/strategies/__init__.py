@@ -10,6 +10,7 @@ from __future__ import annotations
 from ansible_collections.netbind.privport.plugins.module_utils._core.strategies import (
     ambient,
     authbind,
+    forward,
     redirect,
     setcap,
     socket,
@@ -27,6 +28,7 @@ STRATEGIES: dict[str, Strategy] = {
         setcap.STRATEGY,
         authbind.STRATEGY,
         redirect.STRATEGY,
+        forward.STRATEGY,
         sysctl.STRATEGY,
     )
 }

@@ -131,7 +131,7 @@ STRATEGY = Strategy(
     pending=_pending,
     expects=_expects,
     audience=THE_UNIT,
-    # systemd holds the port of a socket unit. capabilities(7), "Transformation of capabilities during execve()", and
+    # systemd or a forwarder holds the port then. capabilities(7), "Transformation of capabilities during execve()", and
     # ld.so(8), secure-execution mode.
-    voided_by=("socket", "setcap"),
+    voided_by=("socket", "setcap", "forward"),
 )

@@ -115,7 +115,7 @@ class Strategy:
     why:      one sentence for the one who asks why it was chosen.
     warnings: what works, but is wider than a reader may expect.
     granted:  whether a grant of this strategy is there for this service.
-    pending:  the steps left to do, of 'dropin', 'reload', 'xattr', 'rules', 'sysctl', 'socket', 'redirect',
+    pending:  the steps left to do, of 'dropin', 'xattr', 'keep', 'rules', 'sysctl', 'socket', 'redirect', 'forward',
               'restart', 'start'.
     expects:  what a process must hold of this strategy's, and may hold at most.
     audience: who can use its grant, one of AUDIENCES.
@@ -133,6 +133,8 @@ class Strategy:
     voided_by: tuple[str, ...] = ()
     # Whether the service goes on listening on its backend ports alone.
     indirect: bool = False
+    # What a process of the collection's own must hold, and may hold at most, that takes connections for the service.
+    forwarder: Callable[[Case], Expected] | None = None
 
     def inner(self, service: Service, port: Port) -> Port:
         """The port that the service itself listens on for this one."""

@@ -172,4 +172,6 @@ STRATEGY = Strategy(
     pending=_pending,
     expects=_expects,
     audience=THE_UNIT,
+    # A forwarder holds the port then.
+    voided_by=("forward",),
 )

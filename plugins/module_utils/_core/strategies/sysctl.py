@@ -98,6 +98,6 @@ STRATEGY = Strategy(
     pending=_pending,
     expects=_expects,
     audience=EVERYONE,
-    # systemd holds the port of a socket unit.
-    voided_by=("socket",),
+    # systemd or a forwarder holds the port then.
+    voided_by=("socket", "forward"),
 )

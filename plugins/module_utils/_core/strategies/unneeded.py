@@ -71,6 +71,6 @@ STRATEGY = Strategy(
     pending=lambda case: process_steps(case, changing=False, holds=_expects(case).is_met_by),
     expects=_expects,
     audience=EVERYONE,
-    # systemd holds the port of a socket unit.
-    voided_by=("socket",),
+    # systemd or a forwarder holds the port then.
+    voided_by=("socket", "forward"),
 )

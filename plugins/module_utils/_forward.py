@@ -1,0 +1,180 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Forwarders on a host: what there is of them, and their coming and going."""
+
+from __future__ import annotations
+
+import posixpath
+from dataclasses import dataclass
+from typing import Optional, Sequence
+
+from ansible_collections.netbind.privport.plugins.module_utils import _installation as installation
+from ansible_collections.netbind.privport.plugins.module_utils import _processes as processes
+from ansible_collections.netbind.privport.plugins.module_utils import _units as units
+from ansible_collections.netbind.privport.plugins.module_utils._core import forward
+from ansible_collections.netbind.privport.plugins.module_utils._core.errors import PrivportError, Refused
+from ansible_collections.netbind.privport.plugins.module_utils._core.installation import (
+    Installation,
+    Installed,
+    Plan,
+    plan,
+)
+from ansible_collections.netbind.privport.plugins.module_utils._core.model import Unit
+from ansible_collections.netbind.privport.plugins.module_utils._core.service import Service
+from ansible_collections.netbind.privport.plugins.module_utils._core.unit import UNIT_FOLDER
+from ansible_collections.netbind.privport.plugins.module_utils._host import Host
+
+# Where a program judges a configuration before that is put in force; only root writes below /run.
+_TRIAL = "/run/netbind.privport"
+_JUDGE = {"haproxy": ["-c", "-q", "-f"], "nginx": ["-t", "-q", "-c"]}
+
+
+def ground(host: Host, *, systemd: Optional[int]) -> forward.Ground:
+    """What the host, which systemd of this version runs, has for forwarding."""
+    found = {name: _program(host, places) for name, places in forward.PROGRAMS.items()}
+    return forward.Ground(
+        systemd=systemd,
+        # Where systemd itself looks.
+        ipv6=host.status("/proc/net/if_inet6") is not None,
+        programs={name: path for name, path in found.items() if path},
+    )
+
+
+def _program(host: Host, places: Sequence[str]) -> str:
+    paths = (place if place.startswith("/") else host.which(place) for place in places)
+    return next((path for path in paths if path and host.status(path) is not None), "")
+
+
+def observe(host: Host, service: Service, unit: Optional[Unit]) -> Installed:
+    """What is there for a service, those of earlier descriptions included."""
+    ports = [port.number for port in service.ports]
+    own = unit.name if unit else service.unit
+    paths, names = _places(host, service.name, ports=ports, unit=own)
+    # Most services have none, and systemd need not be asked.
+    if not any(host.status_of_itself(path) is not None or host.leftovers(path) for path in paths):
+        return Installed(paths=paths, units=names)
+    return look(host, service.name, ports=ports, unit=own)
+
+
+def look(host: Host, name: str, *, ports: Sequence[int], unit: str) -> Installed:
+    """What is there for the service of this name on these ports and on others."""
+    if host.status("/run/systemd/system") is None:
+        return Installed()
+    paths, names = _places(host, name, ports=ports, unit=unit)
+    return installation.look(host, paths=paths, names=names)
+
+
+def _places(host: Host, name: str, *, ports: Sequence[int], unit: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Every path and every unit that is, or may be, the service's."""
+    links = [
+        (f"{UNIT_FOLDER}/{folder}/{entry}", forward.port_of(entry, service=name))
+        for folder in host.names_in(UNIT_FOLDER)
+        if folder.endswith(".wants")
+        for entry in host.names_in(f"{UNIT_FOLDER}/{folder}")
+    ]
+    files = [forward.port_of(entry, service=name) for entry in host.names_in(UNIT_FOLDER)]
+    numbers = sorted({*ports, *(it for it in (*files, *(port for _path, port in links)) if it is not None)})
+    paths = [path for port in numbers for path in forward.paths(name, port, unit=unit)]
+    paths += [path for path, port in links if port is not None]
+    return tuple(dict.fromkeys(paths)), tuple(it for port in numbers for it in forward.units(name, port))
+
+
+@dataclass(frozen=True)
+class Change:
+    """The way to what is asked for.
+
+    held are the ports that the service's own unit holds until its next start. trials are configurations that the
+    program at the path program is to judge first.
+    """
+
+    plan: Plan
+    held: tuple[int, ...] = ()
+    program: str = ""
+    trials: tuple[str, ...] = ()
+
+
+def plan_present(host: Host, request: forward.Request) -> Change:
+    """Raises Refused for what cannot be, and for a port that somebody else holds."""
+    here = ground(host, systemd=units.systemd_version(host))
+    complete = forward.installation(request, here)
+    found = look(host, request.name, ports=[port.number for port in request.ports], unit=request.unit)
+    held = _held(host, request, own=complete.units, active=found.active)
+    way = plan(found, forward.installation(request, here, later=held))
+    program, written = forward.forwarder(request), {file.path for file in way.written}
+    texts = [forward.configured(request, here, port=port, trial=_TRIAL) for port in request.ports]
+    return Change(
+        plan=way,
+        held=held,
+        program=here.programs[program],
+        trials=tuple(
+            text
+            for port, text in zip(request.ports, texts)
+            if text and forward.configuration_path(request.name, port.number, program=program) in written
+        ),
+    )
+
+
+def plan_absent(host: Host, name: str) -> Change:
+    return Change(plan=plan(look(host, name, ports=(), unit=""), Installation()))
+
+
+def _held(host: Host, request: forward.Request, *, own: Sequence[str], active: Sequence[str]) -> tuple[int, ...]:
+    """The ports that a process of the service's unit holds, or systemd for it."""
+    held = set()
+    for listener in processes.listeners(host, list(request.ports)):
+        # systemd is among the holders of our own sockets too.
+        ours = {f"{forward.stem(request.name, listener.port)}.socket"} & set(active)
+        holders = [it for it in listener.owners if it.unit not in own and not (ours and it.pid == 1)]
+        strangers = [it for it in holders if not request.unit or (it.unit != request.unit and it.pid != 1)]
+        if strangers and len(strangers) == len(listener.owners):
+            raise Refused(f"port {listener.port} is held by {strangers[0]}; stop that first, or name its unit")
+        if holders:
+            held.add(listener.port)
+    return tuple(sorted(held))
+
+
+def apply(host: Host, change: Change) -> None:
+    """Make it so. Raises PrivportError; then everything is as it was before, or the error says what is not."""
+    for text in change.trials:
+        _try(host, change.program, text)
+    installation.apply(host, change.plan)
+
+
+def _try(host: Host, program: str, text: str) -> None:
+    """Have the forwarder judge a configuration."""
+    name = posixpath.basename(program)
+    path = f"{_TRIAL}/{name}"
+    try:
+        host.write(path, content=text, mode=0o600)
+        judged = host.run([program, *_JUDGE[name], path])
+    finally:
+        for left in host.names_in(_TRIAL):
+            host.remove_folder_if_empty(f"{_TRIAL}/{left}")
+            if host.status_of_itself(f"{_TRIAL}/{left}") is not None:
+                host.remove(f"{_TRIAL}/{left}")
+        host.remove_folder_if_empty(_TRIAL)
+    if judged.rc != 0:
+        said = (judged.stderr.strip() or judged.stdout.strip() or "nothing").splitlines()
+        raise Refused(f"{name} refuses the configuration that it would get: {said[0]}")
+
+
+def give_back(host: Host, change: Change, *, name: str, unit: str) -> None:
+    """Take everything away from the service of this name, whose own unit binds the ports from its restart on.
+
+    The ports are away for that restart alone. Raises PrivportError; then the forwarders are as they were before.
+    """
+    found = change.plan.found
+    try:
+        for link in (file.path for file in found.files if file.target):
+            # The restart would start what it names.
+            host.remove(link, with_folder=True)
+        host.run(["systemctl", "daemon-reload"]).checked()
+        if found.active:
+            host.run(["systemctl", "stop", "--", *found.active]).checked()
+        # Without waiting: it may take long to say that it is ready.
+        host.run(["systemctl", "--no-block", "restart", "--", unit]).checked()
+    except PrivportError:
+        before = Installation(files=found.files, units=found.active)
+        installation.apply(host, plan(look(host, name, ports=(), unit=unit), before))
+        raise
+    installation.apply(host, plan_absent(host, name).plan)

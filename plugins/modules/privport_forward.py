@@ -1,0 +1,200 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: privport_forward
+short_description: Forward a low port to where a service listens
+version_added: 0.1.0
+author:
+  - The netbind.privport authors (@netbind)
+description:
+  - Puts a forwarder in front of a service that can be changed in nothing. It takes TCP connections to a low port and
+    hands them to the high port that the service listens on.
+  - Each port gets units of its own, C(privport-forward-NAME-PORT.socket) and C(.service) of that name. systemd binds
+    the port and hands the socket over, so the forwarder runs as a dynamic user without any capability. C(socat) binds
+    by itself and has C(CAP_NET_BIND_SERVICE) alone.
+  - The packaged units and configurations of haproxy and nginx are never touched.
+extends_documentation_fragment:
+  - netbind.privport.attributes
+options:
+  name:
+    description: The service's name, by which what belongs to it is found again.
+    type: str
+    required: true
+  ports:
+    description:
+      - The TCP ports that are forwarded, such as V(80) or V(80-82). Those that are not named any more go.
+      - Required with O(state=present).
+    type: list
+    elements: raw
+    default: []
+  backend_ports:
+    description:
+      - "For each of O(ports) the port that the service listens on, as V({80: 8080}), on V(127.0.0.1). Another address
+        is written as V({80: '[::1]:8080'})."
+    type: dict
+    default: {}
+  families:
+    description: By which of V(ipv4) and V(ipv6) the ports are reached. By default by both where the kernel has IPv6.
+    type: list
+    elements: str
+    choices: [ipv4, ipv6]
+    default: []
+  with:
+    description:
+      - What forwards. V(proxyd) is C(systemd-socket-proxyd). With it and with V(socat) the service sees every client as
+        the forwarder's own address.
+      - V(haproxy) tells the service the client's address by the PROXY protocol, version 2, which the service must
+        expect.
+      - V(nginx) is for HTTP without TLS, and tells the client's address in C(X-Real-IP) and C(X-Forwarded-For).
+    type: str
+    choices: [proxyd, socat, haproxy, nginx]
+    default: proxyd
+  unit:
+    description:
+      - The service's own unit, which then starts its forwarders with it. Without it every boot starts them.
+      - Where a process of this unit still holds one of O(ports), the forwarder takes it over when the unit is next
+        restarted, and RV(restart_required) is true.
+    type: str
+    default: ''
+  restart:
+    description:
+      - With O(state=absent), restart O(unit) as soon as the ports are free, because it binds them itself from then on.
+        Nothing is restarted where there was no forwarder.
+    type: bool
+    default: false
+  state:
+    description: With V(absent) everything that was made for O(name) is removed, whatever its ports.
+    type: str
+    choices: [present, absent]
+    default: present
+notes:
+  - Needs root and systemd 235 or later.
+seealso:
+  - module: netbind.privport.privport_ambient
+  - name: systemd-socket-proxyd(8)
+    description: The forwarder that comes with systemd.
+    link: https://www.freedesktop.org/software/systemd/man/latest/systemd-socket-proxyd.html
+"""
+
+EXAMPLES = r"""
+- name: Reach a service on port 80 that listens on 127.0.0.1:8080
+  netbind.privport.privport_forward:
+    name: legacy
+    ports: [80]
+    backend_ports: {80: 8080}
+    unit: legacy.service
+
+- name: Tell a service that speaks the PROXY protocol who its clients are
+  netbind.privport.privport_forward:
+    name: mail
+    ports: [25]
+    backend_ports: {25: 10025}
+    with: haproxy
+    unit: mail.service
+
+- name: Take everything back
+  netbind.privport.privport_forward:
+    name: legacy
+    state: absent
+"""
+
+RETURN = r"""
+units:
+  description: The units that forward, or were to be removed.
+  returned: success
+  type: list
+  elements: str
+  sample: [privport-forward-legacy-80.socket, privport-forward-legacy-80.service]
+paths:
+  description: The files and links that are there for it, or were removed.
+  returned: success
+  type: list
+  elements: str
+with:
+  description: What forwards; empty with O(state=absent).
+  returned: success
+  type: str
+  sample: proxyd
+restart_required:
+  description: Whether O(unit) holds one of the ports itself, which its next restart hands over.
+  returned: success
+  type: bool
+"""
+
+from typing import Any, Mapping
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.netbind.privport.plugins.module_utils import _forward
+from ansible_collections.netbind.privport.plugins.module_utils._core import forward
+from ansible_collections.netbind.privport.plugins.module_utils._core.errors import InvalidInput, PrivportError
+from ansible_collections.netbind.privport.plugins.module_utils._core.service import FORWARDERS, parse_ports
+from ansible_collections.netbind.privport.plugins.module_utils._core.unit import unit_name
+from ansible_collections.netbind.privport.plugins.module_utils._host import Host
+
+
+def run(params: Mapping[str, Any], *, host: Host, check_mode: bool) -> dict[str, Any]:
+    """The module's result. Raises PrivportError; then files and units are what they were before."""
+    if not params["name"].strip():
+        raise InvalidInput("name is empty; give the service's name, such as 'legacy'")
+    present = params["state"] == "present"
+    unit = unit_name(params["unit"], where="unit") if params["unit"] else ""
+    request = _request(params, unit=unit) if present else None
+    change = _forward.plan_present(host, request) if request else _forward.plan_absent(host, params["name"])
+    if change.plan.changed and not check_mode:
+        if params["restart"] and unit and not present:
+            _forward.give_back(host, change, name=params["name"], unit=unit)
+        else:
+            _forward.apply(host, change)
+    there = change.plan.wanted if present else change.plan.found
+    return {
+        "changed": change.plan.changed,
+        "diff": list(change.plan.diffs),
+        "units": list(there.units),
+        "paths": [file.path for file in there.files],
+        "with": forward.forwarder(request) if request else "",
+        "restart_required": bool(change.held),
+    }
+
+
+def _request(params: Mapping[str, Any], *, unit: str) -> forward.Request:
+    ports = parse_ports(params["ports"], where="ports")
+    backends = forward.parse_backends(params["backend_ports"], where="backend_ports")
+    return forward.Request(
+        name=params["name"],
+        ports=ports,
+        backends={port: backends[port.number] for port in ports if port.number in backends},
+        families=tuple(sorted(set(params["families"]))),
+        forwarder=params["with"],
+        unit=unit,
+    )
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "name": {"type": "str", "required": True},
+            "ports": {"type": "list", "elements": "raw", "default": []},
+            "backend_ports": {"type": "dict", "default": {}},
+            "families": {"type": "list", "elements": "str", "choices": ["ipv4", "ipv6"], "default": []},
+            "with": {"type": "str", "choices": list(FORWARDERS), "default": "proxyd"},
+            "unit": {"type": "str", "default": ""},
+            "restart": {"type": "bool", "default": False},
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        host = Host()
+        with host.locked(needed=not module.check_mode):
+            result = run(module.params, host=host, check_mode=module.check_mode)
+    except PrivportError as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
