@@ -11,13 +11,15 @@ from .machine import Machine, succeeded
 
 USER = "web"
 SERVER = """\
-import socket, sys
-with socket.create_server(("", int(sys.argv[1]))) as server:
+import os, socket, sys
+handed = os.environ.get("LISTEN_PID") == str(os.getpid())
+with socket.socket(fileno=3) if handed else socket.create_server(("", int(sys.argv[1]))) as server:
     while True:
         server.accept()[0].close()
 """
-# A privileged port for each strategy.
-PORTS = {"ambient": 80, "setcap": 81, "authbind": 82}
+# A privileged port for each strategy; that of sysctl opens all above it, too.
+PORTS = {"ambient": 80, "setcap": 81, "authbind": 82, "socket": 83, "redirect": 84, "forward": 85, "sysctl": 86}
+BACKENDS = {"redirect": 8084, "forward": 8085}
 
 
 def service(strategy: str, *, state: str = "present") -> Dict[str, Any]:
@@ -26,6 +28,8 @@ def service(strategy: str, *, state: str = "present") -> Dict[str, Any]:
         "ports": [PORTS[strategy]],
         "unit": f"boot-{strategy}.service",
         "strategy": strategy,
+        "socket_activation": strategy == "socket",
+        "backend_ports": {PORTS[strategy]: BACKENDS[strategy]} if strategy in BACKENDS else {},
         "state": state,
     }
 
@@ -62,7 +66,7 @@ def prepare(machine: Machine) -> None:
     for strategy, port in PORTS.items():
         # A file of its own: a shared interpreter gets no file capability.
         machine.shell(f"cp /usr/bin/python3 /srv/boot/{strategy}")
-        command = f"/srv/boot/{strategy} /srv/boot/server.py {port}"
+        command = f"/srv/boot/{strategy} /srv/boot/server.py {BACKENDS.get(strategy, port)}"
         unit = f"[Service]\nUser={USER}\nExecStart={command}\n[Install]\nWantedBy=multi-user.target\n"
         machine.put(f"/etc/systemd/system/boot-{strategy}.service", unit)
     units = " ".join(f"boot-{strategy}.service" for strategy in PORTS)
@@ -78,6 +82,6 @@ def prove(machine: Machine, strategies: List[str]) -> None:
 def tree(machine: Machine) -> str:
     """Every file where a grant can be, and the capabilities of the programs."""
     return machine.shell(
-        "find /etc/systemd/system /etc/authbind /srv/boot | sort; python3 -c 'import os; "
+        "find /etc/systemd/system /etc/authbind /etc/netbind.privport /etc/sysctl.d /srv/boot | sort; python3 -c 'import os; "
         '[print(name, os.listxattr("/srv/boot/" + name)) for name in sorted(os.listdir("/srv/boot"))]\''
     )

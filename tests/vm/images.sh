@@ -9,7 +9,7 @@ IMAGE=$CACHE/$(sha256sum "${BASH_SOURCE[0]}" | cut -c1-12)
 SUITE=bookworm
 PACKAGES=(
   linux-image-cloud-amd64 systemd systemd-sysv dbus udev openssh-server sudo python3 iproute2 procps kmod netbase
-  authbind nginx apparmor auditd
+  authbind nginx nftables apparmor auditd
   selinux-basics selinux-policy-default policycoreutils-python-utils checkpolicy semodule-utils setools
 )
 
@@ -27,7 +27,7 @@ echo '/dev/vda / ext4 defaults 0 1' >"$1/etc/fstab"
 # The emulator's own network.
 printf '[Match]\nType=ether\n[Network]\nAddress=10.0.2.15/24\n' >"$1/etc/systemd/network/vm.network"
 chroot "$1" systemctl enable systemd-networkd
-chroot "$1" systemctl disable nginx systemd-networkd-wait-online
+chroot "$1" systemctl disable nginx nftables systemd-networkd-wait-online
 chroot "$1" systemctl mask apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer \
   fstrim.timer man-db.timer selinux-autorelabel-mark.service
 # Written at the first boot, and labelled here.
