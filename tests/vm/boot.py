@@ -82,6 +82,7 @@ def prove(machine: Machine, strategies: List[str]) -> None:
 def tree(machine: Machine) -> str:
     """Every file where a grant can be, and the capabilities of the programs."""
     return machine.shell(
-        "find /etc/systemd/system /etc/authbind /etc/netbind.privport /etc/sysctl.d /srv/boot | sort; python3 -c 'import os; "
+        "find /etc/systemd/system /etc/authbind /etc/netbind.privport /etc/sysctl.d /srv/boot | sort; "
+        "python3 -c 'import os; "
         '[print(name, os.listxattr("/srv/boot/" + name)) for name in sorted(os.listdir("/srv/boot"))]\''
     )
