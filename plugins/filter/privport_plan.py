@@ -107,7 +107,8 @@ _value:
       elements: str
     retained:
       description:
-        - For a service whose state is V(absent), which of its processes keep what is taken back, each as a sentence.
+        - Which processes of the service keep what is taken back until they are started anew, each as a sentence. Of a
+          service whose state is V(present) the role restarts the unit.
       type: list
       elements: str
     error:

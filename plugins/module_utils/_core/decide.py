@@ -10,6 +10,7 @@ from typing import Mapping, Sequence
 from ansible_collections.netbind.privport.plugins.module_utils._core import sysctl
 from ansible_collections.netbind.privport.plugins.module_utils._core.authbind import WILDCARDS
 from ansible_collections.netbind.privport.plugins.module_utils._core.errors import InvalidInput
+from ansible_collections.netbind.privport.plugins.module_utils._core.held import Expected
 from ansible_collections.netbind.privport.plugins.module_utils._core.model import Observation, Process
 from ansible_collections.netbind.privport.plugins.module_utils._core.policy import Rule
 from ansible_collections.netbind.privport.plugins.module_utils._core.retained import retained
@@ -38,7 +39,7 @@ class Decision:
 
     strategy is '' where none is left (error then says why) and where the service is to be absent.
     voiding are those of surplus that void the strategy: they go before it can be proven, the others afterwards.
-    retained tells of processes that keep what is taken from a service that is to be absent.
+    retained tells of processes that keep what is taken back, until they are started anew.
     The fields from unit on say what the strategies' tasks need: '' for what there is not.
     """
 
@@ -259,7 +260,7 @@ def _decision(choice: _Choice, *, others: Sequence[_Choice]) -> Decision:
         pending=chosen.pending(case) if chosen else (),
         surplus=surplus,
         voiding=tuple(name for name in surplus if chosen is not None and name in chosen.voided_by),
-        retained=retained(case, surplus=surplus) if case.service.state == "absent" else (),
+        retained=_retained(case, chosen, surplus=surplus),
         error=error,
         unit=facts.unit.name if facts.unit else "",
         unit_failed=facts.unit is not None and facts.unit.says("ActiveState") == "failed",
@@ -270,6 +271,14 @@ def _decision(choice: _Choice, *, others: Sequence[_Choice]) -> Decision:
         authbind_deep=authbind.deep(case),
         backends={str(port.number): str(backend) for port, backend in forward.request(case).backends.items()},
     )
+
+
+def _retained(case: Case, chosen: Strategy | None, *, surplus: Sequence[str]) -> tuple[str, ...]:
+    if chosen is None:
+        return retained(case, surplus=surplus, expected=Expected()) if case.service.state == "absent" else ()
+    # What voids the strategy goes before the service is started anew.
+    left = [name for name in surplus if name not in chosen.voided_by]
+    return retained(case, surplus=left, expected=chosen.expects(case)) if left else ()
 
 
 def _authbind_ports(case: Case, chosen: Strategy | None) -> tuple[str, ...]:

@@ -6,18 +6,20 @@ from __future__ import annotations
 
 from typing import Sequence
 
+from ansible_collections.netbind.privport.plugins.module_utils._core.held import Expected
 from ansible_collections.netbind.privport.plugins.module_utils._core.model import CAPABILITY, Process
 from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.base import Case, exec_gives
 
 
-def retained(case: Case, *, surplus: Sequence[str]) -> tuple[str, ...]:
+def retained(case: Case, *, surplus: Sequence[str], expected: Expected) -> tuple[str, ...]:
     """A sentence for each process of the service that holds what its next start would not give it.
 
-    surplus names the strategies whose grants are still there and about to be removed.
+    surplus names the strategies whose grants are still there and about to be removed; expected is what the strategy
+    that stays gives, nothing for a service that is to be absent.
     """
     unit = case.facts.unit
     until = f"until {unit.name} is restarted" if unit else "until it ends"
-    told = ((process, _kept(case, process, surplus=surplus)) for process in _processes(case))
+    told = ((process, _kept(case, process, surplus=surplus, expected=expected)) for process in _processes(case))
     return tuple(f"{process} keeps {' and '.join(kept)} {until}" for process, kept in told if kept)
 
 
@@ -29,12 +31,12 @@ def _processes(case: Case) -> tuple[Process, ...]:
     return tuple(owners.values())
 
 
-def _kept(case: Case, process: Process, *, surplus: Sequence[str]) -> tuple[str, ...]:
+def _kept(case: Case, process: Process, *, surplus: Sequence[str], expected: Expected) -> tuple[str, ...]:
     if process.status.is_root:
         return ()
-    again = set() if {"ambient", "setcap"} & set(surplus) else exec_gives(case).permitted
+    again = expected.least.permitted | (set() if {"ambient", "setcap"} & set(surplus) else exec_gives(case).permitted)
     capability = CAPABILITY in process.status.permitted and CAPABILITY not in again
     unit = case.facts.unit
     through_authbind = unit is not None and "/authbind ;" in unit.says("ExecStart") and "authbind" not in surplus
-    authbind = process.authbind is True and not through_authbind
+    authbind = process.authbind is True and not through_authbind and not expected.authbind
     return ((CAPABILITY,) if capability else ()) + (("what authbind gave it",) if authbind else ())

@@ -72,6 +72,48 @@ def test_retained(fields: Dict[str, Any], kept: List[str]) -> None:
     assert [sentence.partition(" keeps ")[2] for sentence in decision.retained] == kept
 
 
-def test_a_service_that_stays_retains_nothing() -> None:
-    judged = case(unit_fields={"process": setcap_process()})
-    assert decide(judged.host, [judged.service])[0].retained == ()
+@pytest.mark.parametrize(
+    ("strategy", "fields", "kept"),
+    [
+        pytest.param("auto", {"unit_fields": {"process": setcap_process()}}, [], id="nothing is taken back"),
+        pytest.param(
+            "sysctl", {"unit_fields": {"process": setcap_process()}, "program_fields": BINDS}, [CAP], id="setcap"
+        ),
+        pytest.param(
+            "sysctl",
+            {
+                "properties": WRAPPED,
+                "unit_fields": {"dropin_strategy": "authbind", "process": process(authbind=True)},
+            },
+            ["what authbind gave it"],
+            id="authbind",
+        ),
+        pytest.param(
+            "ambient",
+            {"unit_fields": {"process": setcap_process()}, "program_fields": BINDS},
+            [],
+            id="what voids the strategy goes first",
+        ),
+        pytest.param(
+            "setcap",
+            {
+                "properties": {"AmbientCapabilities": CAP},
+                "unit_fields": {**OURS, "process": setcap_process()},
+                "program_fields": BINDS,
+            },
+            [],
+            id="what the strategy gives as well",
+        ),
+        pytest.param(
+            "authbind",
+            {"properties": WRAPPED, "unit_fields": {"process": process(authbind=True)}, "program_fields": BINDS},
+            [],
+            id="authbind as well",
+        ),
+    ],
+)
+def test_a_service_that_changes_its_strategy(strategy: str, fields: Dict[str, Any], kept: List[str]) -> None:
+    judged = case(description={"strategy": strategy}, **fields)
+    (decision,) = decide(judged.host, [judged.service])
+    assert decision.error == ""
+    assert [sentence.partition(" keeps ")[2].partition(" until ")[0] for sentence in decision.retained] == kept

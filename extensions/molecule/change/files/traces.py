@@ -46,6 +46,8 @@ def of_process(pid):
         yield "ambient", "CapAmb"
     elif "CapEff:\t0000000000000000" not in status:
         yield "setcap", "CapEff"
+    if "libauthbind" in Path(f"/proc/{pid}/maps").read_text():
+        yield "authbind", "libauthbind"
 
 
 for name, seen in traces():
