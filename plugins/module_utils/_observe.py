@@ -142,7 +142,7 @@ def _service(host: Host, service: Service, *, machine: _Machine) -> ServiceFacts
     path = service.executable or ("" if unit and len(unit.commands) > 1 else last or started)
     # What a person declares is a path of the host's.
     seen = namespace({}, exists=lambda _: False) if service.executable else by.namespace
-    program = _program(host, path, seen=seen, unread=unread)
+    program = _program(host, path, seen=seen, unread=unread, taking=_takes_sockets(service))
     wrapper = host.which("authbind")
     sockets = tuple(it for it in machine.sockets if _concerns(it, service, unit=unit))
     # A socket that systemd binds for the service is of systemd's network.
@@ -239,6 +239,11 @@ def _unit(host: Host, properties: dict[str, str], *, unread: dict[str, str]) -> 
     )
 
 
+def _takes_sockets(service: Service) -> bool:
+    """Whether somebody says so."""
+    return service.socket_activation or service.strategy == "socket"
+
+
 def _account(host: Host, user: str, *, properties: Mapping[str, str]) -> Account | None:
     """The user with the groups that the unit gives it (systemd.exec(5), Group= and SupplementaryGroups=)."""
     entry = host.account(user)
@@ -252,11 +257,12 @@ def _account(host: Host, user: str, *, properties: Mapping[str, str]) -> Account
 
 
 def _program(
-    host: Host, path: str, *, seen: Namespace, unread: dict[str, str], what: str = "program"
+    host: Host, path: str, *, seen: Namespace, unread: dict[str, str], what: str = "program", taking: bool = False
 ) -> Program | None:
     """The file that is at path for the unit, else for the host.
 
-    None where there is no regular file of that name, and where it cannot be looked at.
+    None where there is no regular file of that name, and where it cannot be looked at. taking: it is said to take
+    sockets from systemd, and is read whole where its file may tell otherwise.
     """
     found = execution.place(host, path, seen=seen)
     real_path = host.resolve(found.outer if found.outer and found.setting else path) if path else ""
@@ -268,7 +274,7 @@ def _program(
             found = observe_program(file, host=host)
             ground = observe_ground(file, host=host)
             status = file.status()
-            takes = takes_sockets(file)
+            takes = takes_sockets(file) if taking else None
     except PrivportError as problem:
         unread[what] = str(problem)
         return None

@@ -144,16 +144,21 @@ def _listed(acl: Acl, *, host: Host) -> tuple[tuple[int, str], ...]:
     return tuple(dict.fromkeys([*users, *((account.pw_uid, account.pw_name) for account in of_groups)]))
 
 
-# Up to 2.8 caddy knows no network of this name; every later one has it as a text in its file.
-_CADDY_NETWORK = b"fdgram"
+# Every caddy's file holds the first of these, and the second, a network of its addresses, from version 2.9 on.
+_CADDY, _CADDY_TAKES = b"github.com/caddyserver/caddy/v2", b"fdgram"
 _PIECE = 1 << 20
 
 
 def takes_sockets(file: OpenFile) -> bool | None:
-    """Whether the program takes sockets from systemd, as far as its file tells: caddy(8) alone does."""
-    if os.path.basename(file.path) != "caddy":
+    """Whether the program takes sockets from systemd, where its file tells: only of a caddy does it."""
+    if executable.parse(file.read_at).form != executable.GO:
         return None
-    return any(_CADDY_NETWORK in piece for piece in _pieces(file))
+    is_caddy = False
+    for piece in _pieces(file):
+        if _CADDY_TAKES in piece:
+            return True
+        is_caddy = is_caddy or _CADDY in piece
+    return False if is_caddy else None
 
 
 def _pieces(file: OpenFile) -> Iterator[bytes]:
@@ -164,4 +169,4 @@ def _pieces(file: OpenFile) -> Iterator[bytes]:
         if not piece:
             return
         yield last + piece
-        offset, last = offset + len(piece), piece[-len(_CADDY_NETWORK) :]
+        offset, last = offset + len(piece), piece[-len(_CADDY) :]

@@ -151,7 +151,7 @@ def _restore_units(host: Host, before: Snapshot, changes: Sequence[Change], *, w
     if any(change.now.path.startswith(core.UNIT_FOLDER + "/") for change in changes):
         work.attempt("", _systemctl, host, "daemon-reload")
     own = _actions(host, before.own_units)
-    actions = _actions(host, before.units)
+    actions = core.with_sockets(_actions(host, before.units), own=own, units=before.units)
     for was in actions if own else ():
         # It may hold what one of ours is to take again.
         work.attempt("", _systemctl, host, "stop", "--", was.name)

@@ -190,8 +190,8 @@ privport:
               elements: str
             takes_sockets:
               description:
-                - Whether it takes sockets that systemd hands to it. V(null) for all programs but caddy, of which its
-                  file tells it.
+                - Whether it takes sockets that systemd hands to it, where the service says so. V(false) for a caddy
+                  before 2.9. V(null) for what its file does not tell.
               type: bool
         interpreter:
           description: The program at the end of a script's first lines, as RV(privport.services[].program).

@@ -18,6 +18,8 @@ from typing import Any, Dict, List, Sequence, Tuple
 
 from ansible_collections.netbind.privport.plugins.filter.privport_plan import privport_plan
 from ansible_collections.netbind.privport.plugins.module_utils._core.capability import format_xattr, parse_text
+from ansible_collections.netbind.privport.plugins.module_utils._core.service import SocketOptions, parse_ports
+from ansible_collections.netbind.privport.plugins.module_utils._core.socket_unit import Handed, socket_name
 from ansible_collections.netbind.privport.plugins.module_utils._core.unit import (
     Command,
     render_ambient,
@@ -76,10 +78,13 @@ def try_host(host: str) -> Cells:
     cells: Cells = {}
     for strategy in STRATEGIES:
         services = [{**row.service, "strategy": strategy} for row in rows]
-        plans = privport_plan(observation, services)
-        grants = {row.unit: grant(row, strategy, plan) for row, plan in zip(rows, plans)}
-        observed = on_host(host, "try", grants=grants)
-        for row, plan in zip(rows, plans):
+        tried = [
+            (row, plan)
+            for row, plan in zip(rows, privport_plan(observation, services))
+            if strategy != "socket" or row.takes_sockets
+        ]
+        observed = on_host(host, "try", grants={row.unit: grant(row, strategy, plan) for row, plan in tried})
+        for row, plan in tried:
             cells[row.hazard.name, strategy, host] = report.Cell(
                 predicted=predicted(plan, strategy),
                 observed=observed[row.unit],
@@ -109,8 +114,19 @@ def grant(row: Row, strategy: str, plan: Dict[str, Any]) -> Dict[str, Any]:
         "value": VALUE,
         "dropin": "",
         "rules": [],
+        "sockets": {},
     }
-    if strategy == "setcap":
+    if strategy == "socket":
+        handed = Handed(
+            unit=plan["unit"],
+            ports=parse_ports(row.service["ports"], where="ports"),
+            families=(),
+            options=SocketOptions(),
+            program=plan["executable"],
+        )
+        asked["sockets"] = {socket_name(plan["unit"]): handed.files[0].text}
+        asked["dropin"] = handed.dropin
+    elif strategy == "setcap":
         asked["attribute"] = [plan["executable"]] if plan["executable"] else []
     elif strategy == "ambient":
         asked["dropin"] = render_ambient(capabilities=[CAPABILITY], user=plan["unit_user"])

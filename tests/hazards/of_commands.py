@@ -73,12 +73,12 @@ HAZARDS: Tuple[Hazard, ...] = (
     Hazard(
         name="somebody else's 50-privport.conf",
         files=(("{unit}.d/50-privport.conf", "[Service]\n"),),
-        unsafe=("ambient", "authbind"),
+        unsafe=("socket", "ambient", "authbind"),
     ),
     Hazard(
         name="50-privport.conf linked to /dev/null",
         files=(("{unit}.d/50-privport.conf", "->/dev/null"),),
-        unsafe=("ambient", "authbind"),
+        unsafe=("socket", "ambient", "authbind"),
     ),
     Hazard(
         name="somebody else's 50-privport.conf in /run, which sets User=",
@@ -91,7 +91,7 @@ HAZARDS: Tuple[Hazard, ...] = (
         name="instance of a template that has a 50-privport.conf",
         instance="a",
         files=(("{template}.d/50-privport.conf", "[Service]\n"),),
-        unsafe=("ambient", "authbind"),
+        unsafe=("socket", "ambient", "authbind"),
     ),
     Hazard(
         name="AmbientCapabilities= in a later drop-in of the template",

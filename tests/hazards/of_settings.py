@@ -129,5 +129,6 @@ HAZARDS: Tuple[Hazard, ...] = (
     setting("MountAPIVFS=yes"),
     *_MOUNTS,
     setting("PrivateNetwork=yes"),
-    setting("NetworkNamespacePath=/run/netns/hazards"),
+    # systemd would bind the ports of the host's network, where nobody looks for them.
+    setting("NetworkNamespacePath=/run/netns/hazards", unsafe=("socket",)),
 )

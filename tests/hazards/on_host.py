@@ -26,12 +26,18 @@ NETWORK = Path("/run/netns/hazards")
 SECONDS = 20
 CAP_NET_BIND_SERVICE = 1 << 10
 # The state of a socket that waits for clients, by the file below /proc/net (include/net/tcp_states.h).
-LISTENING = {"tcp": "0A", "tcp6": "0A", "udp": "07"}
+LISTENING = {"tcp": "0A", "tcp6": "0A", "udp": "07", "udp6": "07"}
 FS_IOC_SETFLAGS, FS_IMMUTABLE_FL = 0x40086602, 0x10  # linux/fs.h; the hosts have no chattr
 SERVE = """\
-import signal, socket, sys
+import os, signal, socket, sys
 family = socket.AF_INET6 if sys.argv[-1] == "inet6" else socket.AF_INET
 kind = socket.SOCK_DGRAM if sys.argv[-1] == "udp" else socket.SOCK_STREAM
+if "LISTEN_FDS" in os.environ:
+    server = socket.socket(fileno=3)
+    while kind == socket.SOCK_STREAM:
+        server.accept()[0].sendall(b"here")
+    while True:
+        server.sendto(b"here", server.recvfrom(9)[1])
 with socket.socket(family, kind) as server:
     server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -169,7 +175,7 @@ def try_grants(work):
     ports = {name: grant["port"] for name, grant in work["grants"].items()}
     found = settle(ports, seconds=work.get("seconds", SECONDS))
     answer = {name: judge(found[name], work["grants"][name]) for name in names}
-    run("systemctl", "stop", *names)
+    run("systemctl", "stop", *(socket for grant in work["grants"].values() for socket in grant["sockets"]), *names)
     subprocess.run(["systemctl", "reset-failed", *names], check=False, capture_output=True)
     for step, *arguments in reversed(undo):
         step(*arguments)
@@ -186,6 +192,8 @@ def apply(name, grant):
         undo += set_attribute(path, bytes.fromhex(grant["value"]))
     if grant["dropin"]:
         undo += [write(UNITS / f"{name}.d" / "50-privport.conf", grant["dropin"], mode=0o644, uid=0)]
+    for socket_unit, text in grant["sockets"].items():
+        undo += [write(UNITS / socket_unit, text, mode=0o644, uid=0)]
     for user, rule in grant["rules"]:
         # The service's user alone may use it: authbind(1) asks access(X_OK).
         undo += [write(RULES / rule, "", mode=0o500, uid=uid_of(user))]
@@ -260,9 +268,7 @@ def look(state, port, listening):
         inodes = socket_inodes(pid)
         held = inodes & listening.get(port, set())
         if held:
-            # By UDP nobody answers: who holds the socket is all there is to see.
-            udp = bool(held & sockets("/proc/self/net", only="udp").get(port, set()))
-            return {"uids": uids_of(pid), "answers": udp or answers(port), "means": means_of(pid)}
+            return {"uids": uids_of(pid), **how_it_serves(pid, held, port)}
         if inodes & sockets(f"/proc/{pid}/net").get(port, set()) and not listening.get(port):
             if os.path.samefile(f"/proc/{pid}/ns/net", "/proc/self/ns/net"):
                 return None  # It has begun to listen since our sockets were read.
@@ -270,6 +276,16 @@ def look(state, port, listening):
                 return {"error": "own network"}
             return {"uids": uids_of(pid), "answers": answers_inside(port), "means": means_of(pid)}
     return None
+
+
+def how_it_serves(pid, held, port):
+    udp = any(held & sockets("/proc/self/net", only=it).get(port, set()) for it in ("udp", "udp6"))
+    means = means_of(pid)
+    if held & socket_inodes(1):
+        # It has the socket from its start on, whether or not it takes it: only its answer tells.
+        return {"answers": says_here(port, udp=udp), "means": {"socket": True, **means}}
+    # By UDP nobody answers: who holds the socket is all there is to see.
+    return {"answers": udp or answers(port), "means": means}
 
 
 def pids_of(state):
@@ -339,6 +355,17 @@ def answers(port):
         except OSError:
             continue
     return False
+
+
+def says_here(port, *, udp):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM if udp else socket.SOCK_STREAM) as client:
+        client.settimeout(2)
+        try:
+            client.connect(("127.0.0.1", port))
+            client.send(b"who?")
+            return client.recv(9) == b"here"
+        except OSError:
+            return False
 
 
 def answers_inside(port):

@@ -12,7 +12,7 @@ from .hazard import FOLDER, Hazard
 from .of_programs import PROGRAMS
 
 FIRST_PORT = 101
-STRATEGIES = ("ambient", "setcap", "authbind")
+STRATEGIES = ("socket", "ambient", "setcap", "authbind")
 HAZARDS: Tuple[Hazard, ...] = (
     Hazard(name="none: a plain unit"),
     *of_settings.HAZARDS,
@@ -90,6 +90,11 @@ class Row:
         return "\n".join([*lines, *self.hazard.settings, ""])
 
     @property
+    def takes_sockets(self) -> bool:
+        """Whether the program, as far as it starts, is one that its owner would declare so; of caddy one has to ask."""
+        return PROGRAMS[self.hazard.program].kind != "static"
+
+    @property
     def service(self) -> Dict[str, Any]:
         """The description that the collection gets, less the strategy."""
         described = {
@@ -97,6 +102,7 @@ class Row:
             "ports": [f"{self.port}/udp" if self.hazard.family == "udp" else self.port],
             "unit": self._named(self.hazard.alias) or self.unit,
             "user": self.hazard.declared_user,
+            "socket_activation": self.takes_sockets,
         }
         return {key: value for key, value in described.items() if value}
 

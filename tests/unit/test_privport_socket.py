@@ -13,6 +13,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.errors impo
 from ansible_collections.netbind.privport.plugins.module_utils._core.unit import parse_own_dropin
 from ansible_collections.netbind.privport.plugins.module_utils._host import Completed, OpenFile
 from ansible_collections.netbind.privport.plugins.modules import privport_socket
+from ansible_collections.netbind.privport.tests.unit.core.test_executable import elf
 from ansible_collections.netbind.privport.tests.unit.fake_host import (
     FakeHost,
     captured_unit,
@@ -264,10 +265,16 @@ def test_addresses_are_denied_where_systemd_can() -> None:
     assert "IPAddressAllow=10.0.0.0/8\nIPAddressDeny=any\n" in host.own[SOCKET]
 
 
+GO_PROGRAM = elf(sections=(".text", ".go.buildinfo"))
+CADDY = b"github.com/caddyserver/caddy/v2"
+# How much of a file is read at once, less what is before the content.
+BORDER = (1 << 20) - len(GO_PROGRAM)
+
+
 class Content(OpenFile):
     def __init__(self, content: bytes, *, path: str) -> None:
         super().__init__(path=path, descriptor=-1)
-        self._content = content
+        self._content = GO_PROGRAM + content
 
     def read_at(self, offset: int, length: int) -> bytes:
         return self._content[offset : offset + length]
@@ -286,12 +293,14 @@ class Caddy(Machine):
 @pytest.mark.parametrize(
     ("content", "refused"),
     [
-        (b"unixgram", True),
-        (b"", True),
-        (b"...fdgram...", False),
+        (CADDY + b" unixgram", True),
+        (b"", False),
+        (b"github.com/other/server", False),
+        (CADDY + b"...fdgram...", False),
         # At the border of what is read at once.
-        (b"." * ((1 << 20) - 3) + b"fdgram", False),
-        (b"." * (1 << 20) + b"fdgram", False),
+        (b"." * (BORDER - 10) + CADDY, True),
+        (CADDY + b"." * (BORDER - len(CADDY) - 3) + b"fdgram", False),
+        (CADDY + b"." * (BORDER - len(CADDY)) + b"fdgram", False),
     ],
 )
 def test_a_caddy_that_takes_no_sockets_is_refused(content: bytes, refused: bool) -> None:

@@ -103,6 +103,9 @@ def _advice(case: Case, evidence: Evidence, check: Check, *, journal: Sequence[s
     if check.code == "stranger":
         start = case.facts.network.unprivileged_port_start
         return [f"net.ipv4.ip_unprivileged_port_start is {start}: find what opened the port to every user"]
+    socket = next((it.name for it in case.handing if it.active and evidence.port in it.ports), "")
+    if check.code == "owner" and socket:
+        return [f"have {name} take what {socket} hands to it (LISTEN_FDS), or do without socket_activation: true"]
     sentences = {
         "grant": "apply it with the role netbind.privport.privport or the playbook netbind.privport.rollout",
         "owner": f"stop the other one, then start {name}",

@@ -10,13 +10,14 @@ from __future__ import annotations
 import base64
 import posixpath
 from dataclasses import dataclass
-from typing import Optional, Sequence, Tuple, Union
+from typing import Mapping, Optional, Sequence, Tuple, Union
 
 from ansible_collections.netbind.privport.plugins.module_utils._core import authbind, keep, sysctl
 from ansible_collections.netbind.privport.plugins.module_utils._core.capability import describe, parse_xattr
 from ansible_collections.netbind.privport.plugins.module_utils._core.errors import UnknownFormat
 from ansible_collections.netbind.privport.plugins.module_utils._core.model import Observation, ServiceFacts
 from ansible_collections.netbind.privport.plugins.module_utils._core.service import Service
+from ansible_collections.netbind.privport.plugins.module_utils._core.socket_unit import socket_name
 from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.base import Case
 from ansible_collections.netbind.privport.plugins.module_utils._core.unit import (
     DROPIN_NAME,
@@ -289,6 +290,18 @@ def unit_action(before: UnitState, now: UnitState) -> str:
     if now.runs:
         return "stop"
     return "reset-failed" if now.active == "failed" and before.active == "inactive" else ""
+
+
+def with_sockets(
+    actions: Mapping[UnitState, str], *, own: Mapping[UnitState, str], units: Sequence[UnitState]
+) -> dict[UnitState, str]:
+    """What is to be done about the units, where socket units of ours come back: with each its service has to start.
+
+    systemd starts no socket unit of a service that runs without it.
+    """
+    back = {was.name for was in own if was.runs}
+    again = {was: "restart" for was in units if was.runs and socket_name(was.name) in back}
+    return {**again, **actions}
 
 
 def unit_text(before: UnitState, action: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any, Dict, Sequence
 import pytest
 from ansible_collections.netbind.privport.plugins.module_utils._core.advice import advise, errno_in, message
 from ansible_collections.netbind.privport.plugins.module_utils._core.checks import Probe
+from ansible_collections.netbind.privport.plugins.module_utils._core.installation import Installed
 from ansible_collections.netbind.privport.plugins.module_utils._core.verdict import Evidence, prove
 from ansible_collections.netbind.privport.tests.unit.core.cases import (
     AMBIENT_DROPIN,
@@ -17,6 +18,7 @@ from ansible_collections.netbind.privport.tests.unit.core.cases import (
     case,
     listener,
     process,
+    socket_unit,
 )
 
 GRANTED: Dict[str, Any] = {
@@ -53,6 +55,15 @@ def open_to(*owners: Any, **fields: Any) -> Dict[str, Any]:
         pytest.param(open_to(process()), "restart web.service", id="not restarted"),
         pytest.param(open_to(ambient_process(uid=0)), "set User= in web.service", id="root"),
         pytest.param(open_to(process(unit="a.service")), "stop the other one", id="another's"),
+        pytest.param(
+            open_to(
+                process(pid=1, unit="init.scope"),
+                sockets=(socket_unit("80"),),
+                installed={"socket": Installed(units=("web.socket",))},
+            ),
+            "have web.service take what web.socket hands to it",
+            id="systemd's",
+        ),
         pytest.param(
             open_to(probe=Probe(connect={"0.0.0.0": "ETIMEDOUT"}, stranger={"ipv4": "EACCES"})),
             "does not accept",

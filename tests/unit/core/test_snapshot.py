@@ -31,6 +31,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.snapshot im
     scope_of,
     unit_action,
     unit_text,
+    with_sockets,
 )
 from ansible_collections.netbind.privport.tests.unit.core.cases import (
     AMBIENT_DROPIN,
@@ -77,6 +78,25 @@ def snapshot(*entries: Entry, **fields: Any) -> Snapshot:
 def back(before: Snapshot, now: Snapshot) -> List[str]:
     """The sentences of the steps, or why one is not made."""
     return [change.refusal or change.text for change in changes_back(before, now)]
+
+
+ACTIVE, SOCKET = UnitState("web.service", "active", "1"), UnitState("web.socket", "active", "2")
+STOPPED = UnitState("web.service", "inactive", "")
+
+
+@pytest.mark.parametrize(
+    ("actions", "own", "units", "expected"),
+    [
+        pytest.param({}, {SOCKET: "restart"}, (ACTIVE,), {ACTIVE: "restart"}, id="it runs without its socket"),
+        pytest.param({}, {}, (ACTIVE,), {}, id="its socket was left alone"),
+        pytest.param({}, {SOCKET: "restart"}, (STOPPED,), {}, id="it did not run"),
+        pytest.param({STOPPED: "stop"}, {SOCKET: "restart"}, (STOPPED,), {STOPPED: "stop"}, id="it runs now"),
+        pytest.param({}, {UnitState("web.socket", "inactive", ""): "stop"}, (ACTIVE,), {}, id="none was there"),
+        pytest.param({}, {UnitState("b.socket", "active", "3"): "restart"}, (ACTIVE,), {}, id="another's"),
+    ],
+)
+def test_a_service_starts_again_with_its_socket(actions: Any, own: Any, units: Any, expected: Any) -> None:
+    assert with_sockets(actions, own=own, units=units) == expected
 
 
 def test_the_scope_is_what_the_strategies_write() -> None:

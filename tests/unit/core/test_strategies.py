@@ -82,6 +82,24 @@ def test_sockets_that_systemd_hands_over(sockets: Any, listeners: Any, found: Tu
 
 
 @pytest.mark.parametrize(
+    "properties",
+    [
+        {"RestrictAddressFamilies": ""},
+        {"SystemCallFilter": "~bind listen socket"},
+        {"SocketBindDeny": "any"},
+        {"PrivateNetwork": "yes"},
+    ],
+)
+@pytest.mark.parametrize(("ports", "in_the_way"), [(["80"], True), (["80", "8080"], False)])
+def test_what_is_in_the_way_of_a_bind_is_nothing_to_a_handed_socket(
+    properties: Dict[str, str], ports: Any, in_the_way: bool
+) -> None:
+    description = {"ports": [80, 8080], "socket_activation": True}
+    found = codes("unneeded", sockets=(socket_unit(*ports),), description=description, properties=properties)
+    assert bool(found) is in_the_way
+
+
+@pytest.mark.parametrize(
     ("properties", "expected"),
     [
         ({"PrivateNetwork": "yes"}, ("private_network",)),

@@ -25,6 +25,7 @@ from ansible_collections.netbind.privport.tests.unit.core.cases import (
     codes,
     listener,
     process,
+    program,
     together,
 )
 from ansible_collections.netbind.privport.tests.unit.core.cases import (
@@ -99,6 +100,26 @@ def of_unit(**fields: Any) -> Dict[str, Any]:
             },
             ("environment_lost",),
         ),
+        (
+            {
+                "description": DECLARED,
+                "properties": {"User": ""},
+                "unit_fields": {"commands": (Command(prefix="", line="runuser -u web -- /usr/sbin/server"),)},
+            },
+            ("runs_as_root",),
+        ),
+        (
+            {
+                "description": DECLARED,
+                "properties": {"User": ""},
+                "unit_fields": {"commands": (Command(prefix="", line="setpriv --reuid web -- /usr/sbin/server"),)},
+            },
+            (),
+        ),
+        ({"description": DECLARED, "properties": {"SystemCallFilter": "~accept accept4"}}, ("system_calls",)),
+        ({"description": DECLARED, "properties": {"SystemCallFilter": "~accept"}}, ()),
+        ({"description": DECLARED, "program_fields": {"mode": 0o4755}}, ("setuid_program",)),
+        ({"description": DECLARED, "interpreter": program(mode=0o4755)}, ("setuid_program",)),
         # None of these is in the way of a socket that is there already.
         *(
             ({"description": DECLARED, "properties": {name: value}}, ())

@@ -22,6 +22,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.
     identity,
     judge,
     said,
+    sandbox,
 )
 
 
@@ -54,6 +55,25 @@ def _other_network(case: Case) -> Reason | None:
     return Reason("other_network", "the socket would be of the host's network, not of the unit's", said(unit, name))
 
 
+def _root_keeps_them(case: Case) -> Reason | None:
+    """su(1) and runuser(1) wait as root for the program, and have its descriptors."""
+    unit = case.facts.unit
+    waiting = [name for name in unit.launch.wrappers if name in ("su", "runuser")] if unit else []
+    if unit is None or not waiting:
+        return None
+    text = f"{waiting[0]} stays root beside the program and keeps the sockets; write User= instead"
+    return Reason("runs_as_root", text, f"ExecStart={unit.commands[0].line[:80]} in {unit.name}")
+
+
+def _cannot_accept(case: Case) -> Reason | None:
+    """SystemCallFilter= without the calls that take a connection (accept(2)); bind(2) and listen(2) are systemd's."""
+    unit = case.facts.unit
+    calls = ("accept", "accept4")
+    if unit is None or sandbox.forbidden_calls(unit, calls) != list(calls):
+        return None
+    return Reason("system_calls", "the unit may not call accept()", said(unit, "SystemCallFilter"))
+
+
 def _environment_lost(case: Case) -> Reason | None:
     unit = case.facts.unit
     if unit is None or unit.launch.environment:
@@ -81,10 +101,12 @@ _HAZARDS = (
     identity.runs_as_root,
     identity.no_account,
     identity.other_user,
-    identity.other_identity,
+    identity.other_identity_of_image,
     execution.not_executable,
     dropins.foreign_dropin,
+    _root_keeps_them,
     _environment_lost,
+    _cannot_accept,
     _takes_none,
     _denies_nobody,
 )

@@ -21,10 +21,10 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.
     sandbox,
 )
 
+_OF_A_HANDED_SOCKET = (execution.not_executable, sandbox.handed_socket)
 _HAZARDS = (
-    execution.not_executable,
+    *_OF_A_HANDED_SOCKET,
     sandbox.private_network,
-    sandbox.handed_socket,
     sandbox.address_families,
     sandbox.system_calls,
     sandbox.socket_bind_deny,
@@ -33,6 +33,9 @@ _HAZARDS = (
 
 def _hazards(case: Case) -> tuple[Reason, ...]:
     needed = case.needed_ports
+    # What keeps a unit from opening or binding sockets is nothing to those that are there when it starts.
+    if all(map(case.handed_by, case.service.ports)):
+        return judge(case, _OF_A_HANDED_SOCKET)
     if not needed:
         return judge(case, _HAZARDS) + confinement.refused_port(case)
     start, ports = case.facts.network.unprivileged_port_start, ", ".join(map(str, needed))

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from ansible_collections.netbind.privport.plugins.module_utils._core.model import Program
 from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.base import Case, Reason, Unknown
 from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.hazards import said
 
@@ -68,7 +69,16 @@ def other_user(case: Case) -> Reason | None:
 
 def other_identity(case: Case) -> Reason | None:
     """A set-user-ID program to another user does not run as the service's."""
-    program, account = case.facts.program, case.facts.account
+    return _other_identity(case, case.facts.program)
+
+
+def other_identity_of_image(case: Case) -> Reason | None:
+    """The same of the file that the kernel loads: of a script its interpreter."""
+    return _other_identity(case, case.facts.interpreter or case.facts.program)
+
+
+def _other_identity(case: Case, program: Program | None) -> Reason | None:
+    account = case.facts.account
     if program is None or account is None or not program.mode & _S_ISUID or program.uid == account.uid:
         return None
     text = f"a set-user-ID program does not run as {account.name}"
