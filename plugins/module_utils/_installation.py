@@ -93,7 +93,8 @@ def _bring(host: Host, planned: Plan) -> None:
         host.run(["systemctl", "stop", "--", *stopped]).checked()
     for file in planned.written:
         _write(host, file)
-    host.discard(found.leftovers)
+    for path in found.paths:
+        _finish(host, path, stays=path in [it.path for it in wanted.files])
     *first_to_go, last = planned.removed or ("",)
     for path in first_to_go:
         _remove(host, path)
@@ -103,6 +104,15 @@ def _bring(host: Host, planned: Plan) -> None:
         _remove(host, last)
     if wanted.units:
         host.run(["systemctl", "start", "--", *wanted.units]).checked()
+
+
+def _finish(host: Host, path: str, *, stays: bool) -> None:
+    """Bring a change to an end that a killed run left; the folder that is only for a file goes with it."""
+    left = host.leftovers(path)
+    if left and stays:
+        host.discard(left)
+    elif left:
+        _remove(host, path)
 
 
 def _write(host: Host, file: File) -> None:

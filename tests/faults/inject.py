@@ -30,7 +30,7 @@ HOSTS = ("bullseye", "bookworm", "trixie")
 KILLED = {
     "bullseye": ("another drop-in", "rule lines beside others", "a file capability that is kept"),
     "bookworm": ("a drop-in", "rule files", "the setting that opens ports"),
-    "trixie": ("a file capability", "one more file capability", "rules and a unit"),
+    "trixie": ("a file capability", "one more file capability", "rules and a unit", "redirected ports"),
 }
 STRATEGIES = {"bullseye": "setcap", "bookworm": "ambient", "trixie": "authbind"}
 WEB_UNIT = "[Service]\nUser=www-data\nExecStart=/usr/bin/webfsd -F -p 80 -r /usr/share\n"

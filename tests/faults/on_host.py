@@ -27,7 +27,7 @@ from ansible.module_utils import basic  # noqa: E402
 
 MODULES = {
     name: importlib.import_module(f"ansible_collections.netbind.privport.plugins.modules.privport_{name}")
-    for name in ("ambient", "authbind", "setcap", "sysctl")
+    for name in ("ambient", "authbind", "redirect", "setcap", "sysctl")
 }
 host_layer = importlib.import_module("ansible_collections.netbind.privport.plugins.module_utils._host")
 
@@ -35,6 +35,7 @@ UNIT = "faults.service"
 DROPIN = Path(f"/etc/systemd/system/{UNIT}.d/50-privport.conf")
 PROGRAM = HERE / "bin/server"
 KEEPING = "privport-keep-opt-faults-bin-server.path"
+REDIRECT = "privport-redirect-faults.service"
 BYUID = Path("/etc/authbind/byuid/33")
 PORT_START = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
 TEMPORARY = ".privport-"
@@ -47,7 +48,7 @@ CHANGING = {
 }
 # What holds nothing: before the lock is taken nothing is changed.
 UNCOUNTED = ("/dev/null", "/run/netbind.privport.lock")
-LOOKING = ("show", "--version")
+LOOKING = ("show", "--version", "--check", "--numeric-priority")
 
 
 def main():
@@ -140,7 +141,7 @@ def changes_something(event, arguments):
         path, _mode, flags = arguments
         return path not in UNCOUNTED and isinstance(path, str) and bool(flags & (os.O_WRONLY | os.O_RDWR))
     if event == "subprocess.Popen":
-        return "systemctl" in arguments[1][0] and arguments[1][1] not in LOOKING
+        return os.path.basename(arguments[1][0]) in ("systemctl", "nft") and arguments[1][1] not in LOOKING
     return event in CHANGING
 
 
@@ -173,7 +174,9 @@ def describe(path):
 def in_force():
     shown = systemctl("show", "--property=AmbientCapabilities,DropInPaths,ExecStart,NeedDaemonReload", UNIT)
     keeping = systemctl("show", "--property=LoadState,ActiveState,NeedDaemonReload", KEEPING)
-    return [PORT_START.read_text(), *sorted(shown.splitlines()), *sorted(keeping.splitlines())]
+    redirect = systemctl("show", "--property=LoadState,ActiveState,NeedDaemonReload", REDIRECT)
+    rules = subprocess.run(["nft", "list", "ruleset"], check=True, capture_output=True, text=True).stdout
+    return [PORT_START.read_text(), rules, *(line for it in (shown, keeping, redirect) for line in sorted(it.split()))]
 
 
 def differences(now, *wanted):
@@ -197,6 +200,7 @@ AMBIENT = {"unit": UNIT}
 RULES = {"ports": ["80", "443"], "user": "www-data"}
 LINES = {**RULES, "method": "byuid"}
 CAPABILITY = {"path": str(PROGRAM)}
+LED = {"name": "faults", "ports": ["600"], "backend_ports": {"600": 8600}}
 GONE = {"state": "absent"}
 # From one state to another and back: the module, the options for either.
 TRANSITIONS = {
@@ -210,6 +214,7 @@ TRANSITIONS = {
     ),
     "a file capability that is kept": ("setcap", {**CAPABILITY, "keep": False}, {**CAPABILITY, "keep": True}),
     "the setting that opens ports": ("sysctl", GONE, {"ports": ["80"]}),
+    "redirected ports": ("redirect", {**LED, **GONE}, LED),
     "rule files": ("authbind", {**RULES, **GONE}, RULES),
     "rule lines beside others": ("authbind", {**LINES, **GONE}, LINES),
     "rules and a unit": ("authbind", {**RULES, "unit": UNIT, **GONE}, {**RULES, "unit": UNIT}),

@@ -132,6 +132,13 @@ def test_what_fails_is_taken_back(command: str, before: Installation) -> None:
     assert (host.files, host.links, host.active) == was
 
 
+@pytest.mark.parametrize("left", temporaries(CONFIG))
+def test_the_folder_that_a_killed_removal_left_goes(left: str) -> None:
+    host = Machine(files={"/etc/netbind.privport/": "", left: "half"})
+    installation.apply(host, planned(host, NOTHING))
+    assert not [path for path in host.files if path.startswith(("/etc/netbind", left))]
+
+
 def test_what_does_not_start_is_told() -> None:
     class Silent(Machine):
         def run(self, argv: Sequence[str], *, seconds: float = 0) -> Completed:

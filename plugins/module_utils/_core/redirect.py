@@ -244,6 +244,8 @@ def _unit_text(service: str, made: Rules, *, loaders: Sequence[str]) -> str:
         "[Unit]",
         f"Description=Redirect of the ports of {plain_name(service)}",
         f"After={' '.join(loaders)}",
+        # It may be started and stopped as often as anybody likes.
+        "StartLimitIntervalSec=0",
         "",
         "[Service]",
         "Type=oneshot",
