@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from typing import Sequence, Tuple
+from typing import Mapping, Sequence, Tuple
 
 from ansible_collections.netbind.privport.plugins.module_utils import _installation as installation
 from ansible_collections.netbind.privport.plugins.module_utils import _units as units
@@ -27,8 +27,13 @@ def find_tool(host: Host) -> Tool | None:
         found = {program: host.which(program) for program in programs}
         paths = {program: path for program, path in found.items() if path is not None}
         if len(paths) == len(programs):
-            return Tool(name=name, programs=paths)
+            return Tool(name=name, programs=paths, keeps_address=name == core.IPTABLES or _keeps_address(host, paths))
     return None
+
+
+def _keeps_address(host: Host, programs: Mapping[str, str]) -> bool:
+    """Whether nft can change a packet's port alone, as far as one may ask it."""
+    return host.effective_uid() != 0 or host.run([programs["nft"], "--check", core.PROBE]).rc == 0
 
 
 def require_tool(host: Host) -> Tool:
@@ -75,7 +80,7 @@ def _in_force(host: Host, service: str) -> Tuple[str, ...] | None:
         line
         for family, save in saves.items()
         if save
-        for line in core.listed_chain(host.run([save]).checked().stdout, service=service, family=family)
+        for line in core.listed_chains(host.run([save]).checked().stdout, service=service, family=family)
     ]
     return tuple(sorted(lines))
 

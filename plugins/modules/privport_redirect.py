@@ -15,7 +15,7 @@ description:
     any privilege. What comes from other hosts and from the host itself is led, over IPv4 and IPv6. What is only
     forwarded, and what the host sends to others, is left alone. The service sees the client's own address.
   - With C(nft) the rules are a table of their own, C(privport_NAME) of the family C(inet). On a host that has
-    C(iptables) alone they are a chain of that name in the table C(nat).
+    C(iptables) alone they are chains of that name in the table C(nat).
   - A unit of their own loads them at boot. Drop-ins of the units that load the host's own rules, C(nftables.service),
     or with iptables C(netfilter-persistent.service), C(iptables.service) and C(ip6tables.service), load them again
     whenever these start, reload or stop, for that takes away all other rules.
@@ -61,6 +61,9 @@ notes:
     C(-p tcp --dport 8080 -m conntrack --ctstate DNAT -j ACCEPT).
   - C(nft -f /etc/nftables.conf) and C(nft flush ruleset), run by hand, take the rules away. The next run of the module
     brings them back, as does a restart of their unit.
+  - With nft 0.9, a datagram that the host sends to an address of its own other than loopback is led to loopback, and
+    the answer of a server that listens on all addresses is not taken for one. Later versions and iptables keep the
+    address.
   - While the service does not run, every user of the host may listen on a high port and get what is led there.
 seealso:
   - module: netbind.privport.privport_ambient
@@ -106,14 +109,15 @@ rules:
     table inet privport_web
     delete table inet privport_web
     table inet privport_web {
-    chain prerouting {
-    type nat hook prerouting priority -100; policy accept;
-    fib daddr type local tcp dport 80 redirect to :8080
-    }
-    chain output {
-    type nat hook output priority -100; policy accept;
-    fib daddr type local tcp dport 80 redirect to :8080
-    }
+      chain prerouting {
+        type nat hook prerouting priority -100; policy accept;
+        fib daddr type local tcp dport 80 redirect to :8080
+      }
+
+      chain output {
+        type nat hook output priority -100; policy accept;
+        fib daddr type local tcp dport 80 dnat to :8080
+      }
     }
 """
 

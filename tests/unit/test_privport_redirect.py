@@ -15,6 +15,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.errors impo
     Refused,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.input_filter import Packet
+from ansible_collections.netbind.privport.plugins.module_utils._core.redirect import PROBE
 from ansible_collections.netbind.privport.plugins.module_utils._core.service import parse_services
 from ansible_collections.netbind.privport.plugins.module_utils._firewall import Firewall
 from ansible_collections.netbind.privport.plugins.module_utils._host import Completed
@@ -34,6 +35,7 @@ class Machine(FakeHost):
     # The text of the file that was loaded, by the program that can list it.
     loaded: Optional[str] = None
     refused = ""
+    keeps_address = True
     ruleset = '{"nftables": []}'
     saves: Sequence[str] = ()
 
@@ -65,6 +67,8 @@ class Machine(FakeHost):
         return next(text for path, text in self.files.items() if path.startswith("/etc/netbind.privport/web."))
 
     def _nft(self, argv: Sequence[str]) -> Completed:
+        if argv[1] == "--check" and argv[2] == PROBE and not self.keeps_address:
+            return Completed(argv=tuple(argv), rc=1, stdout="", stderr="Error: Could not process rule: Protocol error")
         if argv[1] == "--check":
             return Completed(argv=tuple(argv), rc=1 if self.refused else 0, stdout="", stderr=self.refused)
         if argv[1] == "--json":
@@ -115,6 +119,18 @@ def test_rules_that_are_not_in_force_are_loaded_again(loaded: Optional[str]) -> 
     assert (shown["before_header"], "tcp dport 80 redirect to :8080" in shown["after"]) == ("the kernel", True)
     assert run(host) == foreseen
     assert run(host)["changed"] is False
+
+
+@pytest.mark.parametrize(("keeps_address", "action"), [(True, "dnat"), (False, "redirect")])
+def test_an_old_nft_leads_to_loopback(keeps_address: bool, action: str) -> None:
+    host = machine()
+    host.keeps_address = keeps_address
+    assert f"tcp dport 80 {action} to :8080" in run(host)["rules"].partition("chain output")[2]
+    host.uid = 1000
+    found = _redirect.find_tool(host)
+    # One who may not ask nft takes it for one of today.
+    assert found is not None
+    assert found.keeps_address
 
 
 def test_rules_without_files_go_too() -> None:

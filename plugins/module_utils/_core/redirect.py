@@ -34,20 +34,28 @@ _LOADERS = {
 _ENDINGS = {NFTABLES: "nft", IPTABLES: "iptables"}
 _PROGRAMS = {"ipv4": "iptables", "ipv6": "ip6tables"}
 SAVES = {family: f"{program}-save" for family, program in _PROGRAMS.items()}
-# linux/netfilter/x_tables.h, XT_FUNCTION_MAXNAMELEN less what a jump's target needs.
-_LONGEST_CHAIN = 28
+# Of the chain for what the host itself sends. The kernel takes 28 characters (linux/netfilter/x_tables.h).
+_OUTPUT = "_out"
+_LONGEST_CHAIN = 28 - len(_OUTPUT)
 # systemd.unit(5): names have at most 255 characters.
 _LONGEST_UNIT = 255
-# Of nat's hooks, those that see what comes from others and what comes from the host itself.
-_HOOKS = ("prerouting", "output")
+
+# Rules that only a tool takes that can change a port alone.
+PROBE = (
+    "table inet privport_probe { chain output { type nat hook output priority -100; meta l4proto udp dnat to :9; }; }"
+)
 
 
 @dataclass(frozen=True)
 class Tool:
-    """What loads rules, nftables or iptables, and the paths of its programs by their names."""
+    """What loads rules, nftables or iptables, and the paths of its programs by their names.
+
+    keeps_address tells whether it can change a packet's port alone, which nft 0.9 cannot in the family inet.
+    """
 
     name: str
     programs: Dict[str, str]
+    keeps_address: bool = True
 
 
 @dataclass(frozen=True)
@@ -115,12 +123,12 @@ def _escaped(character: str) -> str:
     return "".join(f"/{byte:02x}" for byte in character.encode())
 
 
-def chain_name(service: str) -> str:
-    """Of the service's chain in the table nat."""
+def chain_names(service: str) -> Dict[str, str]:
+    """Of the service's chains in the table nat, by the chains that lead there."""
     name = table_name(service)
-    if len(name) <= _LONGEST_CHAIN:
-        return name
-    return f"{name[: _LONGEST_CHAIN - 9]}/{hashlib.sha256(service.encode()).hexdigest()[:8]}"
+    if len(name) > _LONGEST_CHAIN:
+        name = f"{name[: _LONGEST_CHAIN - 9]}/{hashlib.sha256(service.encode()).hexdigest()[:8]}"
+    return {"PREROUTING": name, "OUTPUT": f"{name}{_OUTPUT}"}
 
 
 def rules_path(service: str, *, tool: str) -> str:
@@ -155,60 +163,60 @@ def rules(service: str, wanted: Sequence[Redirect], *, families: Sequence[str], 
 def _nft_rules(service: str, wanted: Sequence[Redirect], *, families: Tuple[str, ...], tool: Tool) -> Rules:
     table, nft = table_name(service), tool.programs["nft"]
     only = f"meta nfproto {families[0]} " if len(families) == 1 else ""
-    lines = [
-        f"{only}fib daddr type local {it.port.protocol} dport {it.port.number} redirect to :{it.to}" for it in wanted
-    ]
-    # As nft --numeric-priority lists it.
+    conditions = [f"{only}fib daddr type local {it.port.protocol} dport {it.port.number}" for it in wanted]
     chains = [
-        ["", f"\tchain {hook} {{", *_indented([f"type nat hook {hook} priority -100; policy accept;", *lines]), "\t}"]
-        for hook in _HOOKS
+        _nft_chain(hook, [f"{condition} {action} to :{it.to}" for condition, it in zip(conditions, wanted)])
+        for hook, action in (("prerouting", "redirect"), ("output", "dnat" if tool.keeps_address else "redirect"))
     ]
-    listed = [f"table inet {table} {{", *chains[0][1:], *chains[1], "}"]
+    text = f"table inet {table} {{\n" + "\n".join(chains) + "}\n"
     return Rules(
         # As one transaction, whether or not the table is there (nft(8), add and delete).
-        text="\n".join([heading("redirect"), f"table inet {table}", f"delete table inet {table}", *listed, ""]),
-        kernel=listed_table("\n".join(listed)),
+        text=f"{heading('redirect')}\ntable inet {table}\ndelete table inet {table}\n{text}",
+        kernel=listed_table(text),
         load=((nft, "-f", rules_path(service, tool=NFTABLES)),),
         unload=((nft, f"table inet {table}; delete table inet {table}"),),
     )
 
 
-def _indented(lines: Sequence[str]) -> Sequence[str]:
-    return [f"\t\t{line}" for line in lines]
+def _nft_chain(hook: str, rules: Sequence[str]) -> str:
+    """As nft --numeric-priority lists it."""
+    lines = [f"type nat hook {hook} priority -100; policy accept;", *rules]
+    return f"\tchain {hook} {{\n" + "".join(f"\t\t{line}\n" for line in lines) + "\t}\n"
 
 
 def _iptables_rules(service: str, wanted: Sequence[Redirect], *, families: Tuple[str, ...], tool: Tool) -> Rules:
-    chain, path = chain_name(service), rules_path(service, tool=IPTABLES)
+    path, chains = rules_path(service, tool=IPTABLES), chain_names(service)
     # As iptables-save(8) prints them.
-    lines = [
-        *(f"-A {hook.upper()} -j {chain}" for hook in _HOOKS),
-        *(
+    lines = [f"-A {hook} -j {chain}" for hook, chain in chains.items()]
+    for chain, action in zip(chains.values(), ("REDIRECT --to-ports ", "DNAT --to-destination :")):
+        lines += [
             f"-A {chain} -p {it.port.protocol} -m addrtype --dst-type LOCAL -m {it.port.protocol} "
-            f"--dport {it.port.number} -j REDIRECT --to-ports {it.to}"
+            f"--dport {it.port.number} -j {action}{it.to}"
             for it in wanted
-        ),
-    ]
+        ]
     programs = [tool.programs[_PROGRAMS[family]] for family in families]
     # --noflush appends, also what is there already.
-    again = tuple(command for program in programs for command in _without_jumps(program, chain))
+    again = tuple(command for program in programs for command in _without_jumps(program, chains))
     restore = tuple((f"{program}-restore", "--wait", "--noflush", path) for program in programs)
-    text = [heading("redirect"), "*nat", f":{chain} - [0:0]", *lines, "COMMIT", ""]
+    text = [heading("redirect"), "*nat", *(f":{chain} - [0:0]" for chain in chains.values()), *lines, "COMMIT", ""]
     return Rules(
         text="\n".join(text),
         kernel=tuple(sorted(f"{family} {line}" for family in families for line in lines)),
         load=again + restore,
-        unload=tuple(command for program in programs for command in _taken_away(program, chain)),
+        unload=tuple(command for program in programs for command in _taken_away(program, chains)),
     )
 
 
-def _without_jumps(program: str, chain: str) -> Tuple[Tuple[str, ...], ...]:
+def _without_jumps(program: str, chains: Dict[str, str]) -> Tuple[Tuple[str, ...], ...]:
     """Commands that may fail: the jumps need not be there."""
-    return tuple((f"-{program}", "--wait", "-t", "nat", "-D", hook.upper(), "-j", chain) for hook in _HOOKS)
+    return tuple((f"-{program}", "--wait", "-t", "nat", "-D", hook, "-j", chain) for hook, chain in chains.items())
 
 
-def _taken_away(program: str, chain: str) -> Tuple[Tuple[str, ...], ...]:
-    chain_itself = ((f"-{program}", "--wait", "-t", "nat", action, chain) for action in ("-F", "-X"))
-    return (*_without_jumps(program, chain), *chain_itself)
+def _taken_away(program: str, chains: Dict[str, str]) -> Tuple[Tuple[str, ...], ...]:
+    themselves = (
+        (f"-{program}", "--wait", "-t", "nat", action, chain) for chain in chains.values() for action in ("-F", "-X")
+    )
+    return (*_without_jumps(program, chains), *themselves)
 
 
 def listed_table(text: str) -> Tuple[str, ...]:
@@ -216,10 +224,11 @@ def listed_table(text: str) -> Tuple[str, ...]:
     return tuple(line for line in (line.strip() for line in text.splitlines()) if line)
 
 
-def listed_chain(text: str, *, service: str, family: str) -> Tuple[str, ...]:
-    """The lines of iptables-save(8) that are of the service's chain."""
-    words = re.compile(rf"-A (?:{re.escape(chain_name(service))} |\S+ -j {re.escape(chain_name(service))}$).*")
-    return tuple(f"{family} {line.strip()}" for line in text.splitlines() if words.fullmatch(line.strip()))
+def listed_chains(text: str, *, service: str, family: str) -> Tuple[str, ...]:
+    """The lines of iptables-save(8) that are of the service's chains."""
+    names = "|".join(re.escape(chain) for chain in chain_names(service).values())
+    ours = re.compile(rf"-A (?:(?:{names}) .*|\S+ -j (?:{names}))")
+    return tuple(f"{family} {line.strip()}" for line in text.splitlines() if ours.fullmatch(line.strip()))
 
 
 def installation(service: str, made: Rules, *, tool: Tool) -> Installation:

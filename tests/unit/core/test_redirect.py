@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Tuple
 
@@ -23,9 +24,9 @@ def read(name: str) -> str:
     return (FIXTURES / name).read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("nft", ["0.9.8", "1.0.6", "1.1.3"])
-def test_a_table_is_listed_as_it_was_written(nft: str) -> None:
-    made = redirect.rules("web", WEB, families=(), tool=NFT)
+@pytest.mark.parametrize(("nft", "keeps_address"), [("0.9.8", False), ("1.0.6", True), ("1.1.3", True)])
+def test_a_table_is_listed_as_it_was_written(nft: str, keeps_address: bool) -> None:
+    made = redirect.rules("web", WEB, families=(), tool=replace(NFT, keeps_address=keeps_address))
     listed = read(f"nft-list-table-{nft}.txt")
     head, text = made.text.split("\n", 1)
     assert head == "# Managed by netbind.privport (redirect); state=absent removes this file."
@@ -39,10 +40,10 @@ def test_chains_are_saved_as_they_were_written(iptables: str) -> None:
     made = redirect.rules("web", WEB, families=("ipv4",), tool=IPTABLES)
     # It holds the chain of another service as well.
     saved = read(f"iptables-save-nat-{iptables}.txt")
-    assert tuple(sorted(redirect.listed_chain(saved, service="web", family="ipv4"))) == made.kernel
+    assert tuple(sorted(redirect.listed_chains(saved, service="web", family="ipv4"))) == made.kernel
     assert made.text.splitlines()[1:3] == ["*nat", ":privport_web - [0:0]"]
     # A jump more is another rule.
-    assert len(redirect.listed_chain(saved * 2, service="web", family="ipv4")) == 2 * len(made.kernel)
+    assert len(redirect.listed_chains(saved * 2, service="web", family="ipv4")) == 2 * len(made.kernel)
 
 
 @pytest.mark.parametrize(
@@ -91,9 +92,11 @@ def test_a_name_of_any_characters() -> None:
 
 
 def test_chains_have_short_names() -> None:
-    names = [redirect.chain_name(name) for name in ("web", "a" * 19, "a" * 20, "a" * 21, ODD)]
-    assert names[:2] == ["privport_web", "privport_" + "a" * 19]
-    assert [len(name) for name in names[1:4]] == [28, 28, 28]
+    services = ("web", "a" * 15, "a" * 16, "a" * 17, ODD)
+    names = [name for service in services for name in redirect.chain_names(service).values()]
+    assert names[:3] == ["privport_web", "privport_web_out", "privport_" + "a" * 15]
+    # With the NUL at their end they take the 29 characters of linux/netfilter/x_tables.h.
+    assert max(map(len, names)) == 28
     assert len(set(names)) == len(names)
 
 
