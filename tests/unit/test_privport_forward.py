@@ -179,6 +179,28 @@ def test_a_port_that_the_service_holds_is_taken_over_with_its_restart() -> None:
     assert run(host)["changed"] is False
 
 
+def held_by_systemd(**fields: Any) -> Machine:
+    """systemd holds the port for a socket unit, and nobody has taken the socket yet."""
+    held = {"files": process_files(pid="1", uid=0, unit="init.scope"), "links": socket_links(INODES, pid="1")}
+    return Machine(**held, sockets=SS, **fields)
+
+
+def test_a_port_that_systemd_holds_for_the_service_is_taken_over_with_its_restart() -> None:
+    assert run(held_by_systemd())["restart_required"] is True
+    with pytest.raises(Refused, match="port 80 is held by pid 1 "):
+        run(held_by_systemd(), unit="")
+
+
+def test_a_port_that_systemd_holds_for_the_forwarder_is_there_already() -> None:
+    host = held_by_systemd()
+    there = installed()
+    host.files.update(there.files)
+    host.links.update(there.links)
+    host.active = there.active
+    again = run(host)
+    assert (again["changed"], again["restart_required"]) == (False, False)
+
+
 @pytest.mark.parametrize("unit", ["", "other.service"])
 def test_a_port_that_somebody_else_holds_is_refused(unit: str) -> None:
     host = Machine(**HOLDING)

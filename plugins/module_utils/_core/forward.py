@@ -156,7 +156,7 @@ def obstacles(request: Request, ground: Ground) -> Tuple[Obstacle, ...]:
 
 def _host(ground: Ground) -> Optional[Obstacle]:
     if ground.systemd is None:
-        text = "systemd does not run this host, and nothing else would start a forwarder; use redirect instead"
+        text = "systemd does not run this host, and nothing else would start a forwarder at boot"
         return Obstacle("no_systemd", text, "no /run/systemd/system")
     if ground.systemd < _FIRST_SYSTEMD:
         text = f"forwarders run as users of their own, which came with systemd {_FIRST_SYSTEMD}"
@@ -327,7 +327,8 @@ def _command(request: Request, ground: Ground, *, port: Port) -> str:
     program, backend = forwarder(request), request.backends[port]
     path = ground.programs[program]
     if program == "proxyd":
-        return f"{path} --connections-max={_CONNECTIONS} {backend}"
+        # It cuts at the last colon, and looks up the rest as it is: in brackets, IPv6 is no address to it.
+        return f"{path} --connections-max={_CONNECTIONS} {backend.address}:{backend.port}"
     if program == "socat":
         return f"{path} {_listening(families(request, ground), port=port)} {_connecting(backend)}"
     # systemd.service(5), "Command lines": backslashes escape.

@@ -63,7 +63,7 @@ def test_no_forwarder_is_root(program: str) -> None:
     ("fields", "command"),
     [
         ({}, "/usr/bin/proxyd --connections-max=2048 127.0.0.1:8080"),
-        ({"backends": {Port(80): Backend("::1", 81)}}, "/usr/bin/proxyd --connections-max=2048 [::1]:81"),
+        ({"backends": {Port(80): Backend("::1", 81)}}, "/usr/bin/proxyd --connections-max=2048 ::1:81"),
         (
             {"forwarder": "socat"},
             "/usr/bin/socat TCP6-LISTEN:80,ipv6only=0,reuseaddr,backlog=4096,fork TCP4:127.0.0.1:8080",
@@ -111,14 +111,19 @@ def test_each_family_has_a_socket_of_its_own(
     assert values(found[SOCKET], "ListenStream") == streams
     assert values(found[SOCKET], "BindIPv6Only") == ["ipv6-only"]
     assert values(found[SERVICE], "Environment") == [f"NGINX={descriptors}"]
-    listens = [
-        line.split()[1].rstrip(";")
-        for line in found["/etc/netbind.privport/web-80.nginx.conf"].splitlines()
-        if line.lstrip().startswith("listen ")
-    ]
+    nginx = found["/etc/netbind.privport/web-80.nginx.conf"]
+    listens = [line.split()[1].rstrip(";") for line in nginx.splitlines() if line.lstrip().startswith("listen ")]
     assert listens == streams
+    # What nginx does not find among the sockets that it is handed, it would have to bind.
+    assert "listen [::]:80 ipv6only=on;" in nginx or "[::]:80" not in streams
     haproxy = texts(replace(WEB, families=families, forwarder="haproxy"), replace(GROUND, ipv6=ipv6))
     assert haproxy["/etc/netbind.privport/web-80.haproxy.cfg"].count("bind fd@") == len(streams)
+
+
+def test_a_forwarder_starts_with_its_socket() -> None:
+    text = texts()[SERVICE]
+    assert values(text, "Requires") == values(text, "After") == ["privport-forward-web-80.socket"]
+    assert values(texts(replace(WEB, forwarder="socat"))[SERVICE], "Requires") == []
 
 
 @pytest.mark.parametrize(
