@@ -34,8 +34,9 @@ _LOADERS = {
 _ENDINGS = {NFTABLES: "nft", IPTABLES: "iptables"}
 _PROGRAMS = {"ipv4": "iptables", "ipv6": "ip6tables"}
 SAVES = {family: f"{program}-save" for family, program in _PROGRAMS.items()}
-# Of the chain for what the host itself sends. The kernel takes 28 characters (linux/netfilter/x_tables.h).
-_OUTPUT = "_out"
+# Of the chain for what the host itself sends; no other service's name becomes this, for / stands before two digits
+# there. The kernel takes 28 characters (linux/netfilter/x_tables.h).
+_OUTPUT = "/out"
 _LONGEST_CHAIN = 28 - len(_OUTPUT)
 # systemd.unit(5): names have at most 255 characters.
 _LONGEST_UNIT = 255
@@ -147,7 +148,7 @@ def paths(service: str) -> Tuple[str, ...]:
 
 
 def _dropin_path(service: str, *, loader: str) -> str:
-    return f"{UNIT_FOLDER}/{loader}.d/{unit_name(service).replace('.service', '.conf')}"
+    return f"{UNIT_FOLDER}/{loader}.d/{unit_name(service).rpartition('.')[0]}.conf"
 
 
 def _link(unit: str) -> str:

@@ -263,6 +263,7 @@ CLOSED, IN_DOUBT = True, False
         # A blocklist.
         ([chain(rule(None, "drop"), policy="accept")], OPEN),
         ([chain(rule(None, "drop"), rule(True, "accept"))], OPEN),
+        ([chain(rule(None, "drop"))], CLOSED),
         ([chain(rule(True, ""), rule(True, "accept"))], OPEN),
         ([chain(rule(True, "return"), rule(True, "accept"))], CLOSED),
         ([chain(rule(None, "return"), rule(True, "drop"), policy="accept")], IN_DOUBT),

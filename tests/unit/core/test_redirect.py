@@ -91,10 +91,16 @@ def test_a_name_of_any_characters() -> None:
     assert r"ExecStart=/usr/sbin/nft -f /etc/netbind.privport/my\\x20web\\x2d" in unit
 
 
+def test_services_have_files_of_their_own() -> None:
+    names = ("a", "a.service", "a.conf", "a.nft", "a/out", r"a\x2f")
+    found = [path for name in names for path in redirect.paths(name)]
+    assert len(set(found)) == len(found)
+
+
 def test_chains_have_short_names() -> None:
-    services = ("web", "a" * 15, "a" * 16, "a" * 17, ODD)
+    services = ("web", "a" * 15, "a" * 16, "a" * 17, ODD, "web_out", "web/out")
     names = [name for service in services for name in redirect.chain_names(service).values()]
-    assert names[:3] == ["privport_web", "privport_web_out", "privport_" + "a" * 15]
+    assert names[:3] == ["privport_web", "privport_web/out", "privport_" + "a" * 15]
     # With the NUL at their end they take the 29 characters of linux/netfilter/x_tables.h.
     assert max(map(len, names)) == 28
     assert len(set(names)) == len(names)
