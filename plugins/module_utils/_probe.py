@@ -11,6 +11,7 @@ import os
 import pwd
 import socket
 import struct
+from typing import Sequence
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.checks import CLOSED, Probe, families_of
 from ansible_collections.netbind.privport.plugins.module_utils._core.model import Listener, ServiceFacts
@@ -39,16 +40,22 @@ def probe(facts: ServiceFacts, *, port: Port, inner: Port) -> Probe:
     families = sorted(_FAMILIES if in_front else {family for it in on_inner for family in families_of(it)})
     return Probe(
         connect={it.address: connect(it) for it in on_inner if it.protocol == "tcp"},
-        front={
-            family: _connect_to(_LOOPBACK[family], port.number, staying=_FORWARDER_SECONDS)
-            for family in families
-            if in_front and port.protocol == "tcp"
-        },
+        front=_front(on_inner, port=port, families=families) if in_front and port.protocol == "tcp" else {},
         stranger={
             family: bind_as_stranger(port, family=family, own_uid=own_uid) if os.geteuid() == 0 else None
             for family in families
         },
     )
+
+
+def _front(on_inner: Sequence[Listener], *, port: Port, families: Sequence[str]) -> dict[str, str | None]:
+    """A forwarder that finds nobody behind it closes the connection at once; so do some services by themselves."""
+    found = {family: _connect_to(_LOOPBACK[family], port.number, staying=_FORWARDER_SECONDS) for family in families}
+    if CLOSED not in found.values():
+        return dict(found)
+    targets = [(target, listener.port) for listener in on_inner for target in _targets(listener)]
+    closes = any(_connect_to(*target, staying=_FORWARDER_SECONDS) == CLOSED for target in targets)
+    return {family: "" if closes and outcome == CLOSED else outcome for family, outcome in found.items()}
 
 
 def connect(listener: Listener) -> str | None:

@@ -65,15 +65,17 @@ def test_a_refused_connection(listening: int) -> None:
     assert probing.connect(on(closed)) == "ECONNREFUSED"
 
 
-def answering(said: bytes, *, seconds: float) -> int:
-    """The port of a server that says something, or waits so long, and then closes its one connection."""
+def answering(said: bytes, *, seconds: float, times: int = 1) -> int:
+    """The port of a server that says something, or waits so long, and then closes; it takes so many connections."""
     server = socket.create_server(("127.0.0.1", 0))
 
     def serve() -> None:
-        with server, server.accept()[0] as connection:
-            if said:
-                connection.sendall(said)
-            time.sleep(seconds)
+        with server:
+            for _time in range(times):
+                with server.accept()[0] as connection:
+                    if said:
+                        connection.sendall(said)
+                    time.sleep(seconds)
 
     threading.Thread(target=serve, daemon=True).start()
     return int(server.getsockname()[1])
@@ -92,6 +94,14 @@ def test_a_port_in_front(said: bytes, seconds: float, outcome: str, listening: i
     facts = dataclasses.replace(observed, listeners=(on(listening),))
     tried = probing.probe(facts, port=Port(answering(said, seconds=seconds)), inner=Port(listening))
     assert (tried.connect, tried.front["ipv4"]) == ({"127.0.0.1": ""}, outcome)
+
+
+def test_a_service_that_closes_at_once_itself() -> None:
+    inner = answering(b"", seconds=0, times=2)
+    observed = observe(FakeHost(), parse_services([{"name": "web", "ports": [80]}])).services[0]
+    facts = dataclasses.replace(observed, listeners=(on(inner),))
+    tried = probing.probe(facts, port=Port(answering(b"", seconds=0)), inner=Port(inner))
+    assert (tried.connect, tried.front["ipv4"]) == ({"127.0.0.1": ""}, "")
 
 
 def test_a_stranger_meets_a_busy_port(listening: int) -> None:
