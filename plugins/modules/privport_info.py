@@ -261,6 +261,13 @@ privport:
             - Why something is there but could not be read, by what it is. V(unit) for the files of the unit,
               V(program), V(interpreter), and V(capability) for the file capabilities of either.
           type: dict
+        installed:
+          description:
+            - What is there of the collection's own files and units for it, by strategy. C(paths) and C(units) are where
+              was looked, C(files) what was found, each with C(path), C(text) and C(target), C(foreign) the paths where
+              somebody else has something, C(leftovers) what a killed run left, C(active) the units that are active, and
+              C(unread) those whose files systemd has not read.
+          type: dict
         confinement:
           description:
             - How SELinux or AppArmor confines the service. V(null) where neither does.

@@ -8,6 +8,7 @@ from typing import Sequence
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.held import Expected
 from ansible_collections.netbind.privport.plugins.module_utils._core.model import CAPABILITY, Process
+from ansible_collections.netbind.privport.plugins.module_utils._core.service import Port
 from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.base import Case, exec_gives
 
 
@@ -39,4 +40,23 @@ def _kept(case: Case, process: Process, *, surplus: Sequence[str], expected: Exp
     unit = case.facts.unit
     through_authbind = unit is not None and "/authbind ;" in unit.says("ExecStart") and "authbind" not in surplus
     authbind = process.authbind is True and not through_authbind and not expected.authbind
-    return ((CAPABILITY,) if capability else ()) + (("what authbind gave it",) if authbind else ())
+    kept = ((CAPABILITY,) if capability else ()) + (("what authbind gave it",) if authbind else ())
+    if kept or CAPABILITY in again or through_authbind:
+        return kept
+    return _ports(case, process, surplus=surplus)
+
+
+def _ports(case: Case, process: Process, *, surplus: Sequence[str]) -> tuple[str, ...]:
+    """The ports of the sockets that systemd handed to it, or that nothing would let it bind again."""
+    absent, unit = case.service.state == "absent", case.facts.unit
+    # What starts as root and gives that up binds first.
+    if unit is None or unit.user in ("root", "0") or not (absent or "socket" in surplus):
+        return ()
+    ports = case.needed_ports if absent else case.service.ports
+    held = [port for port in ports if _holds(case, process, port, handed=not absent)]
+    return (f"port {', '.join(map(str, held))}",) if held else ()
+
+
+def _holds(case: Case, process: Process, port: Port, *, handed: bool) -> bool:
+    owners = [{owner.pid for owner in listener.owners} for listener in case.facts.listeners_on(port)]
+    return any(process.pid in pids and (1 in pids or not handed) for pids in owners)

@@ -15,6 +15,7 @@ from ansible_collections.netbind.privport.tests.unit.core.cases import (
     ambient_process,
     case,
     listener,
+    network,
     process,
     setcap_process,
 )
@@ -25,6 +26,9 @@ WRAPPED = {"ExecStart": "{ path=/usr/bin/authbind ; argv[]=/usr/bin/authbind /us
 BINDS = {"capability": f"{CAP}=ep", "binds": True}
 NO_UNIT: Dict[str, Any] = {"unit": None, "description": {"executable": SERVER}}
 ROOT = {"uid": 0, "uids": (0, 0, 0, 0)}
+SYSTEMD = process(pid=1, unit="init.scope", uid=0, uids=(0,) * 4)
+HELD = {"unit_fields": {"process": process()}, "listeners": (listener(process()),)}
+HANDED = {"unit_fields": {"process": process()}, "listeners": (listener(process(), SYSTEMD),)}
 
 
 @pytest.mark.parametrize(
@@ -32,6 +36,13 @@ ROOT = {"uid": 0, "uids": (0, 0, 0, 0)}
     [
         pytest.param({}, [], id="nothing runs"),
         pytest.param({"unit_fields": {"process": process()}}, [], id="it holds nothing"),
+        pytest.param(HELD, [f"port 80 {UNTIL}"], id="a port that it could not bind again"),
+        pytest.param(HANDED, [f"port 80 {UNTIL}"], id="a socket of systemd's"),
+        pytest.param({**HELD, "properties": {"AmbientCapabilities": CAP}}, [], id="a port that it will bind again"),
+        pytest.param({**HELD, "properties": WRAPPED}, [], id="a port that authbind gives it again"),
+        pytest.param({**HELD, "properties": {"User": ""}}, [], id="a port that it binds as root"),
+        pytest.param({**HELD, "network": network(unprivileged_port_start=80)}, [], id="a port that is free for all"),
+        pytest.param({**HELD, "listeners": (listener(process(pid=7)),)}, [], id="another process's port"),
         pytest.param({"unit_fields": {"process": ambient_process()}}, [f"{CAP} {UNTIL}"], id="after ambient"),
         pytest.param(
             {"properties": {"AmbientCapabilities": CAP}, "unit_fields": {**OURS, "process": ambient_process()}},

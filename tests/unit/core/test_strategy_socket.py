@@ -24,6 +24,7 @@ from ansible_collections.netbind.privport.tests.unit.core.cases import (
     case,
     codes,
     listener,
+    network,
     process,
     program,
     together,
@@ -259,6 +260,16 @@ def test_what_is_chosen_beside_it(
 ) -> None:
     found = decision(case(**fields))
     assert (found.strategy, found.surplus, found.voiding, found.error) == (chosen, surplus, voiding, "")
+
+
+@pytest.mark.parametrize(
+    ("owners", "retained"), [((process(), SYSTEMD), True), ((process(),), False), ((SYSTEMD,), False)]
+)
+def test_what_goes_after_the_proof_has_the_service_start_anew(owners: Any, retained: bool) -> None:
+    """The sockets that it was handed prove nothing of a port that is free for all."""
+    found = decision(case(**converged(owners=owners, network=network(unprivileged_port_start=80), description={})))
+    assert (found.strategy, found.surplus, found.voiding) == ("unneeded", ("socket",), ())
+    assert bool(found.retained) is retained
 
 
 def test_ours_is_no_reason_to_warn() -> None:

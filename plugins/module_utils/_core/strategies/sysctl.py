@@ -98,6 +98,6 @@ STRATEGY = Strategy(
     pending=_pending,
     expects=_expects,
     audience=EVERYONE,
-    # systemd or a forwarder holds the port then.
-    voided_by=("socket", "forward"),
+    # A forwarder holds the port then.
+    voided_by=("forward",),
 )

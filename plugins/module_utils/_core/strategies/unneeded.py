@@ -74,6 +74,6 @@ STRATEGY = Strategy(
     pending=lambda case: process_steps(case, changing=False, holds=_expects(case).is_met_by),
     expects=_expects,
     audience=EVERYONE,
-    # systemd or a forwarder holds the port then.
-    voided_by=("socket", "forward"),
+    # A forwarder holds the port then.
+    voided_by=("forward",),
 )

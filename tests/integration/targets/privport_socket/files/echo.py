@@ -8,10 +8,10 @@ selector = selectors.DefaultSelector()
 for descriptor in range(3, 3 + int(os.environ["LISTEN_FDS"])):
     selector.register(socket.socket(fileno=descriptor), selectors.EVENT_READ)
 while True:
-    for key, _ in selector.select():
+    for key, _events in selector.select():
         server = key.fileobj
         if server.type == socket.SOCK_DGRAM:
-            _, peer = server.recvfrom(100)
+            peer = server.recvfrom(100)[1]
             server.sendto(f"udp {peer[0]}".encode(), peer)
         else:
             client, peer = server.accept()
