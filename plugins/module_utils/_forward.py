@@ -114,8 +114,9 @@ def plan_present(host: Host, request: forward.Request) -> Change:
     )
 
 
-def plan_absent(host: Host, name: str) -> Change:
-    return Change(plan=plan(look(host, name, ports=(), unit=""), Installation()))
+def plan_absent(host: Host, name: str, *, ports: Sequence[int], unit: str) -> Change:
+    """The ports are those that are known: what a killed run left of a first file, only its name tells."""
+    return Change(plan=plan(look(host, name, ports=ports, unit=unit), Installation()))
 
 
 def _held(host: Host, request: forward.Request, *, own: Sequence[str], active: Sequence[str]) -> tuple[int, ...]:
@@ -177,4 +178,4 @@ def give_back(host: Host, change: Change, *, name: str, unit: str) -> None:
         before = Installation(files=found.files, units=found.active)
         installation.apply(host, plan(look(host, name, ports=(), unit=unit), before))
         raise
-    installation.apply(host, plan_absent(host, name).plan)
+    installation.apply(host, plan(look(host, name, ports=(), unit=unit), Installation()))

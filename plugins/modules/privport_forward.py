@@ -143,7 +143,7 @@ def run(params: Mapping[str, Any], *, host: Host, check_mode: bool) -> dict[str,
     present = params["state"] == "present"
     unit = unit_name(params["unit"], where="unit") if params["unit"] else ""
     request = _request(params, unit=unit) if present else None
-    change = _forward.plan_present(host, request) if request else _forward.plan_absent(host, params["name"])
+    change = _forward.plan_present(host, request) if request else _plan_absent(host, params, unit=unit)
     if change.plan.changed and not check_mode:
         if params["restart"] and unit and not present:
             _forward.give_back(host, change, name=params["name"], unit=unit)
@@ -158,6 +158,11 @@ def run(params: Mapping[str, Any], *, host: Host, check_mode: bool) -> dict[str,
         "with": forward.forwarder(request) if request else "",
         "restart_required": bool(change.held),
     }
+
+
+def _plan_absent(host: Host, params: Mapping[str, Any], *, unit: str) -> _forward.Change:
+    ports = parse_ports(params["ports"], where="ports") if params["ports"] else ()
+    return _forward.plan_absent(host, params["name"], ports=[port.number for port in ports], unit=unit)
 
 
 def _request(params: Mapping[str, Any], *, unit: str) -> forward.Request:

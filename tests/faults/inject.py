@@ -29,7 +29,7 @@ HOSTS = ("bullseye", "bookworm", "trixie")
 # What each host is for: kills take the longest, so each host gets a part of the transitions.
 KILLED = {
     "bullseye": ("another drop-in", "rule lines beside others", "a file capability that is kept"),
-    "bookworm": ("a drop-in", "rule files", "the setting that opens ports"),
+    "bookworm": ("a drop-in", "rule files", "the setting that opens ports", "forwarded ports"),
     "trixie": ("a file capability", "one more file capability", "rules and a unit", "redirected ports"),
 }
 STRATEGIES = {"bullseye": "setcap", "bookworm": "ambient", "trixie": "authbind"}

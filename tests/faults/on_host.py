@@ -27,7 +27,7 @@ from ansible.module_utils import basic  # noqa: E402
 
 MODULES = {
     name: importlib.import_module(f"ansible_collections.netbind.privport.plugins.modules.privport_{name}")
-    for name in ("ambient", "authbind", "redirect", "setcap", "sysctl")
+    for name in ("ambient", "authbind", "forward", "redirect", "setcap", "sysctl")
 }
 host_layer = importlib.import_module("ansible_collections.netbind.privport.plugins.module_utils._host")
 
@@ -35,7 +35,7 @@ UNIT = "faults.service"
 DROPIN = Path(f"/etc/systemd/system/{UNIT}.d/50-privport.conf")
 PROGRAM = HERE / "bin/server"
 KEEPING = "privport-keep-opt-faults-bin-server.path"
-REDIRECT = "privport-redirect-faults.service"
+IN_FRONT = ("privport-redirect-faults.service", *(f"privport-forward-faults-600.{it}" for it in ("socket", "service")))
 BYUID = Path("/etc/authbind/byuid/33")
 PORT_START = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
 TEMPORARY = ".privport-"
@@ -174,9 +174,9 @@ def describe(path):
 def in_force():
     shown = systemctl("show", "--property=AmbientCapabilities,DropInPaths,ExecStart,NeedDaemonReload", UNIT)
     keeping = systemctl("show", "--property=LoadState,ActiveState,NeedDaemonReload", KEEPING)
-    redirect = systemctl("show", "--property=LoadState,ActiveState,NeedDaemonReload", REDIRECT)
+    in_front = systemctl("show", "--property=Id,LoadState,ActiveState,NeedDaemonReload", *IN_FRONT)
     rules = subprocess.run(["nft", "list", "ruleset"], check=True, capture_output=True, text=True).stdout
-    return [PORT_START.read_text(), rules, *(line for it in (shown, keeping, redirect) for line in sorted(it.split()))]
+    return [PORT_START.read_text(), rules, *(line for it in (shown, keeping, in_front) for line in sorted(it.split()))]
 
 
 def differences(now, *wanted):
@@ -215,6 +215,7 @@ TRANSITIONS = {
     "a file capability that is kept": ("setcap", {**CAPABILITY, "keep": False}, {**CAPABILITY, "keep": True}),
     "the setting that opens ports": ("sysctl", GONE, {"ports": ["80"]}),
     "redirected ports": ("redirect", {**LED, **GONE}, LED),
+    "forwarded ports": ("forward", {**LED, **GONE}, LED),
     "rule files": ("authbind", {**RULES, **GONE}, RULES),
     "rule lines beside others": ("authbind", {**LINES, **GONE}, LINES),
     "rules and a unit": ("authbind", {**RULES, "unit": UNIT, **GONE}, {**RULES, "unit": UNIT}),

@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any, List, Sequence, Tuple
 
 import pytest
+from ansible_collections.netbind.privport.plugins.module_utils import _atomic as atomic
 from ansible_collections.netbind.privport.plugins.module_utils._core.errors import (
     HostError,
     InvalidInput,
@@ -116,6 +117,16 @@ def test_what_is_not_named_any_more_goes() -> None:
         f"{UNITS}/{NAME[:-2]}81.service",
         f"{UNITS}/{NAME[:-2]}81.socket",
     ]
+
+
+def test_what_a_killed_run_left_of_a_first_file_goes() -> None:
+    host = Machine()
+    left = atomic.temporaries(f"{UNITS}/{NAME}.service")[0]
+    host.files[left] = "half"
+    assert run(host, state="absent", check_mode=True)["changed"] is True
+    assert run(host, state="absent")["changed"] is True
+    assert left not in host.files
+    assert run(host, state="absent")["changed"] is False
 
 
 def test_another_services_forwarder_stays() -> None:
