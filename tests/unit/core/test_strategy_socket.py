@@ -238,7 +238,9 @@ def decision(found: Case, *others: Case) -> Any:
             (),
             id="from ambient",
         ),
-        pytest.param({"description": DECLARED, "program_fields": BINDS}, "socket", ("setcap",), (), id="from setcap"),
+        pytest.param(
+            {"description": DECLARED, "program_fields": BINDS}, "socket", ("setcap",), ("setcap",), id="from setcap"
+        ),
         pytest.param(
             {"description": DECLARED, "unit_fields": {"dropin_strategy": "authbind"}},
             "socket",

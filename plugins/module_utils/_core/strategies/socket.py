@@ -195,5 +195,5 @@ STRATEGY = Strategy(
     expects=_expects,
     audience=THE_UNIT,
     # A forwarder holds the port then.
-    voided_by=("forward",),
+    voided_by=("setcap", "forward"),
 )
