@@ -152,8 +152,8 @@ def _restore_units(host: Host, before: Snapshot, changes: Sequence[Change], *, w
         work.attempt("", _systemctl, host, "daemon-reload")
     own = _actions(host, before.own_units)
     actions = core.with_sockets(_actions(host, before.units), own=own, units=before.units)
-    for was in actions if own else ():
-        # It may hold what one of ours is to take again.
+    for was in (*actions, *own) if own else ():
+        # A service may hold what one of ours is to take again, and a socket that is restarted may not get its port.
         work.attempt("", _systemctl, host, "stop", "--", was.name)
     for was, action in (*own.items(), *actions.items()):
         work.attempt(core.unit_text(was, action), _bring, host, was, action)

@@ -193,6 +193,7 @@ def test_units_are_brought_back(was: str, now: str, ran: List[str]) -> None:
             "inactive",
             [
                 "stop -- web.service",
+                "stop -- privport-x.service",
                 *["reset-failed -- privport-x.service", "restart -- privport-x.service"],
                 *["reset-failed -- web.service", "restart -- web.service"],
             ],
