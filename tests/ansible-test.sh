@@ -28,10 +28,11 @@ subprocess.check_call([sys.executable, "-m", "pip", "install", *arguments])
 PYTHON
 }
 
-# Without --python ansible-test tries every Python that it supports and finds.
+# Without --python ansible-test tries every Python that it supports and finds: the controller's own, and of pyenv's the
+# oldest and the newest that a host may have.
 add_pythons() {
   local folder
-  for folder in "${PYENV_ROOT:-$1/.pyenv}"/versions/*/bin; do
+  for folder in "${PYENV_ROOT:-$1/.pyenv}"/versions/{3.8,3.13}.*/bin; do
     [[ ! -d $folder ]] || PATH=$PATH:$folder
   done
 }

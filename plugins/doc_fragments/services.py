@@ -22,7 +22,7 @@ options:
         V(address_allow) and V(address_deny).'
       - 'V(backend_ports): a mapping of low ports to the high ports that it listens on instead.'
       - 'V(forward_with): what takes connections to V(backend_ports), of V(proxyd), V(socat), V(haproxy) and V(nginx).
-        By default what suits the host.'
+        By default V(proxyd), and V(socat) where systemd does not run the host.'
       - 'V(families): a list of V(ipv4) and V(ipv6), those that it must be reached by. By default any will do.'
       - 'V(state): V(present) (default) or V(absent).'
     type: list

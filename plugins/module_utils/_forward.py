@@ -4,16 +4,16 @@
 
 from __future__ import annotations
 
-import posixpath
 from dataclasses import dataclass
 from typing import Optional, Sequence
 
 from ansible_collections.netbind.privport.plugins.module_utils import _installation as installation
 from ansible_collections.netbind.privport.plugins.module_utils import _processes as processes
 from ansible_collections.netbind.privport.plugins.module_utils import _units as units
-from ansible_collections.netbind.privport.plugins.module_utils._core import forward
+from ansible_collections.netbind.privport.plugins.module_utils._core import forward, forward_script
 from ansible_collections.netbind.privport.plugins.module_utils._core.errors import PrivportError, Refused
 from ansible_collections.netbind.privport.plugins.module_utils._core.installation import (
+    SCRIPT_FOLDER,
     Installation,
     Installed,
     Plan,
@@ -26,6 +26,8 @@ from ansible_collections.netbind.privport.plugins.module_utils._host import Host
 
 # Where a program judges a configuration before that is put in force; only root writes below /run.
 _TRIAL = "/run/netbind.privport"
+# What runs the scripts of a runlevel.
+_SYSV_RC = "/etc/init.d/rc"
 _JUDGE = {"haproxy": ["-c", "-q", "-f"], "nginx": ["-t", "-q", "-c"]}
 
 
@@ -37,7 +39,13 @@ def ground(host: Host, *, systemd: Optional[int]) -> forward.Ground:
         # Where systemd itself looks.
         ipv6=host.status("/proc/net/if_inet6") is not None,
         programs={name: path for name, path in found.items() if path},
+        init_scripts=systemd is None and host.status(_SYSV_RC) is not None and _init(host) == "init",
     )
+
+
+def _init(host: Host) -> str:
+    """The name of process 1: in a container it is often the service itself, and no boot runs scripts."""
+    return (host.read("/proc/1/comm") or "").strip()
 
 
 def _program(host: Host, places: Sequence[str]) -> str:
@@ -58,14 +66,19 @@ def observe(host: Host, service: Service, unit: Optional[Unit]) -> Installed:
 
 def look(host: Host, name: str, *, ports: Sequence[int], unit: str) -> Installed:
     """What is there for the service of this name on these ports and on others."""
-    if host.status("/run/systemd/system") is None:
-        return Installed()
     paths, names = _places(host, name, ports=ports, unit=unit)
     return installation.look(host, paths=paths, names=names)
 
 
 def _places(host: Host, name: str, *, ports: Sequence[int], unit: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Every path and every unit that is, or may be, the service's."""
+    """Every path and every unit or script that is, or may be, the service's."""
+    if host.status("/run/systemd/system") is None:
+        scripts = [forward_script.port_of(entry, service=name) for entry in host.names_in(SCRIPT_FOLDER)]
+        numbers = sorted({*ports, *(it for it in scripts if it is not None)})
+        return (
+            tuple(forward_script.path(name, port) for port in numbers),
+            tuple(forward_script.name(name, port) for port in numbers),
+        )
     links = [
         (f"{UNIT_FOLDER}/{folder}/{entry}", forward.port_of(entry, service=name))
         for folder in host.names_in(UNIT_FOLDER)
@@ -84,11 +97,12 @@ class Change:
     """The way to what is asked for.
 
     held are the ports that the service's own unit holds until its next start. trials are configurations that the
-    program at the path program is to judge first.
+    forwarder, at the path program, is to judge first.
     """
 
     plan: Plan
     held: tuple[int, ...] = ()
+    forwarder: str = ""
     program: str = ""
     trials: tuple[str, ...] = ()
 
@@ -98,18 +112,19 @@ def plan_present(host: Host, request: forward.Request) -> Change:
     here = ground(host, systemd=units.systemd_version(host))
     complete = forward.installation(request, here)
     found = look(host, request.name, ports=[port.number for port in request.ports], unit=request.unit)
-    held = _held(host, request, own=complete.units, active=found.active)
+    held = _held(host, request, here, own=complete.units, found=found)
     way = plan(found, forward.installation(request, here, later=held))
-    program, written = forward.forwarder(request), {file.path for file in way.written}
+    forwarder, written = forward.forwarder(request, here), {file.path for file in way.written}
     texts = [forward.configured(request, here, port=port, trial=_TRIAL) for port in request.ports]
     return Change(
         plan=way,
         held=held,
-        program=here.programs[program],
+        forwarder=forwarder,
+        program=here.programs[forwarder],
         trials=tuple(
             text
             for port, text in zip(request.ports, texts)
-            if text and forward.configuration_path(request.name, port.number, program=program) in written
+            if text and forward.configuration_path(request.name, port.number, program=forwarder) in written
         ),
     )
 
@@ -119,16 +134,20 @@ def plan_absent(host: Host, name: str, *, ports: Sequence[int], unit: str) -> Ch
     return Change(plan=plan(look(host, name, ports=ports, unit=unit), Installation()))
 
 
-def _held(host: Host, request: forward.Request, *, own: Sequence[str], active: Sequence[str]) -> tuple[int, ...]:
+def _held(
+    host: Host, request: forward.Request, here: forward.Ground, *, own: Sequence[str], found: Installed
+) -> tuple[int, ...]:
     """The ports that a process of the service's unit holds, or systemd for it."""
     held = set()
     for listener in processes.listeners(host, list(request.ports)):
         # systemd is among the holders of our own sockets too.
-        ours = {f"{forward.stem(request.name, listener.port)}.socket"} & set(active)
-        holders = [it for it in listener.owners if it.unit not in own and not (ours and it.pid == 1)]
+        ours = {f"{forward.stem(request.name, listener.port)}.socket"} & set(found.active)
+        others = [it for it in listener.owners if it.unit not in own and it.pid not in found.daemons]
+        holders = [it for it in others if not (ours and it.pid == 1)]
         strangers = [it for it in holders if not request.unit or (it.unit != request.unit and it.pid != 1)]
         if strangers and len(strangers) == len(listener.owners):
-            raise Refused(f"port {listener.port} is held by {strangers[0]}; stop that first, or name its unit")
+            advice = ", or name its unit" if here.systemd else ""
+            raise Refused(f"port {listener.port} is held by {strangers[0]}; stop that first{advice}")
         if holders:
             held.add(listener.port)
     return tuple(sorted(held))
@@ -137,17 +156,16 @@ def _held(host: Host, request: forward.Request, *, own: Sequence[str], active: S
 def apply(host: Host, change: Change) -> None:
     """Make it so. Raises PrivportError; then everything is as it was before, or the error says what is not."""
     for text in change.trials:
-        _try(host, change.program, text)
+        _try(host, change, text)
     installation.apply(host, change.plan)
 
 
-def _try(host: Host, program: str, text: str) -> None:
+def _try(host: Host, change: Change, text: str) -> None:
     """Have the forwarder judge a configuration."""
-    name = posixpath.basename(program)
-    path = f"{_TRIAL}/{name}"
+    path = f"{_TRIAL}/{change.forwarder}"
     try:
         host.write(path, content=text, mode=0o600)
-        judged = host.run([program, *_JUDGE[name], path])
+        judged = host.run([change.program, *_JUDGE[change.forwarder], path])
     finally:
         for left in host.names_in(_TRIAL):
             host.remove_folder_if_empty(f"{_TRIAL}/{left}")
@@ -156,7 +174,7 @@ def _try(host: Host, program: str, text: str) -> None:
         host.remove_folder_if_empty(_TRIAL)
     if judged.rc != 0:
         said = (judged.stderr.strip() or judged.stdout.strip() or "nothing").splitlines()
-        raise Refused(f"{name} refuses the configuration that it would get: {said[0]}")
+        raise Refused(f"{change.forwarder} refuses the configuration that it would get: {said[0]}")
 
 
 def give_back(host: Host, change: Change, *, name: str, unit: str) -> None:

@@ -98,6 +98,7 @@ def observe(host: Host, services: Sequence[Service]) -> Observation:
         systemd=systemd.version if systemd else None,
         systemd_features=systemd.features if systemd else (),
         authbind=authbind_found,
+        init_scripts=ground.init_scripts,
         forwarders=ground.programs,
         ipv6=ground.ipv6,
         socket_source=processes.socket_source(host),

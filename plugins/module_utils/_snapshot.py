@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from typing import Callable, Sequence
 
 from ansible_collections.netbind.privport.plugins.module_utils import _keep as keeping
-from ansible_collections.netbind.privport.plugins.module_utils import _units as units
+from ansible_collections.netbind.privport.plugins.module_utils import _own_units as own_units
 from ansible_collections.netbind.privport.plugins.module_utils._core import snapshot as core
 from ansible_collections.netbind.privport.plugins.module_utils._core import sysctl
 from ansible_collections.netbind.privport.plugins.module_utils._core.errors import HostError, PrivportError
+from ansible_collections.netbind.privport.plugins.module_utils._core.installation import is_script
 from ansible_collections.netbind.privport.plugins.module_utils._core.service import Service
 from ansible_collections.netbind.privport.plugins.module_utils._core.snapshot import (
     FILE,
@@ -104,11 +105,8 @@ def _program(host: Host, path: str) -> ProgramFile:
 
 
 def _unit_states(host: Host, names: Sequence[str]) -> tuple[UnitState, ...]:
-    shown = units.show(host, names, properties=("Id", "ActiveState", "InvocationID"))
-    return tuple(
-        UnitState(name=name, active=it.get("ActiveState", ""), invocation=it.get("InvocationID", ""))
-        for name, it in shown.items()
-    )
+    states = own_units.states(host, names)
+    return tuple(UnitState(name=name, active=it.active, invocation=it.invocation) for name, it in states.items())
 
 
 def restore(host: Host, before: Snapshot, *, services: Sequence[Service], seconds: float, check_mode: bool) -> Restored:
@@ -154,7 +152,7 @@ def _restore_units(host: Host, before: Snapshot, changes: Sequence[Change], *, w
     actions = core.with_sockets(_actions(host, before.units), own=own, units=before.units)
     for was in (*actions, *own) if own else ():
         # A service may hold what one of ours is to take again, and a socket that is restarted may not get its port.
-        work.attempt("", _systemctl, host, "stop", "--", was.name)
+        work.attempt("", own_units.stop, host, [was.name])
     for was, action in (*own.items(), *actions.items()):
         work.attempt(core.unit_text(was, action), _bring, host, was, action)
 
@@ -192,7 +190,7 @@ def _stop_own(host: Host, name: str) -> None:
     if name.endswith(".path"):
         keeping.stop(host, name)
     else:
-        _systemctl(host, "stop", "--", name)
+        own_units.stop(host, [name])
 
 
 def _make(host: Host, change: Change) -> None:
@@ -231,6 +229,10 @@ def _put(host: Host, entry: Entry, *, now: Entry) -> None:
 
 
 def _bring(host: Host, was: UnitState, action: str) -> None:
+    if is_script(was.name):
+        own_units.stop(host, [was.name])
+        own_units.start(host, [was.name] if was.runs else [])
+        return
     # Failed starts in between must not keep it from starting now (systemd.unit(5), StartLimitBurst=).
     host.run(["systemctl", "reset-failed", "--", was.name])
     if action == "reset-failed":

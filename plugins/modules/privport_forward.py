@@ -16,6 +16,8 @@ description:
   - Each port gets units of its own, C(privport-forward-NAME-PORT.socket) and C(.service) of that name. systemd binds
     the port and hands the socket over, so the forwarder runs as a dynamic user without any capability. C(socat) binds
     by itself and has C(CAP_NET_BIND_SERVICE) alone.
+  - Where sysv-rc runs the host and not systemd, each port gets an init script C(privport-forward-NAME-PORT). It runs
+    C(socat) as a user that nobody else is. Nothing starts that anew when it ends by itself.
   - The packaged units and configurations of haproxy and nginx are never touched.
 extends_documentation_fragment:
   - netbind.privport.attributes
@@ -46,16 +48,16 @@ options:
   with:
     description:
       - What forwards. V(proxyd) is C(systemd-socket-proxyd). With it and with V(socat) the service sees every client as
-        the forwarder's own address.
+        the forwarder's own address. By default it is V(proxyd), and V(socat) where systemd does not run the host.
       - V(haproxy) tells the service the client's address by the PROXY protocol, version 2, which the service must
         expect.
       - V(nginx) is for HTTP without TLS, and tells the client's address in C(X-Real-IP) and C(X-Forwarded-For).
     type: str
     choices: [proxyd, socat, haproxy, nginx]
-    default: proxyd
   unit:
     description:
-      - The service's own unit, which then starts its forwarders with it. Without it every boot starts them.
+      - The service's own unit, which then starts its forwarders with it. Without it every boot starts them. Where
+        systemd does not run the host it means nothing.
       - Where a process of this unit still holds one of O(ports), the forwarder takes it over when the unit is next
         restarted, and RV(restart_required) is true.
     type: str
@@ -72,7 +74,7 @@ options:
     choices: [present, absent]
     default: present
 notes:
-  - Needs root and systemd 235 or later.
+  - Needs root, and systemd 235 or later or sysv-rc.
 seealso:
   - module: netbind.privport.privport_ambient
   - name: systemd-socket-proxyd(8)
@@ -155,7 +157,7 @@ def run(params: Mapping[str, Any], *, host: Host, check_mode: bool) -> dict[str,
         "diff": list(change.plan.diffs),
         "units": list(there.units),
         "paths": [file.path for file in there.files],
-        "with": forward.forwarder(request) if request else "",
+        "with": change.forwarder,
         "restart_required": bool(change.held),
     }
 
@@ -173,7 +175,7 @@ def _request(params: Mapping[str, Any], *, unit: str) -> forward.Request:
         ports=ports,
         backends={port: backends[port.number] for port in ports if port.number in backends},
         families=tuple(sorted(set(params["families"]))),
-        forwarder=params["with"],
+        forwarder=params["with"] or "",
         unit=unit,
     )
 
@@ -185,7 +187,7 @@ def main() -> None:
             "ports": {"type": "list", "elements": "raw", "default": []},
             "backend_ports": {"type": "dict", "default": {}},
             "families": {"type": "list", "elements": "str", "choices": ["ipv4", "ipv6"], "default": []},
-            "with": {"type": "str", "choices": list(FORWARDERS), "default": "proxyd"},
+            "with": {"type": "str", "choices": list(FORWARDERS)},
             "unit": {"type": "str", "default": ""},
             "restart": {"type": "bool", "default": False},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},

@@ -28,7 +28,7 @@ HERE = "/opt/faults"
 HOSTS = ("bullseye", "bookworm", "trixie")
 # What each host is for: kills take the longest, so each host gets a part of the transitions.
 KILLED = {
-    "bullseye": ("another drop-in", "rule lines beside others", "a file capability that is kept"),
+    "bullseye": ("another drop-in", "rule lines beside others", "handed sockets", "a file capability that is kept"),
     "bookworm": ("a drop-in", "rule files", "the setting that opens ports", "forwarded ports"),
     "trixie": ("a file capability", "one more file capability", "rules and a unit", "redirected ports"),
 }

@@ -27,15 +27,17 @@ from ansible.module_utils import basic  # noqa: E402
 
 MODULES = {
     name: importlib.import_module(f"ansible_collections.netbind.privport.plugins.modules.privport_{name}")
-    for name in ("ambient", "authbind", "forward", "redirect", "setcap", "sysctl")
+    for name in ("ambient", "authbind", "forward", "redirect", "setcap", "socket", "sysctl")
 }
 host_layer = importlib.import_module("ansible_collections.netbind.privport.plugins.module_utils._host")
 
 UNIT = "faults.service"
 DROPIN = Path(f"/etc/systemd/system/{UNIT}.d/50-privport.conf")
 PROGRAM = HERE / "bin/server"
-KEEPING = "privport-keep-opt-faults-bin-server.path"
-IN_FRONT = ("privport-redirect-faults.service", *(f"privport-forward-faults-600.{it}" for it in ("socket", "service")))
+OWN_UNITS = (
+    *("faults.socket", "privport-keep-opt-faults-bin-server.path", "privport-redirect-faults.service"),
+    *(f"privport-forward-faults-600.{it}" for it in ("socket", "service")),
+)
 BYUID = Path("/etc/authbind/byuid/33")
 PORT_START = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
 TEMPORARY = ".privport-"
@@ -172,11 +174,12 @@ def describe(path):
 
 
 def in_force():
-    shown = systemctl("show", "--property=AmbientCapabilities,DropInPaths,ExecStart,NeedDaemonReload", UNIT)
-    keeping = systemctl("show", "--property=LoadState,ActiveState,NeedDaemonReload", KEEPING)
-    in_front = systemctl("show", "--property=Id,LoadState,ActiveState,NeedDaemonReload", *IN_FRONT)
+    shown = systemctl("show", "--property=AmbientCapabilities,DropInPaths,ExecStart,Requires,NeedDaemonReload", UNIT)
+    own = systemctl("show", "--property=Id,LoadState,ActiveState,NeedDaemonReload", *OWN_UNITS)
     rules = subprocess.run(["nft", "list", "ruleset"], check=True, capture_output=True, text=True).stdout
-    return [PORT_START.read_text(), rules, *(line for it in (shown, keeping, in_front) for line in sorted(it.split()))]
+    # What a unit requires comes in any order.
+    words = (sorted(it.replace("Requires=", "Requires ").split()) for it in (shown, own))
+    return [PORT_START.read_text(), rules, *itertools.chain.from_iterable(words)]
 
 
 def differences(now, *wanted):
@@ -200,6 +203,7 @@ AMBIENT = {"unit": UNIT}
 RULES = {"ports": ["80", "443"], "user": "www-data"}
 LINES = {**RULES, "method": "byuid"}
 CAPABILITY = {"path": str(PROGRAM)}
+HANDED = {"unit": UNIT, "ports": ["600"]}
 LED = {"name": "faults", "ports": ["600"], "backend_ports": {"600": 8600}}
 GONE = {"state": "absent"}
 # From one state to another and back: the module, the options for either.
@@ -214,6 +218,7 @@ TRANSITIONS = {
     ),
     "a file capability that is kept": ("setcap", {**CAPABILITY, "keep": False}, {**CAPABILITY, "keep": True}),
     "the setting that opens ports": ("sysctl", GONE, {"ports": ["80"]}),
+    "handed sockets": ("socket", {**HANDED, **GONE}, HANDED),
     "redirected ports": ("redirect", {**LED, **GONE}, LED),
     "forwarded ports": ("forward", {**LED, **GONE}, LED),
     "rule files": ("authbind", {**RULES, **GONE}, RULES),
@@ -258,8 +263,9 @@ def kill_everywhere(module, params, states):
 
 def judge(module, goal, wanted, states):
     """What is wrong after a kill, and after the run that follows it."""
-    yield from (f"{path} is neither old nor new" for path in differences(tree(), *(files for files, _loaded in states)))
-    done = (tree(), in_force()) == wanted
+    now = tree()
+    yield from (f"{path} is neither old nor new" for path in differences(now, *(files for files, _loaded in states)))
+    done = (now, in_force()) == wanted
     outcome = run(module, goal)
     if outcome.get("failed"):
         yield f"the next run fails: {outcome['msg']}"

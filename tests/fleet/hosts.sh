@@ -6,12 +6,14 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 start() {
-  local host=$1 name image options command=()
+  local host=$1 name image options
   image=$("$ROOT/tests/fleet/images.sh" name "$host")
   options=(
     --detach --name "$host" --hostname "$host" --pull=never
     --cap-add=ALL --cap-drop=SYS_RESOURCE --security-opt=unmask=/proc/sys
     --network fleet --ip "${FLEET_ADDRESS[$host]}" --ip6 "fd43:80::${FLEET_ADDRESS[$host]##*.}"
+    # As a machine's, it is the same after a boot.
+    --mac-address "02:43:80:00:00:${FLEET_ADDRESS[$host]##*.}"
     # Engines that set 0 here would let every test pass without any grant.
     --sysctl net.ipv4.ip_unprivileged_port_start=1024
     --volume "$FLEET_KEY.pub:/etc/ssh/fleet_authorized_keys:ro"
@@ -19,11 +21,10 @@ start() {
   for name in "${FLEET_HOSTS[@]}"; do options+=(--add-host "$name:${FLEET_ADDRESS[$name]}"); done
   if [[ $host == bare ]]; then
     options+=(--systemd=false)
-    command=(sh -c 'mkdir -p /run/sshd; exec /usr/sbin/sshd -D')
   else
     options+=(--systemd=always)
   fi
-  podman run "${options[@]}" "$image" "${command[@]}" >/dev/null
+  podman run "${options[@]}" "$image" >/dev/null
 }
 
 wait_for() {

@@ -17,7 +17,9 @@ suite_of() { if [[ $1 == bare ]]; then echo bookworm; else echo "$1"; fi; }
 
 packages_of() {
   local packages=python3,procps,passwd,openssh-server,sudo
-  if [[ $1 != bare ]]; then
+  if [[ $1 == bare ]]; then
+    packages+=,sysvinit-core
+  else
     # Everything that a test needs: the hosts have no way to install more.
     packages+=,systemd,systemd-sysv,dbus,iproute2,libcap2-bin,authbind,nginx,webfs,curl,nftables
     packages+=,ca-certificates,openssl,iptables,haproxy,gunicorn
@@ -57,9 +59,19 @@ if [ -x "$1/bin/systemctl" ]; then
   done
   # webfs is the server that has no unit.
   rm -f "$1/etc/init.d/webfs" "$1/lib/systemd/system/webfs.service" "$1"/etc/rc?.d/*webfs
+  # Each daemon-reload runs all generators: those for disks, terminals and kernel command lines find nothing here.
+  mkdir -p "$1/etc/systemd/system-generators"
+  for generator in "$1"/usr/lib/systemd/system-generators/*; do
+    [ "${generator##*/}" = systemd-sysv-generator ] ||
+      ln -sf /dev/null "$1/etc/systemd/system-generators/${generator##*/}"
+  done
   # No kernel modules and no network to update from: these would leave the host degraded or busy.
   chroot "$1" systemctl mask systemd-modules-load.service apt-daily.timer apt-daily-upgrade.timer \
     dpkg-db-backup.timer e2scrub_all.timer fstrim.timer man-db.timer
+fi
+if [ -e "$1/etc/inittab" ]; then
+  # A container has its file systems already, and no terminals.
+  sed -i -e '/:sysinit:/d' -e '/getty/d' "$1/etc/inittab"
 fi
 HOOK
 }
@@ -72,7 +84,7 @@ build() {
   mkdir -p "$work"
   customize >"$work/customize"
   if ! mmdebstrap --quiet --variant=apt --include="$(packages_of "$host")" \
-    --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
+    --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt=force-unsafe-io \
     --customize-hook="sh $work/customize \"\$1\"" "$(suite_of "$host")" "$tar" "$(mirror)" >"$log" 2>&1; then
     tail -n 30 "$log" >&2
     die "the image for $host was not built; the whole log is $log"

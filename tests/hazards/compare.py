@@ -14,9 +14,10 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Dict, List, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Sequence, Tuple
 
 from ansible_collections.netbind.privport.plugins.filter.privport_plan import privport_plan
+from ansible_collections.netbind.privport.plugins.module_utils._core import forward, redirect
 from ansible_collections.netbind.privport.plugins.module_utils._core.capability import format_xattr, parse_text
 from ansible_collections.netbind.privport.plugins.module_utils._core.service import SocketOptions, parse_ports
 from ansible_collections.netbind.privport.plugins.module_utils._core.socket_unit import Handed, socket_name
@@ -29,7 +30,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.unit import
 from . import report
 from .hazard import FOLDER, HOSTS, NEXT_COMMAND
 from .of_programs import PROGRAMS
-from .table import STRATEGIES, Row, programs_of, rows_of
+from .table import INDIRECT, STRATEGIES, Row, programs_of, rows_of
 
 ROOT = Path(__file__).resolve().parents[2]
 INVENTORY = ROOT / "tests/fleet/inventory.yml"
@@ -63,24 +64,26 @@ def main() -> None:
 
 def try_host(host: str) -> Cells:
     """The cells of one host: everything is observed before the first grant, and planned for each strategy."""
-    rows = rows_of(host)
+    rows = {behind: rows_of(host, behind=behind) for behind in (False, True)}
+    every = [row for each in rows.values() for row in each]
     run(["podman", "cp", str(shutil.which("patchelf")), f"{host}:/opt/patchelf"])
-    static_ports = [row.port for row in rows if PROGRAMS[row.hazard.program].kind == "static"]
+    static_ports = [row.port for row in every if PROGRAMS[row.hazard.program].kind == "static"]
     on_host(
         host,
         "prepare",
         folder=FOLDER,
         programs=programs_of(host),
-        files={path: text for row in rows for path, text in row.files.items()},
+        files={path: text for row in every for path, text in row.files.items()},
         static_ports=static_ports,
     )
-    observation = observe(host, [row.service for row in rows])
+    observations = {behind: observe(host, [row.service for row in each]) for behind, each in rows.items()}
     cells: Cells = {}
     for strategy in STRATEGIES:
-        services = [{**row.service, "strategy": strategy} for row in rows]
+        behind = strategy in INDIRECT
+        services = [{**row.service, "strategy": strategy} for row in rows[behind]]
         tried = [
             (row, plan)
-            for row, plan in zip(rows, privport_plan(observation, services))
+            for row, plan in zip(rows[behind], privport_plan(observations[behind], services))
             if strategy != "socket" or row.takes_sockets
         ]
         observed = on_host(host, "try", grants={row.unit: grant(row, strategy, plan) for row, plan in tried})
@@ -104,40 +107,81 @@ def predicted(plan: Dict[str, Any], strategy: str) -> str:
 
 def grant(row: Row, strategy: str, plan: Dict[str, Any]) -> Dict[str, Any]:
     """What the collection would write for the strategy, whether or not it refuses to."""
-    user = row.hazard.declared_user or row.hazard.user
-    asked: Dict[str, Any] = {
+    asked = {
         "strategy": strategy,
         "port": row.port,
-        "user": user,
+        "front": row.front,
+        "user": row.hazard.declared_user or row.hazard.user,
         "take_away": [plan["executable"]] if "setcap" in plan["surplus"] else [],
         "attribute": [],
         "value": VALUE,
         "dropin": "",
         "rules": [],
-        "sockets": {},
+        # Units of the strategy's own, by name, and those of them that are started before the service.
+        "units": {},
+        "started": [],
+        "ruleset": "",
     }
-    if strategy == "socket":
-        handed = Handed(
-            unit=plan["unit"],
-            ports=parse_ports(row.service["ports"], where="ports"),
-            families=(),
-            options=SocketOptions(),
-            program=plan["executable"],
-        )
-        asked["sockets"] = {socket_name(plan["unit"]): handed.files[0].text}
-        asked["dropin"] = handed.dropin
-    elif strategy == "setcap":
-        asked["attribute"] = [plan["executable"]] if plan["executable"] else []
-    elif strategy == "ambient":
-        asked["dropin"] = render_ambient(capabilities=[CAPABILITY], user=plan["unit_user"])
-    else:
-        asked["dropin"] = render_authbind(
-            program="/usr/bin/authbind",
-            commands=[Command(prefix=row.hazard.prefix, line=line) for line in row.command.split(NEXT_COMMAND)],
-            deep=plan["authbind_deep"],
-        )
-        asked["rules"] = [[user, rule_name(row.port)]] if user else []
-    return asked
+    return {**asked, **GRANTS[strategy](row, plan)}
+
+
+def _socket(row: Row, plan: Dict[str, Any]) -> Dict[str, Any]:
+    handed = Handed(
+        unit=plan["unit"],
+        ports=parse_ports(row.service["ports"], where="ports"),
+        families=(),
+        options=SocketOptions(),
+        program=plan["executable"],
+    )
+    return {"units": {socket_name(plan["unit"]): handed.files[0].text}, "dropin": handed.dropin}
+
+
+def _ambient(_row: Row, plan: Dict[str, Any]) -> Dict[str, Any]:
+    return {"dropin": render_ambient(capabilities=[CAPABILITY], user=plan["unit_user"])}
+
+
+def _setcap(_row: Row, plan: Dict[str, Any]) -> Dict[str, Any]:
+    return {"attribute": [plan["executable"]] if plan["executable"] else []}
+
+
+def _authbind(row: Row, plan: Dict[str, Any]) -> Dict[str, Any]:
+    user = row.hazard.declared_user or row.hazard.user
+    dropin = render_authbind(
+        program="/usr/bin/authbind",
+        commands=[Command(prefix=row.hazard.prefix, line=line) for line in row.command.split(NEXT_COMMAND)],
+        deep=plan["authbind_deep"],
+    )
+    return {"dropin": dropin, "rules": [[user, rule_name(row.port)]] if user else []}
+
+
+def _redirect(row: Row, _plan: Dict[str, Any]) -> Dict[str, Any]:
+    tool = redirect.Tool(name=redirect.NFTABLES, programs={"nft": "/usr/sbin/nft"}, keeps_address=False)
+    (port,) = parse_ports(row.service["ports"], where="ports")
+    wanted = [redirect.Redirect(port=port, to=row.port)]
+    return {"ruleset": redirect.rules(row.service["name"], wanted, families=(), tool=tool).text}
+
+
+def _forward(row: Row, _plan: Dict[str, Any]) -> Dict[str, Any]:
+    (port,) = parse_ports(row.service["ports"], where="ports")
+    request = forward.Request(
+        name=row.service["name"], ports=(port,), backends={port: forward.Backend(forward.LOOPBACK, row.port)}
+    )
+    ground = forward.Ground(systemd=252, ipv6=True, programs={"proxyd": "/lib/systemd/systemd-socket-proxyd"})
+    if forward.obstacles(request, ground):
+        return {}
+    files = forward.installation(request, ground).files
+    units = {Path(file.path).name: file.text for file in files if file.text}
+    return {"units": units, "started": [name for name in units if name.endswith(".socket")]}
+
+
+GRANTS: Mapping[str, Callable[[Row, Dict[str, Any]], Dict[str, Any]]] = {
+    "socket": _socket,
+    "ambient": _ambient,
+    "setcap": _setcap,
+    "authbind": _authbind,
+    "redirect": _redirect,
+    "forward": _forward,
+}
 
 
 def rule_name(port: int) -> str:

@@ -29,16 +29,12 @@ CAP_NET_BIND_SERVICE = 1 << 10
 LISTENING = {"tcp": "0A", "tcp6": "0A", "udp": "07", "udp6": "07"}
 FS_IOC_SETFLAGS, FS_IMMUTABLE_FL = 0x40086602, 0x10  # linux/fs.h; the hosts have no chattr
 SERVE = """\
-import os, signal, socket, sys
+import os, socket, sys
 family = socket.AF_INET6 if sys.argv[-1] == "inet6" else socket.AF_INET
 kind = socket.SOCK_DGRAM if sys.argv[-1] == "udp" else socket.SOCK_STREAM
-if "LISTEN_FDS" in os.environ:
-    server = socket.socket(fileno=3)
-    while kind == socket.SOCK_STREAM:
-        server.accept()[0].sendall(b"here")
-    while True:
-        server.sendto(b"here", server.recvfrom(9)[1])
-with socket.socket(family, kind) as server:
+handed = "LISTEN_FDS" in os.environ
+server = socket.socket(fileno=3) if handed else socket.socket(family, kind)
+if not handed:
     server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         server.bind(("", int(sys.argv[-2])))
@@ -46,7 +42,12 @@ with socket.socket(family, kind) as server:
         sys.exit(error.errno)
     if kind == socket.SOCK_STREAM:
         server.listen()
-    signal.pause()
+while kind == socket.SOCK_STREAM:
+    client = server.accept()[0]
+    client.sendall(b"here")
+    client.close()
+while True:
+    server.sendto(b"here", server.recvfrom(9)[1])
 """
 
 
@@ -171,16 +172,28 @@ def try_grants(work):
     undo = [step for name, grant in work["grants"].items() for step in apply(name, grant)]
     names = list(work["grants"])
     run("systemctl", "daemon-reload")
+    grants = list(work["grants"].values())
+    load([grant["ruleset"] for grant in grants if grant["ruleset"]])
+    started = [unit for grant in grants for unit in grant["started"]]
+    if started:
+        run("systemctl", "start", *started)
     run("systemctl", "start", "--no-block", *names)
-    ports = {name: grant["port"] for name, grant in work["grants"].items()}
-    found = settle(ports, seconds=work.get("seconds", SECONDS))
+    found = settle(work["grants"], seconds=work.get("seconds", SECONDS))
     answer = {name: judge(found[name], work["grants"][name]) for name in names}
-    run("systemctl", "stop", *(socket for grant in work["grants"].values() for socket in grant["sockets"]), *names)
+    run("systemctl", "stop", *(unit for grant in grants for unit in grant["units"]), *names)
     subprocess.run(["systemctl", "reset-failed", *names], check=False, capture_output=True)
     for step, *arguments in reversed(undo):
         step(*arguments)
     run("systemctl", "daemon-reload")
+    if any(grant["ruleset"] for grant in grants):
+        run("nft", "flush", "ruleset")
     return answer
+
+
+def load(rulesets):
+    """Have the kernel hold these rules of nft."""
+    if rulesets:
+        subprocess.run(["nft", "-f", "-"], input="".join(rulesets), check=True, text=True)
 
 
 def apply(name, grant):
@@ -192,8 +205,8 @@ def apply(name, grant):
         undo += set_attribute(path, bytes.fromhex(grant["value"]))
     if grant["dropin"]:
         undo += [write(UNITS / f"{name}.d" / "50-privport.conf", grant["dropin"], mode=0o644, uid=0)]
-    for socket_unit, text in grant["sockets"].items():
-        undo += [write(UNITS / socket_unit, text, mode=0o644, uid=0)]
+    for unit, text in grant["units"].items():
+        undo += [write(UNITS / unit, text, mode=0o644, uid=0)]
     for user, rule in grant["rules"]:
         # The service's user alone may use it: authbind(1) asks access(X_OK).
         undo += [write(RULES / rule, "", mode=0o500, uid=uid_of(user))]
@@ -234,20 +247,20 @@ def write(path, text, *, mode, uid):
 # --- What the kernel did.
 
 
-def settle(ports, *, seconds):
+def settle(grants, *, seconds):
     """What became of each unit, once it listens or has ended, or when the time is over."""
     deadline = time.monotonic() + seconds
     found = {}
     while True:
-        waiting = [name for name in ports if name not in found]
+        waiting = [name for name in grants if name not in found]
         states = show(waiting)
         listening = sockets("/proc/self/net")
         late = time.monotonic() > deadline
         for name in waiting:
-            outcome = look(states[name], ports[name], listening)
+            outcome = look(states[name], grants[name], listening)
             if outcome or late:
                 found[name] = outcome or {"error": "timeout"}
-        if len(found) == len(ports):
+        if len(found) == len(grants):
             return found
         time.sleep(0.2)
 
@@ -259,8 +272,9 @@ def show(names):
     return {state["Id"]: state for state in shown}
 
 
-def look(state, port, listening):
+def look(state, grant, listening):
     """None while nothing can be said."""
+    port = grant["port"]
     if state["ActiveState"] in ("failed", "inactive") and state["ExecMainCode"] != "0":
         by_signal = state["ExecMainCode"] in ("2", "3")
         return {"status": int(state["ExecMainStatus"]), "signal": by_signal}
@@ -268,19 +282,27 @@ def look(state, port, listening):
         inodes = socket_inodes(pid)
         held = inodes & listening.get(port, set())
         if held:
-            return {"uids": uids_of(pid), **how_it_serves(pid, held, port)}
+            return {"uids": uids_of(pid), **how_it_serves(pid, held, grant)}
         if inodes & sockets(f"/proc/{pid}/net").get(port, set()) and not listening.get(port):
-            if os.path.samefile(f"/proc/{pid}/ns/net", "/proc/self/ns/net"):
-                return None  # It has begun to listen since our sockets were read.
-            if not os.path.samefile(f"/proc/{pid}/ns/net", NETWORK):
-                return {"error": "own network"}
-            return {"uids": uids_of(pid), "answers": answers_inside(port), "means": means_of(pid)}
+            return look_inside(pid, grant)
     return None
 
 
-def how_it_serves(pid, held, port):
+def look_inside(pid, grant):
+    """What is to be said of a process that listens in a network which may not be ours."""
+    if os.path.samefile(f"/proc/{pid}/ns/net", "/proc/self/ns/net"):
+        return None  # It has begun to listen since our sockets were read.
+    if grant["front"] != grant["port"] or not os.path.samefile(f"/proc/{pid}/ns/net", NETWORK):
+        return {"error": "own network"}
+    return {"uids": uids_of(pid), "answers": answers_inside(grant["port"]), "means": means_of(pid)}
+
+
+def how_it_serves(pid, held, grant):
+    port = grant["port"]
     udp = any(held & sockets("/proc/self/net", only=it).get(port, set()) for it in ("udp", "udp6"))
     means = means_of(pid)
+    if grant["front"] != port:
+        return {"answers": serves(grant["front"], udp=udp), "means": {grant["strategy"]: True}}
     if held & socket_inodes(1):
         # It has the socket from its start on, whether or not it takes it: only its answer tells.
         return {"answers": says_here(port, udp=udp), "means": {"socket": True, **means}}
@@ -366,6 +388,25 @@ def says_here(port, *, udp):
             return client.recv(9) == b"here"
         except OSError:
             return False
+
+
+def serves(port, *, udp):
+    """Whether who accepts a connection to the port does not close it at once, or answers it."""
+    for address in ("127.0.0.1", "::1"):
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        with socket.socket(family, socket.SOCK_DGRAM if udp else socket.SOCK_STREAM) as client:
+            client.settimeout(2)
+            try:
+                client.connect((address, port))
+                client.settimeout(1)
+                client.send(b"who?\n")
+                if client.recv(9):
+                    return True
+            except socket.timeout:
+                return not udp
+            except OSError:
+                continue
+    return False
 
 
 def answers_inside(port):

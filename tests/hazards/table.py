@@ -12,7 +12,10 @@ from .hazard import FOLDER, Hazard
 from .of_programs import PROGRAMS
 
 FIRST_PORT = 101
-STRATEGIES = ("socket", "ambient", "setcap", "authbind")
+STRATEGIES = ("socket", "ambient", "setcap", "authbind", "redirect", "forward")
+# By which the service itself listens on another port, and how far that is from its own.
+INDIRECT = ("redirect", "forward")
+_BEHIND = 20000
 HAZARDS: Tuple[Hazard, ...] = (
     Hazard(name="none: a plain unit"),
     *of_settings.HAZARDS,
@@ -23,14 +26,21 @@ HAZARDS: Tuple[Hazard, ...] = (
 
 @dataclass(frozen=True)
 class Row:
-    """A hazard with the names that it gets on the hosts."""
+    """A hazard with the names that it gets on the hosts. behind: its program listens on its backend port."""
 
     number: int
     hazard: Hazard
+    behind: bool = False
+
+    @property
+    def front(self) -> int:
+        """The port that the service is to be reached by."""
+        return self.hazard.port or FIRST_PORT + self.number
 
     @property
     def port(self) -> int:
-        return self.hazard.port or FIRST_PORT + self.number
+        """The port that its program listens on."""
+        return self.front + _BEHIND if self.behind else self.front
 
     @property
     def unit(self) -> str:
@@ -39,7 +49,7 @@ class Row:
     @property
     def _template(self) -> str:
         """The name of the unit's file."""
-        return f"hazard{self.number:02d}{'@' if self.hazard.instance else ''}.service"
+        return f"{'behind' if self.behind else 'hazard'}{self.number:02d}{'@' if self.hazard.instance else ''}.service"
 
     @property
     def program_path(self) -> str:
@@ -99,16 +109,17 @@ class Row:
         """The description that the collection gets, less the strategy."""
         described = {
             "name": self.unit.partition(".")[0],
-            "ports": [f"{self.port}/udp" if self.hazard.family == "udp" else self.port],
+            "ports": [f"{self.front}/udp" if self.hazard.family == "udp" else self.front],
+            "backend_ports": {self.front: self.port} if self.behind else {},
             "unit": self._named(self.hazard.alias) or self.unit,
             "user": self.hazard.declared_user,
-            "socket_activation": self.takes_sockets,
+            "socket_activation": self.takes_sockets and not self.behind,
         }
         return {key: value for key, value in described.items() if value}
 
 
-def rows_of(host: str) -> Tuple[Row, ...]:
-    return tuple(Row(number, hazard) for number, hazard in enumerate(HAZARDS) if host in hazard.hosts)
+def rows_of(host: str, *, behind: bool) -> Tuple[Row, ...]:
+    return tuple(Row(number, hazard, behind) for number, hazard in enumerate(HAZARDS) if host in hazard.hosts)
 
 
 def programs_of(host: str) -> Dict[str, Dict[str, Any]]:

@@ -92,6 +92,8 @@ class FakeHost(Host):
             **(files or {}),
         }
         self.links = dict(links or {})
+        # Of files that were written; all others may be read and executed by everybody.
+        self.modes: dict[str, int] = {}
         self.programs = programs
         self.units = {properties["Id"]: dict(properties) for properties in units}
         self.sockets = sockets
@@ -185,7 +187,8 @@ class FakeHost(Host):
         if path not in self.files and not folder:
             return None
         mode = stat.S_IFDIR if folder else stat.S_IFREG
-        return FileStatus(mode=mode | 0o755, uid=0, gid=0, size=len(self.files.get(path, "")))
+        permissions = self.modes.get(path, 0o755)
+        return FileStatus(mode=mode | permissions, uid=0, gid=0, size=len(self.files.get(path, "")))
 
     def status_of_itself(self, path: str) -> FileStatus | None:
         return self.status(path)
@@ -218,7 +221,7 @@ class FakeHost(Host):
     def write(self, path: str, *, content: str, uid: int = 0, gid: int = 0, mode: int = 0o644) -> None:
         self.wrote.append(path)
         self.discard(temporaries(path))
-        self.files[path] = content
+        self.files[path], self.modes[path] = content, mode
 
     def link(self, path: str, *, target: str) -> None:
         self.links[path] = target
@@ -234,6 +237,10 @@ class FakeHost(Host):
         self.discard((path, *temporaries(path)))
         if with_folder and not self.names_in(path.rpartition("/")[0]):
             self.files.pop(path.rpartition("/")[0] + "/", None)
+
+    def remove_folder_if_empty(self, path: str) -> None:
+        if not self.names_in(path):
+            self.files.pop(path + "/", None)
 
     def leftovers(self, path: str) -> tuple[str, ...]:
         return tuple(name for name in self.files if name in temporaries(path))

@@ -139,6 +139,14 @@ def test_the_folder_that_a_killed_removal_left_goes(left: str) -> None:
     assert not [path for path in host.files if path.startswith(("/etc/netbind", left))]
 
 
+def test_the_folder_that_a_killed_run_made_for_a_link_goes() -> None:
+    host = Machine()
+    host.make_folder(LINK.rpartition("/")[0])
+    host.files[UNIT] = WANTED.files[0].text
+    installation.apply(host, planned(host, NOTHING))
+    assert not [path for path in host.files if path.startswith("/etc/systemd/system/")]
+
+
 def test_what_does_not_start_is_told() -> None:
     class Silent(Machine):
         def run(self, argv: Sequence[str], *, seconds: float = 0) -> Completed:

@@ -207,6 +207,7 @@ def test_a_port_that_systemd_holds_for_the_forwarder_is_there_already() -> None:
     there = installed()
     host.files.update(there.files)
     host.links.update(there.links)
+    host.modes.update(there.modes)
     host.active = there.active
     again = run(host)
     assert (again["changed"], again["restart_required"]) == (False, False)
@@ -279,7 +280,7 @@ def test_what_others_wrote_is_not_replaced() -> None:
 def test_a_host_without_systemd_has_none() -> None:
     host = Machine()
     del host.files["/run/systemd/system/"]
-    with pytest.raises(Refused, match="systemd does not run this host"):
+    with pytest.raises(Refused, match="neither systemd nor sysv-rc runs this host"):
         run(host)
     assert run(host, state="absent")["changed"] is False
 

@@ -4,16 +4,18 @@
 
 systemd binds the port and hands the socket to the forwarder (systemd.socket(5)), which then needs no privilege at all
 and loses no port when it is restarted. socat(1) could not take over a socket before version 1.8: it binds by itself,
-with the one capability for that.
+with the one capability for that, and from an init script where systemd does not run the host.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import re
+import shlex
 from dataclasses import dataclass
 from typing import Any, Dict, Mapping, Optional, Tuple
 
+from ansible_collections.netbind.privport.plugins.module_utils._core import forward_script
 from ansible_collections.netbind.privport.plugins.module_utils._core.authbind import WILDCARDS
 from ansible_collections.netbind.privport.plugins.module_utils._core.errors import InvalidInput, Refused
 from ansible_collections.netbind.privport.plugins.module_utils._core.forward_config import (
@@ -97,11 +99,15 @@ class Request:
 
 @dataclass(frozen=True)
 class Ground:
-    """What a host has for forwarding: systemd's version, None for no systemd, and the forwarders' paths."""
+    """What a host has for forwarding: systemd's version, None for no systemd, and the forwarders' paths.
+
+    init_scripts: whether a boot runs those of sysv-rc.
+    """
 
     systemd: Optional[int]
     ipv6: bool
     programs: Dict[str, str]
+    init_scripts: bool = False
 
 
 @dataclass(frozen=True)
@@ -139,8 +145,13 @@ def _backend(value: Any, *, where: str) -> Backend:
     return Backend(address, _number(match["port"], where=where))
 
 
-def forwarder(request: Request) -> str:
-    return request.forwarder or "proxyd"
+def forwarder(request: Request, ground: Ground) -> str:
+    """The one that is asked for, or that needs nothing to be installed."""
+    return request.forwarder or ("socat" if _by_script(ground) else "proxyd")
+
+
+def _by_script(ground: Ground) -> bool:
+    return ground.systemd is None and ground.init_scripts
 
 
 def families(request: Request, ground: Ground) -> Tuple[str, ...]:
@@ -150,15 +161,19 @@ def families(request: Request, ground: Ground) -> Tuple[str, ...]:
 
 def obstacles(request: Request, ground: Ground) -> Tuple[Obstacle, ...]:
     """Everything that keeps the host from forwarding so."""
-    found = (_host(ground), *(_of_port(request, port) for port in request.ports), *_of_program(request, ground))
+    of_ports = (_of_port(request, port) for port in request.ports)
+    found = (_host(request, ground), *of_ports, *_of_program(request, ground))
     return tuple(it for it in found if it is not None)
 
 
-def _host(ground: Ground) -> Optional[Obstacle]:
-    if ground.systemd is None:
-        text = "systemd does not run this host, and nothing else would start a forwarder at boot"
+def _host(request: Request, ground: Ground) -> Optional[Obstacle]:
+    if _by_script(ground) and forwarder(request, ground) != "socat":
+        text = f"{request.forwarder} takes its port from systemd, which does not run this host; use forward_with: socat"
         return Obstacle("no_systemd", text, "no /run/systemd/system")
-    if ground.systemd < _FIRST_SYSTEMD:
+    if ground.systemd is None and not ground.init_scripts:
+        text = "neither systemd nor sysv-rc runs this host, and nothing else would start a forwarder at boot"
+        return Obstacle("no_systemd", text, "no /run/systemd/system, no /etc/init.d/rc")
+    if ground.systemd is not None and ground.systemd < _FIRST_SYSTEMD:
         text = f"forwarders run as users of their own, which came with systemd {_FIRST_SYSTEMD}"
         return Obstacle("old_systemd", text, f"systemd {ground.systemd}")
     return None
@@ -178,7 +193,7 @@ def _of_port(request: Request, port: Port) -> Optional[Obstacle]:
 
 
 def _of_program(request: Request, ground: Ground) -> Tuple[Optional[Obstacle], ...]:
-    name, no_family, tls = forwarder(request), None, None
+    name, no_family, tls = forwarder(request, ground), None, None
     missing = None
     if name not in ground.programs:
         text = f"{name} is not installed; install the package {_PACKAGES[name]}, or choose another forward_with"
@@ -233,7 +248,7 @@ def units(service: str, port: int) -> Tuple[str, ...]:
 
 def forwarded_to(text: str) -> Optional[Backend]:
     """Where a unit's file of ours says that it forwards to; None for another text."""
-    match = re.search(r"^Description=Port [0-9]+ forwarded to (\S+)$", text, re.MULTILINE)
+    match = re.search(r"^(?:Description=|# Short-Description: )Port [0-9]+ forwarded to (\S+)$", text, re.MULTILINE)
     return _backend(match[1], where="Description") if match else None
 
 
@@ -242,14 +257,30 @@ def installation(request: Request, ground: Ground, *, later: Tuple[int, ...] = (
     in_the_way = obstacles(request, ground)
     if in_the_way:
         raise Refused(f"{in_the_way[0].text} ({in_the_way[0].evidence})")
+    now = [port.number for port in request.ports if port.number not in later]
+    if _by_script(ground):
+        scripts = tuple(_script(request, ground, port=port) for port in request.ports)
+        return Installation(files=scripts, units=tuple(forward_script.name(request.name, number) for number in now))
     files = [file for port in request.ports for file in _files(request, ground, port=port)]
-    names = [name for port in request.ports if port.number not in later for name in units(request.name, port.number)]
+    names = [name for number in now for name in units(request.name, number)]
     written = {file.path for file in files}
     return Installation(files=tuple(files), units=tuple(name for name in names if f"{UNIT_FOLDER}/{name}" in written))
 
 
+def _script(request: Request, ground: Ground, *, port: Port) -> File:
+    program, *arguments = _command(request, ground, port=port).split()
+    text = forward_script.script(
+        request.name,
+        port.number,
+        backend=str(request.backends[port]),
+        program=program,
+        arguments=shlex.join(arguments),
+    )
+    return File(path=forward_script.path(request.name, port.number), text=text, mode=0o755)
+
+
 def _files(request: Request, ground: Ground, *, port: Port) -> Tuple[File, ...]:
-    name, program = stem(request.name, port.number), forwarder(request)
+    name, program = stem(request.name, port.number), forwarder(request, ground)
     service = f"{UNIT_FOLDER}/{name}.service"
     link = File(path=wants(request.unit or _AT_BOOT, stem=name), target=service)
     socket = File(path=f"{UNIT_FOLDER}/{name}.socket", text=_socket(request, ground, port=port))
@@ -264,7 +295,7 @@ def configured(request: Request, ground: Ground, *, port: Port, trial: str = "")
 
     trial is a folder for a configuration that is to be judged alone: without the sockets that systemd hands over.
     """
-    render = CONFIGURATIONS.get(forwarder(request))
+    render = CONFIGURATIONS.get(forwarder(request, ground))
     if render is None:
         return ""
     front = Front(
@@ -296,7 +327,7 @@ def _unit_section(request: Request, *, port: Port, before: bool) -> Tuple[str, .
 
 
 def _service(request: Request, ground: Ground, *, port: Port) -> str:
-    name, program = stem(request.name, port.number), forwarder(request)
+    name, program = stem(request.name, port.number), forwarder(request, ground)
     binds = program == "socat"
     needs = () if binds else (f"Requires={name}.socket", f"After={name}.socket")
     capability = ("CAP_NET_BIND_SERVICE",) if binds else ()
@@ -324,7 +355,7 @@ def _settings(program: str, *, sockets: Tuple[int, ...]) -> Tuple[str, ...]:
 
 
 def _command(request: Request, ground: Ground, *, port: Port) -> str:
-    program, backend = forwarder(request), request.backends[port]
+    program, backend = forwarder(request, ground), request.backends[port]
     path = ground.programs[program]
     if program == "proxyd":
         # It cuts at the last colon, and looks up the rest as it is: in brackets, IPv6 is no address to it.

@@ -20,7 +20,7 @@ def checks_of_forwarder(seen: Seen) -> tuple[Check, ...]:
 
 def _forwarders(seen: Seen) -> tuple[Process, ...]:
     holders = {it.pid: it for listener in seen.case.facts.listeners_on(seen.port) for it in listener.owners}
-    return tuple(it for it in holders.values() if it.unit in seen.case.own_units)
+    return tuple(it for it in holders.values() if seen.case.is_own(it))
 
 
 def _owner_check(seen: Seen) -> Check:

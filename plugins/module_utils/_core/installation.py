@@ -12,6 +12,9 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.errors impo
 
 # The beginning of every file that the collection writes.
 MARK = "# Managed by netbind.privport"
+# Where sysv-rc has its scripts. A unit of this module's is one of systemd's, or the name of such a script.
+SCRIPT_FOLDER = "/etc/init.d"
+_UNIT_ENDINGS = (".service", ".socket", ".path")
 
 
 def plain_name(service: str) -> str:
@@ -29,6 +32,17 @@ def heading(strategy: str) -> str:
     return f"{MARK} ({strategy}); state=absent removes this file."
 
 
+def is_own(text: str) -> bool:
+    """Whether the collection wrote a file of this text, which may be a script."""
+    first, _end, rest = text.partition("\n")
+    return text.startswith(MARK) or (first.startswith("#!") and rest.startswith(MARK))
+
+
+def is_script(unit: str) -> bool:
+    """Whether this is the name of an init script, and not of a unit of systemd's."""
+    return not unit.endswith(_UNIT_ENDINGS)
+
+
 @dataclass(frozen=True)
 class File:
     """A file, or a symbolic link, which has a target and no text."""
@@ -36,6 +50,7 @@ class File:
     path: str
     text: str = ""
     target: str = ""
+    mode: int = 0o644
 
     @property
     def shown(self) -> str:
@@ -55,9 +70,12 @@ class Installed:
     foreign: Tuple[str, ...] = ()
     # Temporary files that a killed run left.
     leftovers: Tuple[str, ...] = ()
-    # Of the units those that are active, and those whose files systemd has not read since they changed.
+    # Of the units those that are active, and those whose files systemd has not read since they changed. A script is
+    # active while its daemon runs or a boot starts it, and unread where only one of these is so.
     active: Tuple[str, ...] = ()
     unread: Tuple[str, ...] = ()
+    # The daemons of the scripts, which no control group tells apart.
+    daemons: Tuple[int, ...] = ()
     # What the kernel holds of it, a line each: others may take that away while a unit stays active. None where it
     # cannot be looked at.
     kernel: Optional[Tuple[str, ...]] = ()

@@ -266,6 +266,8 @@ class Observation:
     # What it was built with and without, as systemctl --version says: '+SECCOMP', '-BPF_FRAMEWORK'.
     systemd_features: tuple[str, ...]
     authbind: Authbind | None
+    # Whether a boot runs the scripts of sysv-rc.
+    init_scripts: bool
     # The paths of what can forward connections, by service.FORWARDERS.
     forwarders: dict[str, str]
     # Whether the kernel has IPv6.

@@ -15,6 +15,7 @@ from typing import Mapping, Optional, Sequence, Tuple, Union
 from ansible_collections.netbind.privport.plugins.module_utils._core import authbind, keep, sysctl
 from ansible_collections.netbind.privport.plugins.module_utils._core.capability import describe, parse_xattr
 from ansible_collections.netbind.privport.plugins.module_utils._core.errors import UnknownFormat
+from ansible_collections.netbind.privport.plugins.module_utils._core.installation import SCRIPT_FOLDER, is_script
 from ansible_collections.netbind.privport.plugins.module_utils._core.model import Observation, ServiceFacts
 from ansible_collections.netbind.privport.plugins.module_utils._core.service import Service
 from ansible_collections.netbind.privport.plugins.module_utils._core.socket_unit import socket_name
@@ -154,7 +155,7 @@ def scope(observation: Observation) -> Scope:
         paths=tuple(sorted({path for it in facts for path in _paths(it)})),
         programs=tuple(sorted({it.program.real_path for it in facts if it.program is not None})),
         units=tuple(sorted({it.unit.name for it in facts if it.unit is not None})),
-        own_units=tuple(sorted({name for it in facts for name in _own_units(it)})) if observation.systemd else (),
+        own_units=tuple(sorted({name for it in facts for name in _own_units(it, systemd=observation.systemd)})),
     )
 
 
@@ -173,13 +174,14 @@ _SYSCTL = (posixpath.dirname(sysctl.OWN_PATH), sysctl.OWN_PATH)
 
 def _paths(facts: ServiceFacts) -> tuple[str, ...]:
     installed = [path for it in facts.installed.values() for path in it.paths]
-    folders = {posixpath.dirname(path) for path in installed} - {UNIT_FOLDER}
+    folders = {posixpath.dirname(path) for path in installed} - {UNIT_FOLDER, SCRIPT_FOLDER}
     return (*_dropin(facts), *_rules(facts), *_keep(facts), *_SYSCTL, *folders, *installed)
 
 
-def _own_units(facts: ServiceFacts) -> tuple[str, ...]:
+def _own_units(facts: ServiceFacts, *, systemd: Optional[int]) -> tuple[str, ...]:
     kept = (posixpath.basename(path) for path in _keep(facts)[1:2])
-    return (*kept, *(name for it in facts.installed.values() for name in it.units))
+    names = (*kept, *(name for it in facts.installed.values() for name in it.units))
+    return tuple(name for name in names if systemd is not None or is_script(name))
 
 
 def _dropin(facts: ServiceFacts) -> tuple[str, ...]:

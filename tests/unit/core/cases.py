@@ -190,6 +190,7 @@ def host(*services: ServiceFacts, **fields: Any) -> Observation:
         "systemd": 252,
         "systemd_features": ("+PAM", "+BPF_FRAMEWORK"),
         "authbind": Authbind(program=AUTHBIND, helper_setuid=True, helper_nosuid=False),
+        "init_scripts": False,
         "forwarders": {name: f"/usr/bin/{name}" for name in FORWARDERS},
         "ipv6": True,
         "socket_source": "ss",
@@ -258,3 +259,8 @@ def doubts(name: str, **fields: Any) -> Tuple[str, ...]:
 
 def prefixed(prefix: str) -> Dict[str, Any]:
     return {"unit_fields": {"commands": (Command(prefix=prefix, line=SERVER),)}}
+
+
+def started(line: str, *, user: str = "web") -> Dict[str, Any]:
+    """A unit with this command line."""
+    return {"properties": {"User": user}, "unit_fields": {"commands": (Command(prefix="", line=line),)}}

@@ -4,18 +4,20 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any, Dict, List, Tuple
 
 import pytest
-from ansible_collections.netbind.privport.plugins.module_utils._core import forward
+from ansible_collections.netbind.privport.plugins.module_utils._core import forward, forward_script
 from ansible_collections.netbind.privport.plugins.module_utils._core.errors import InvalidInput, Refused
 from ansible_collections.netbind.privport.plugins.module_utils._core.forward import Backend, Ground, Request
-from ansible_collections.netbind.privport.plugins.module_utils._core.installation import MARK
+from ansible_collections.netbind.privport.plugins.module_utils._core.installation import MARK, is_own
 from ansible_collections.netbind.privport.plugins.module_utils._core.service import FORWARDERS, Port
 from ansible_collections.netbind.privport.plugins.module_utils._core.unit import parse_unit_file
 
 GROUND = Ground(systemd=252, ipv6=True, programs={name: f"/usr/bin/{name}" for name in FORWARDERS})
+SYSV: Dict[str, Any] = {"systemd": None, "init_scripts": True}
 WEB = Request(name="web", ports=(Port(80),), backends={Port(80): Backend("127.0.0.1", 8080)}, unit="web.service")
 UNITS = "/etc/systemd/system"
 SOCKET, SERVICE = f"{UNITS}/privport-forward-web-80.socket", f"{UNITS}/privport-forward-web-80.service"
@@ -120,6 +122,48 @@ def test_each_family_has_a_socket_of_its_own(
     assert haproxy["/etc/netbind.privport/web-80.haproxy.cfg"].count("bind fd@") == len(streams)
 
 
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({}, "/usr/bin/socat -ly TCP6-LISTEN:80,ipv6only=0,reuseaddr,backlog=4096,fork TCP4:127.0.0.1:8080 ||"),
+        ({"backends": {Port(80): Backend("::1", 81)}}, "fork 'TCP6:[::1]:81' ||"),
+        ({}, "# Short-Description: Port 80 forwarded to 127.0.0.1:8080\n"),
+        ({}, "# Provides:          privport-forward-web-80\n"),
+        ({}, "0A ' /proc/net/tcp"),
+        ({}, ":0050 0+:0000"),
+        ({}, "--no-new-privs --bounding-set=-all,+net_bind_service"),
+    ],
+)
+def test_without_systemd_it_is_an_init_script(fields: Dict[str, Any], said: str) -> None:
+    wanted = forward.installation(replace(WEB, **fields), replace(GROUND, **SYSV))
+    (file,) = wanted.files
+    assert (file.path, file.mode) == ("/etc/init.d/privport-forward-web-80", 0o755)
+    assert wanted.units == ("privport-forward-web-80",)
+    assert is_own(file.text)
+    assert said in file.text
+    assert forward.installation(WEB, replace(GROUND, **SYSV), later=(80,)).units == ()
+
+
+@pytest.mark.parametrize(
+    ("service", "name"),
+    [("web", "web"), ("my-web", "my+2dweb"), ("a b/c", "a+20b+2fc"), ("ü", "+c3+bc"), ("a+", "a+2b")],
+)
+def test_names_of_init_scripts(service: str, name: str) -> None:
+    assert forward_script.name(service, 80) == f"privport-forward-{name}-80"
+    assert forward_script.port_of(forward_script.name(service, 80), service=service) == 80
+    assert forward_script.port_of(forward_script.name(service, 80), service="other") is None
+
+
+def test_each_init_script_has_a_user_of_its_own() -> None:
+    users = [
+        re.findall("--re[ug]id=([0-9]+)", forward_script.script("web", port, backend="", program="", arguments=""))
+        for port in (80, 443)
+    ]
+    assert len({*users[0]}) == len({*users[1]}) == 1
+    assert users[0] != users[1]
+    assert all(61184 <= int(user) <= 65519 for found in users for user in found)
+
+
 def test_a_forwarder_starts_with_its_socket() -> None:
     text = texts()[SERVICE]
     assert values(text, "Requires") == values(text, "After") == ["privport-forward-web-80.socket"]
@@ -167,6 +211,10 @@ def test_a_restart_of_the_service_hands_over_the_port(program: str, unit: str) -
         ({"ports": (Port(80), Port(81))}, {}, ["no_backend"]),
         ({"backends": {Port(80): Backend("127.0.0.1", 80)}}, {}, ["own_backend"]),
         ({}, {"systemd": None}, ["no_systemd"]),
+        ({}, SYSV, []),
+        ({"forwarder": "socat"}, SYSV, []),
+        ({"forwarder": "haproxy"}, SYSV, ["no_systemd"]),
+        ({}, {**SYSV, "programs": {"proxyd": "/x"}}, ["no_forwarder"]),
         ({}, {"systemd": 234}, ["old_systemd"]),
         ({}, {"systemd": 235}, []),
         ({}, {"programs": {}}, ["no_forwarder"]),
@@ -244,4 +292,6 @@ def test_what_belongs_to_a_service(name: str, port: Any) -> None:
 def test_where_it_goes_is_told() -> None:
     request = replace(WEB, backends={Port(80): Backend("::1", 8080)})
     assert forward.forwarded_to(texts(request)[SERVICE]) == Backend("::1", 8080)
+    (script,) = texts(request, replace(GROUND, **SYSV)).values()
+    assert forward.forwarded_to(script) == Backend("::1", 8080)
     assert forward.forwarded_to("[Unit]\n") is None

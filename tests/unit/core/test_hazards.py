@@ -8,27 +8,20 @@ from dataclasses import replace
 from typing import Any, Dict, Set, Tuple
 
 import pytest
-from ansible_collections.netbind.privport.plugins.module_utils._core.model import Authbind, Unit
 from ansible_collections.netbind.privport.plugins.module_utils._core.unit import Command
 from ansible_collections.netbind.privport.tests.unit.core.cases import (
-    AUTHBIND,
     BINDS,
     CAP,
-    PROPERTIES,
-    ambient_process,
     authbind_port,
     codes,
     doubts,
-    listener,
     prefixed,
     process,
     program,
-    socket_unit,
+    started,
     unit,
 )
 
-HELPER_OF_UNKNOWN_MOUNT = Authbind(program=AUTHBIND, helper_setuid=True, helper_nosuid=None)
-SYSTEMD = process(pid=1, unit="init.scope", executable="/usr/lib/systemd/systemd", uid=0)
 SYSTEMDS = (247, 252, 257)
 CALLS = "bind capget capset clone execve listen prctl socket wait4"
 IMPLYING = {
@@ -50,21 +43,10 @@ IMPLYING = {
 }
 
 
-def unit_without_sandbox() -> Unit:
-    """What an old systemd shows, which does not know the settings."""
-    kept = ("Id", "LoadState", "ActiveState", "SubState", "Result", "ExecStart", "User")
-    return replace(unit(), properties={name: PROPERTIES[name] for name in kept})
-
-
 def script_of(**fields: Any) -> Dict[str, Any]:
     """A script and its interpreter, of which fields tell."""
     script = program(form="script", interpreter=("/opt/lua",))
     return {"program": script, "interpreter": program(path="/opt/lua", **fields)}
-
-
-def started(line: str, *, user: str = "web") -> Dict[str, Any]:
-    """A unit with this command line."""
-    return {"properties": {"User": user}, "unit_fields": {"commands": (Command(prefix="", line=line),)}}
 
 
 def row(setcap: str, authbind: str, ambient: str, _id: str, **fields: Any) -> Any:
@@ -329,105 +311,6 @@ def test_socket_bind_deny(deny: str, allow: str, closed: bool, ports: Any) -> No
     fields = {"properties": {"SocketBindDeny": deny, "SocketBindAllow": allow}, "description": {"ports": ports}}
     assert codes("ambient", **fields) == (("socket_bind_deny",) if closed else ())
     assert doubts("ambient", **fields) == (("socket_bind_deny",) if closed is None else ())
-
-
-IMPLIED = {"LockPersonality": "yes"}
-UNREAD_CAPABILITY = {"unread": {"capability": "an unknown version"}}
-
-
-def doubted(setcap: str, authbind: str, ambient: str, _id: str, **fields: Any) -> Any:
-    """A row of what nobody knows: the doubts of each strategy, split by blanks."""
-    return pytest.param(
-        {
-            name: tuple(codes.split())
-            for name, codes in (("setcap", setcap), ("authbind", authbind), ("ambient", ambient))
-        },
-        fields,
-        id=_id,
-    )
-
-
-@pytest.mark.parametrize(
-    ("expected", "fields"),
-    [
-        doubted("", "", "", "all is known"),
-        doubted("", "wrapped", "wrapped", "a shell's own words", **started("sh -c 'cd /a; ./b'")),
-        doubted("", "", "", "a shell that starts one program", **started("sh -c 'exec /b'")),
-        doubted("", "", "", "declared", **started("sh -c 'cd /a; ./b'"), description={"executable": "/a/b"}),
-        doubted("loader_environment", "", "", "LD_LIBRARY_PATH", properties={"Environment": "LD_LIBRARY_PATH"}),
-        doubted("", "", "", "LD_PRELOAD", properties={"Environment": "LD_PRELOAD"}),
-        doubted("", "", "", "a systemd without these properties", unit=unit_without_sandbox()),
-        doubted(
-            "runs_as_root",
-            "runs_as_root later_dropin",
-            "runs_as_root later_dropin",
-            "unit files",
-            unread={"unit": "a line"},
-        ),
-        doubted("", "unread_program", "unread_program", "program", program=None, unread={"program": "closed"}),
-        doubted("", "unread_program", "unread_program", "interpreter", unread={"interpreter": "closed"}),
-        doubted("", "other_capability", "other_capability", "capability", **UNREAD_CAPABILITY),
-        doubted(*["private_users"] * 3, "a later PrivateUsers", properties={"PrivateUsersEx": "sometimes"}),
-        *(
-            doubted(
-                "implied_no_new_privs",
-                "implied_no_new_privs",
-                "",
-                f"a systemd between those that were tried, {systemd}",
-                properties=IMPLIED,
-                host_fields={"systemd": systemd},
-            )
-            for systemd in (253, 254, 255, 256)
-        ),
-        doubted(
-            "implied_no_new_privs",
-            "implied_no_new_privs",
-            "",
-            "its process shows nothing",
-            properties=IMPLIED,
-            host_fields={"systemd": 254},
-            unit_fields={"process": ambient_process(no_new_privs=False)},
-        ),
-        doubted(
-            "",
-            "",
-            "",
-            "its process shows that it is not so",
-            properties=IMPLIED,
-            host_fields={"systemd": 254},
-            unit_fields={"process": process(no_new_privs=False)},
-        ),
-        doubted("", "authbind_helper", "", "the helper's mount", host_fields={"authbind": HELPER_OF_UNKNOWN_MOUNT}),
-        doubted(*["socket_activation"] * 3, "a socket that is handed over", sockets=(socket_unit("80"),)),
-        doubted(
-            "",
-            "",
-            "",
-            "a socket that was taken",
-            sockets=(socket_unit("80"),),
-            listeners=(listener(SYSTEMD, process()),),
-        ),
-        doubted("", "", "", "a socket to take", sockets=(socket_unit("80"),), description={"socket_activation": True}),
-    ],
-)
-def test_unknown_is_not_no(expected: Dict[str, Tuple[str, ...]], fields: Dict[str, Any]) -> None:
-    assert {name: doubts(name, **fields) for name in expected} == expected
-    known = {name: codes(name, **fields) for name in ("authbind", "ambient")}
-    assert known == {"authbind": (), "ambient": ()}
-
-
-def test_what_the_process_of_an_unmeasured_systemd_shows() -> None:
-    seen = {"unit_fields": {"process": process(no_new_privs=True)}, "host_fields": {"systemd": 254}}
-    assert codes("setcap", properties=IMPLIED, **seen) == ("implied_no_new_privs",)
-    assert codes("setcap", **seen) == ()
-
-
-@pytest.mark.parametrize(
-    ("unread", "code"), [({"capability": "an unknown version"}, "unchangeable"), ({"program": "closed"}, "no_program")]
-)
-def test_what_cannot_be_read_cannot_be_granted_a_file_capability(unread: Dict[str, str], code: str) -> None:
-    program_fields = {"program": None} if "program" in unread else {}
-    assert codes("setcap", unread=unread, **program_fields) == (code,)
 
 
 @pytest.mark.parametrize("call", ["clone", "execve", "wait4"])

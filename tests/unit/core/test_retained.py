@@ -10,6 +10,7 @@ import pytest
 from ansible_collections.netbind.privport.plugins.module_utils._core.decide import decide
 from ansible_collections.netbind.privport.tests.unit.core.cases import (
     AMBIENT_DROPIN,
+    BINDS,
     CAP,
     SERVER,
     ambient_process,
@@ -23,7 +24,6 @@ from ansible_collections.netbind.privport.tests.unit.core.cases import (
 UNTIL = "until web.service is restarted"
 OURS = {"dropin_strategy": "ambient", "dropin_text": AMBIENT_DROPIN}
 WRAPPED = {"ExecStart": "{ path=/usr/bin/authbind ; argv[]=/usr/bin/authbind /usr/sbin/server ; status=0/0 }"}
-BINDS = {"capability": f"{CAP}=ep", "binds": True}
 NO_UNIT: Dict[str, Any] = {"unit": None, "description": {"executable": SERVER}}
 ROOT = {"uid": 0, "uids": (0, 0, 0, 0)}
 SYSTEMD = process(pid=1, unit="init.scope", uid=0, uids=(0,) * 4)

@@ -127,6 +127,10 @@ def test_the_collections_own_units_are_in_the_scope() -> None:
     assert found.own_units == ("privport-keep-usr-sbin-server.path", "privport-redirect-web.service")
     assert {"/etc/netbind.privport", "/etc/netbind.privport/web.nft"} < set(found.paths)
     assert scope(host(facts(installed={"redirect": files}), systemd=None)).own_units == ()
+    script = Installed(paths=("/etc/init.d/privport-forward-web-80",), units=("privport-forward-web-80",))
+    found = scope(host(facts(installed={"forward": script}), systemd=None))
+    assert found.own_units == script.units
+    assert {*script.paths, "/etc/init.d"} & set(found.paths) == {*script.paths}
 
 
 @pytest.mark.parametrize(

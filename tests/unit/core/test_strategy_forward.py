@@ -43,6 +43,7 @@ BEHIND = listener(process(), **BACKEND)
 OTHER = listener(process(pid=7, unit="other.service"), **BACKEND)
 SYSTEMD = process(pid=1, uid=0, unit="init.scope", effective=(CAP,), permitted=(CAP,))
 UNITS = ("privport-forward-web-80.socket", "privport-forward-web-80.service")
+SYSV: Dict[str, Any] = {"systemd": None, "init_scripts": True}
 SOCKETS = (socket_unit("80", name=UNITS[0], triggers=(UNITS[1],)),)
 
 
@@ -70,10 +71,12 @@ def behind(**fields: Any) -> Case:
         ({"families": ["ipv6"]}, {"host_fields": {"ipv6": False}}, ("no_ipv6",)),
         ({"forward_with": "haproxy"}, {"host_fields": {"forwarders": {}}}, ("no_forwarder",)),
         ({}, {"host_fields": {"systemd": None}}, ("no_systemd",)),
+        ({}, {"host_fields": SYSV}, ()),
+        ({"forward_with": "proxyd"}, {"host_fields": SYSV}, ("no_systemd",)),
         ({"backend_ports": {80: 81}}, {"listeners": ()}, ("privileged_backend",)),
         ({}, {"network": network(unprivileged_port_start=8081)}, ("privileged_backend",)),
         ({}, {"network": network(unprivileged_port_start=None)}, ()),
-        ({}, {"listeners": (OTHER,)}, ("taken_backend",)),
+        ({}, {"listeners": (OTHER,)}, ("backend_held",)),
         ({}, {"listeners": (BEHIND, OTHER)}, ()),
         ({}, {"properties": {"PrivateNetwork": "yes"}}, ("private_network",)),
         ({}, {"network": network(is_host=False, path="/run/netns/a")}, ("other_network",)),
@@ -100,8 +103,8 @@ def test_hazards(description: Dict[str, Any], fields: Dict[str, Any], expected: 
     ("fields", "expected"),
     [
         ({}, ()),
-        ({"listeners": ()}, ("silent_backend",)),
-        ({"listeners": (listener(process()),)}, ("silent_backend",)),
+        ({"listeners": ()}, ("backend_silent",)),
+        ({"listeners": (listener(process()),)}, ("backend_silent",)),
         # What does not run, nobody can ask.
         ({"listeners": (), "properties": {"ActiveState": "inactive"}}, ()),
         ({"listeners": (), "unit": None}, ()),
@@ -244,6 +247,19 @@ def test_the_forwarder_holds_just_what_its_unit_gives(front: Any, program: str, 
         assert [it.code for it in checks] == ["owner", "held"]
     assert checks_of_forwarder(replace(seen, strategy=STRATEGIES["ambient"])) == ()
     assert checks_of_forwarder(replace(seen, strategy=None)) == ()
+
+
+@pytest.mark.parametrize(("pid", "failing"), [(50, []), (51, [("owner", FAIL)])])
+def test_an_init_script_has_a_daemon(pid: int, failing: List[Tuple[str, str]]) -> None:
+    socat = forwarder(pid=pid, unit="", effective=(CAP,), permitted=(CAP,), ambient=(CAP,))
+    there = case(
+        description=described(),
+        listeners=(BEHIND, listener(socat, address="::", v6only=False)),
+        host_fields=SYSV,
+        installed={"forward": Installed(units=("privport-forward-web-80",), daemons=(50,))},
+    )
+    checks = checks_of_forwarder(Seen(case=there, port=Port(80), strategy=FORWARD, error="", probe=Probe()))
+    assert [(it.code, it.verdict) for it in checks if it.verdict != PASS] == failing
 
 
 @pytest.mark.parametrize(("outcome", "verdict"), [("", PASS), ("ECONNREFUSED", FAIL), (CLOSED, FAIL)])

@@ -66,7 +66,7 @@ def behind(*addresses: str, **owner: Any) -> Dict[str, Any]:
         ({"redirect": ground(tool=None)}, ("no_firewall_tool",)),
         ({"redirect": ground(refused="Error: Could not process rule")}, ("unsupported",)),
         ({"network": network(is_host=False, path="/run/netns/a")}, ("other_network",)),
-        ({"properties": {"PrivateNetwork": "yes"}}, ("other_network",)),
+        ({"properties": {"PrivateNetwork": "yes"}}, ("private_network",)),
         (behind("127.0.0.1"), ("backend_loopback",)),
         (behind("127.0.0.1", "::1"), ("backend_loopback",)),
         (behind("10.0.0.1"), ("backend_address",)),

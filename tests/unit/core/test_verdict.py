@@ -25,6 +25,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.verdict imp
 )
 from ansible_collections.netbind.privport.tests.unit.core.cases import (
     AMBIENT_DROPIN,
+    BINDS,
     CAP,
     SERVER,
     WEB,
@@ -48,7 +49,6 @@ GRANTED: Dict[str, Any] = {
     "unit_fields": {"dropin_strategy": "ambient", "dropin_text": AMBIENT_DROPIN, "process": ambient_process()},
 }
 NOBODY = {"properties": {"AmbientCapabilities": CAP, "User": "", "DynamicUser": "yes"}}
-BINDS = {"capability": f"{CAP}=ep", "binds": True}
 BY_FILE: Dict[str, Any] = {"unit": None, "program_fields": BINDS, "description": {"executable": SERVER}}
 
 

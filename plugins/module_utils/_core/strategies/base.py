@@ -77,11 +77,15 @@ class Case:
         """The collection's own units for this service."""
         return frozenset(name for it in self.facts.installed.values() for name in it.units)
 
+    def is_own(self, process: Process) -> bool:
+        """Whether the process is of a unit, or the daemon of a script, of the collection's own for this service."""
+        return process.unit in self.own_units or any(process.pid in it.daemons for it in self.facts.installed.values())
+
     def is_in_front(self, process: Process, *, port: Port) -> bool:
-        """Whether the process holds the port for the service: it is of a unit of the collection's own."""
+        """Whether the process holds the port for the service."""
         # ss shows systemd as a holder of its sockets.
         sockets = (it.name for it in self.facts.sockets if it.active and str(port) in it.ports)
-        return process.unit in self.own_units or (process.pid == 1 and not self.own_units.isdisjoint(sockets))
+        return self.is_own(process) or (process.pid == 1 and not self.own_units.isdisjoint(sockets))
 
     def owns(self, process: Process) -> bool:
         """Whether the process is the service's: by its unit's control group, else by its program, else by its user."""

@@ -4,8 +4,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from ansible_collections.netbind.privport.plugins.module_utils._core import forward
 from ansible_collections.netbind.privport.plugins.module_utils._core.authbind import WILDCARDS
 from ansible_collections.netbind.privport.plugins.module_utils._core.held import CapabilitySets, Expected
@@ -17,11 +15,11 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.
     Case,
     Reason,
     Strategy,
-    Unknown,
     exec_gives,
     process_steps,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.hazards import (
+    backend,
     execution,
     identity,
     judge,
@@ -42,51 +40,25 @@ _WARNINGS = {
 }
 
 
-def _other_network(case: Case) -> Reason | None:
-    if case.facts.network.is_host or sandbox.private_network(case) is not None:
-        return None
-    text = "the service runs in a network of its own, and the forwarder in the host's"
-    return Reason("other_network", text, case.facts.network.path or "another network namespace")
-
-
 def _privileged_backend(case: Case) -> Reason | None:
     start = case.facts.network.unprivileged_port_start
-    low = [port for port in _backends(case) if port.number < (1024 if start is None else start)]
+    low = [port for port in backend.backends(case) if port.number < (1024 if start is None else start)]
     text = "the service may not bind its backend port either; name a port that is for everybody"
     return Reason("privileged_backend", text, f"port {low[0]}") if low else None
-
-
-def _taken_backend(case: Case) -> Reason | None:
-    """Somebody else would get what is meant for the service."""
-    for port in _backends(case):
-        others = [it for listener in case.facts.listeners_on(port) for it in listener.owners if not case.owns(it)]
-        if others and not case.listens(port):
-            return Reason("taken_backend", f"backend port {port} is held by somebody else", str(others[0]))
-    return None
-
-
-def _silent_backend(case: Case) -> Reason | None:
-    """It runs without listening there: it may do so once it is started anew, with settings that were just changed."""
-    unit = case.facts.unit
-    silent = [port for port in _backends(case) if not case.facts.listeners_on(port)]
-    if unit is None or not unit.runs or not silent:
-        return None
-    text = f"the service does not listen on its backend port {silent[0]}; have its own settings say that port"
-    return Unknown("silent_backend", text, f"{unit.name} is {unit.says('ActiveState')}")
 
 
 _HAZARDS = (
     identity.runs_as_root,
     identity.no_account,
     identity.other_user,
+    identity.other_identity_of_image,
     execution.not_executable,
-    _other_network,
+    backend.other_network,
     _privileged_backend,
-    _taken_backend,
-    _silent_backend,
+    backend.held,
+    backend.silent,
 )
 _OF_BACKENDS = (
-    sandbox.private_network,
     sandbox.address_families,
     sandbox.system_calls,
     sandbox.socket_bind_deny,
@@ -95,31 +67,27 @@ _OF_BACKENDS = (
 
 def _hazards(case: Case) -> tuple[Reason, ...]:
     of_host = tuple(Reason(it.code, it.text, it.evidence) for it in forward.obstacles(request(case), _ground(case)))
-    # What it has to bind by itself.
-    behind = replace(case, service=replace(case.service, ports=_backends(case)))
-    return of_host + judge(case, _HAZARDS) + judge(behind, _OF_BACKENDS)
-
-
-def _backends(case: Case) -> tuple[Port, ...]:
-    backends = (case.service.backend(port) for port in case.service.ports)
-    return tuple(port for port in backends if port is not None)
+    return of_host + judge(case, _HAZARDS) + judge(backend.behind(case), _OF_BACKENDS)
 
 
 def _ground(case: Case) -> forward.Ground:
-    return forward.Ground(systemd=case.host.systemd, ipv6=case.host.ipv6, programs=case.host.forwarders)
+    host = case.host
+    return forward.Ground(
+        systemd=host.systemd, ipv6=host.ipv6, programs=host.forwarders, init_scripts=host.init_scripts
+    )
 
 
 def request(case: Case) -> forward.Request:
     """What the service asks for."""
     service, unit = case.service, case.facts.unit
-    backends = {port: service.backend(port) for port in service.ports}
+    inner = {port: service.backend(port) for port in service.ports}
     return forward.Request(
         name=service.name,
         ports=service.ports,
         backends={
-            port: forward.Backend(_address(case, backend), backend.number)
-            for port, backend in backends.items()
-            if backend is not None
+            port: forward.Backend(_address(case, listening), listening.number)
+            for port, listening in inner.items()
+            if listening is not None
         },
         families=service.families,
         forwarder=service.forward_with,
@@ -127,14 +95,14 @@ def request(case: Case) -> forward.Request:
     )
 
 
-def _address(case: Case, backend: Port) -> str:
+def _address(case: Case, port: Port) -> str:
     """Where the service listens on its backend port, by IPv4 if it can be; where it does not, what was so before."""
-    own = [it for it in case.facts.listeners_on(backend) if any(map(case.owns, it.owners))]
+    own = [it for it in case.facts.listeners_on(port) if any(map(case.owns, it.owners))]
     found = sorted((it.address.partition("%")[0] for it in own), key=lambda address: ":" in address)
     dual = any(it.address == "::" and it.v6only is not True for it in own)
     if not found:
         before = (forward.forwarded_to(file.text) for file in _installed(case).files)
-        return next((it.address for it in before if it and it.port == backend.number), forward.LOOPBACK)
+        return next((it.address for it in before if it and it.port == port.number), forward.LOOPBACK)
     return forward.LOOPBACK if dual else _LOOPBACKS.get(found[0], found[0])
 
 
@@ -155,7 +123,7 @@ def _pending(case: Case) -> tuple[str, ...]:
 
 def _stands_behind(case: Case, process: Process) -> bool | None:
     """Whether it listens where the forwarder goes, and left the ports themselves to that."""
-    moved = all(map(case.listens, _backends(case))) and not any(map(case.listens, case.service.ports))
+    moved = all(map(case.listens, backend.backends(case))) and not any(map(case.listens, case.service.ports))
     return moved and _expects(case).is_met_by(process)
 
 
@@ -165,7 +133,7 @@ def _expects(case: Case) -> Expected:
 
 def _forwarder(case: Case) -> Expected:
     """systemd binds for all but socat, which holds the one capability for that."""
-    if forward.forwarder(request(case)) != "socat":
+    if forward.forwarder(request(case), _ground(case)) != "socat":
         return Expected()
     given = frozenset({CAPABILITY})
     sets = CapabilitySets(effective=given, permitted=given, ambient=given)
@@ -175,13 +143,14 @@ def _forwarder(case: Case) -> Expected:
 def _why(case: Case) -> str:
     asked = request(case)
     ways = ", ".join(f"{port} to {asked.backends[port]}" for port in asked.ports)
-    return f"{forward.forwarder(asked)} forwards {ways}, as a user of its own, and the service is given nothing"
+    program = forward.forwarder(asked, _ground(case))
+    return f"{program} forwards {ways}, as a user of its own, and the service is given nothing"
 
 
 def _warnings(case: Case) -> tuple[str, ...]:
     asked = request(case)
     addresses = sorted({backend.address for backend in asked.backends.values()})
-    return (_WARNINGS[forward.forwarder(asked)].format(address=" or ".join(addresses)),)
+    return (_WARNINGS[forward.forwarder(asked, _ground(case))].format(address=" or ".join(addresses)),)
 
 
 STRATEGY = Strategy(

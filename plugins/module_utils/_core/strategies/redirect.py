@@ -4,13 +4,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from ansible_collections.netbind.privport.plugins.module_utils._core import redirect
 from ansible_collections.netbind.privport.plugins.module_utils._core.authbind import WILDCARDS
 from ansible_collections.netbind.privport.plugins.module_utils._core.held import Expected
 from ansible_collections.netbind.privport.plugins.module_utils._core.installation import Installation, Installed
-from ansible_collections.netbind.privport.plugins.module_utils._core.service import Port
 from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.base import (
     EVERYONE,
     Case,
@@ -21,6 +18,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.
     process_steps,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.hazards import (
+    backend,
     execution,
     identity,
     judge,
@@ -44,14 +42,6 @@ def _no_systemd(case: Case) -> Reason | None:
     return Reason("no_systemd", "nothing would load the rules at boot", "no /run/systemd/system")
 
 
-def _other_network(case: Case) -> Reason | None:
-    network, unit = case.facts.network, case.facts.unit
-    if network.is_host and not (unit is not None and unit.is_on("PrivateNetwork")):
-        return None
-    text = "it listens in a network namespace of its own, where the host's rules do not lead"
-    return Reason("other_network", text, network.path or "PrivateNetwork=yes")
-
-
 def _no_tool(case: Case) -> Reason | None:
     ground = case.facts.redirect
     if ground is None or ground.tool is not None:
@@ -68,7 +58,7 @@ def _refused(case: Case) -> Reason | None:
 
 def _listens_elsewhere(case: Case) -> Reason | None:
     """A redirect leads to an address of the interface by which a client came, and from the host itself to loopback."""
-    for port in _backends(case):
+    for port in backend.backends(case):
         own = [it for it in case.facts.listeners_on(port) if any(map(case.owns, it.owners))]
         addresses = [it.address for it in own]
         if not own or any(address.partition("%")[0] in WILDCARDS for address in addresses):
@@ -82,30 +72,6 @@ def _listens_elsewhere(case: Case) -> Reason | None:
     return None
 
 
-def _held(case: Case) -> Reason | None:
-    for port in _backends(case):
-        holders = [process for it in case.facts.listeners_on(port) for process in it.owners]
-        if holders and not any(map(case.owns, holders)):
-            text = f"port {port}, to which it is to be led, is somebody else's"
-            return Reason("backend_held", text, str(holders[0]))
-    return None
-
-
-def _silent(case: Case) -> Reason | None:
-    """What runs and does not listen there: it may have to be told to do so first."""
-    unit = case.facts.unit
-    silent = [port for port in _backends(case) if not case.facts.listeners_on(port)]
-    if unit is None or not unit.runs or not silent:
-        return None
-    text = f"it runs and does not listen on port {silent[0]}; see that its configuration says so"
-    return Unknown("backend_silent", text, unit.name)
-
-
-def _backends(case: Case) -> tuple[Port, ...]:
-    found = (case.service.backend(port) for port in case.service.ports)
-    return tuple(dict.fromkeys(port for port in found if port is not None))
-
-
 def _input_rules(case: Case) -> tuple[Reason, ...]:
     """What the host's own rules do to a redirected connection; all ports and families in one sentence each."""
     barriers = case.facts.redirect.barriers if case.facts.redirect else ()
@@ -117,13 +83,14 @@ _HAZARDS = (
     _no_backend,
     _no_systemd,
     _no_tool,
-    _other_network,
+    backend.other_network,
     _refused,
-    _held,
+    backend.held,
     _listens_elsewhere,
     identity.runs_as_root,
     identity.no_account,
     identity.other_user,
+    identity.other_identity_of_image,
     execution.not_executable,
     sandbox.address_families,
     sandbox.system_calls,
@@ -132,9 +99,8 @@ _HAZARDS = (
 
 def _hazards(case: Case) -> tuple[Reason, ...]:
     # What its unit forbids concerns the ports that it binds itself.
-    behind = replace(case, service=replace(case.service, ports=_backends(case) or case.service.ports))
-    bound = judge(behind, (sandbox.socket_bind_deny,))
-    return (*judge(case, _HAZARDS), *bound, *_input_rules(case), *judge(case, (_silent,)))
+    bound = judge(backend.behind(case), (sandbox.socket_bind_deny,))
+    return (*judge(case, _HAZARDS), *bound, *_input_rules(case), *judge(case, (backend.silent,)))
 
 
 def _wanted(case: Case) -> Installation | None:
@@ -171,7 +137,7 @@ def _warnings(case: Case) -> tuple[str, ...]:
     shadowed = [port for port in case.service.ports if case.listens(port)]
     own = [f"port {port}, on which it listens too, is reached no more: all is led to the other" for port in shadowed]
     start = case.facts.network.unprivileged_port_start
-    free = [str(port) for port in _backends(case) if start is not None and port.number >= start]
+    free = [str(port) for port in backend.backends(case) if start is not None and port.number >= start]
     open_to_all = f"while it does not run, every user of the host may take its place on port {', '.join(free)}"
     return (*own, *([open_to_all] if free else ()))
 
