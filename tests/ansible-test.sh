@@ -31,8 +31,13 @@ PYTHON
 # Without --python ansible-test tries every Python that it supports and finds: the controller's own, and of pyenv's the
 # oldest and the newest that a host may have.
 add_pythons() {
-  local folder
-  for folder in "${PYENV_ROOT:-$1/.pyenv}"/versions/{3.8,3.13}.*/bin; do
+  local folder pyenv=${PYENV_ROOT:-$1/.pyenv}
+  # Its shims have the names of all versions.
+  PATH=:$PATH:
+  PATH=${PATH//":$pyenv/shims:"/:}
+  PATH=${PATH#:}
+  PATH=${PATH%:}
+  for folder in "$pyenv"/versions/{3.8,3.13}.*/bin; do
     [[ ! -d $folder ]] || PATH=$PATH:$folder
   done
 }

@@ -93,6 +93,7 @@ def observe(host: Host, services: Sequence[Service]) -> Observation:
         unprivileged_port_start=network.unprivileged_port_start,
         local_port_range=network.local_port_range,
         sysctl_files=sysctl.relevant(read_files(host)),
+        sysctl_leftovers=host.leftovers(sysctl.OWN_PATH),
         container=_in_container(host),
         init=_init(host),
         systemd=systemd.version if systemd else None,

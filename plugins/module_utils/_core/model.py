@@ -257,6 +257,8 @@ class Observation:
     local_port_range: tuple[int, ...] | None
     # The files of sysctl.d(5) that speak of ip_unprivileged_port_start, path to text, and what hides them.
     sysctl_files: dict[str, str]
+    # What a killed run left of a change to the collection's own.
+    sysctl_leftovers: tuple[str, ...]
     # Whether a container's engine made this host, its network namespace included.
     container: bool
     # Process 1, whose limits every process of the host inherits; None where it is not shown.

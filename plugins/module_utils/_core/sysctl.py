@@ -113,7 +113,7 @@ def observed(host: Observation) -> State | None:
     live, local = host.unprivileged_port_start, host.local_port_range
     if live is None or local is None:
         return None
-    return State(files=host.sysctl_files, live=live, local_first=local[0])
+    return State(files=host.sysctl_files, live=live, local_first=local[0], leftovers=host.sysctl_leftovers)
 
 
 def boot_start(host: Observation) -> int | None:

@@ -185,6 +185,7 @@ def host(*services: ServiceFacts, **fields: Any) -> Observation:
         "unprivileged_port_start": 1024,
         "local_port_range": (32768, 60999),
         "sysctl_files": {},
+        "sysctl_leftovers": (),
         "container": False,
         "init": process(pid=1, uid=0).status,
         "systemd": 252,

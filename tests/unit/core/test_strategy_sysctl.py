@@ -75,6 +75,15 @@ def test_sysctl_is_the_grant_of_the_service_that_it_was_set_for(ports: Any, gran
     assert STRATEGIES["sysctl"].granted(found) is granted
 
 
+LEFT = ("/etc/sysctl.d/.privport-0",)
+
+
+@pytest.mark.parametrize(("files", "granted"), [({}, True), (OUR_SYSCTL, False)])
+def test_what_a_killed_run_left_goes_with_any_service(files: Dict[str, str], granted: bool) -> None:
+    found = case(description={"ports": [443]}, host_fields={"sysctl_files": files, "sysctl_leftovers": LEFT})
+    assert STRATEGIES["sysctl"].granted(found) is granted
+
+
 def test_sysctl_tells_what_it_opens() -> None:
     found = case(description=SYSCTL)
     assert STRATEGIES["sysctl"].warnings(found) == ("every user of the host may bind ports 80-1023",)
