@@ -96,6 +96,7 @@ def _bring(host: Host, planned: Plan) -> None:
     # A unit that runs with settings of an older file would look as if it had those of the new one.
     stopped = [name for name in found.active if changing or name not in wanted.units]
     own_units.stop(host, stopped)
+    own_units.disable(host, [name for name in stopped if name not in wanted.units])
     for file in planned.written:
         _write(host, file)
     for path in found.paths:

@@ -77,11 +77,16 @@ def start(host: Host, names: Sequence[str]) -> None:
 
 
 def stop(host: Host, names: Sequence[str]) -> None:
-    """The reverse. A script has to be there still, or nothing of it runs. Raises HostError."""
+    """Stop them until the next boot. A script has to be there still, or nothing of it runs. Raises HostError."""
     of_systemd = [name for name in names if not is_script(name)]
     if of_systemd:
         host.run(["systemctl", "stop", "--", *of_systemd]).checked()
     for name in filter(is_script, names):
         if host.status(f"{SCRIPT_FOLDER}/{name}") is not None:
             host.run([f"{SCRIPT_FOLDER}/{name}", "stop"], seconds=_SCRIPT_SECONDS).checked()
+
+
+def disable(host: Host, names: Sequence[str]) -> None:
+    """Have no boot start the scripts among them. Raises HostError."""
+    for name in filter(is_script, names):
         host.run(["update-rc.d", "-f", name, "remove"]).checked()

@@ -191,6 +191,7 @@ def _stop_own(host: Host, name: str) -> None:
         keeping.stop(host, name)
     else:
         own_units.stop(host, [name])
+        own_units.disable(host, [name])
 
 
 def _make(host: Host, change: Change) -> None:
@@ -231,7 +232,7 @@ def _put(host: Host, entry: Entry, *, now: Entry) -> None:
 def _bring(host: Host, was: UnitState, action: str) -> None:
     if is_script(was.name):
         own_units.stop(host, [was.name])
-        own_units.start(host, [was.name] if was.runs else [])
+        (own_units.start if was.runs else own_units.disable)(host, [was.name])
         return
     # Failed starts in between must not keep it from starting now (systemd.unit(5), StartLimitBurst=).
     host.run(["systemctl", "reset-failed", "--", was.name])

@@ -75,6 +75,7 @@ options:
     default: present
 notes:
   - Needs root, and systemd 235 or later or sysv-rc.
+  - Where sysv-rc has insserv, that numbers the links of other init scripts anew when one comes or goes.
 seealso:
   - module: netbind.privport.privport_ambient
   - name: systemd-socket-proxyd(8)

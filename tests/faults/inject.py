@@ -25,11 +25,13 @@ from . import report
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = "/opt/faults"
+# Those that plays run on.
 HOSTS = ("bullseye", "bookworm", "trixie")
 # What each host is for: kills take the longest, so each host gets a part of the transitions.
 KILLED = {
     "bullseye": ("another drop-in", "rule lines beside others", "handed sockets", "a file capability that is kept"),
     "bookworm": ("a drop-in", "rule files", "the setting that opens ports", "forwarded ports"),
+    "bare": ("a forwarder's init script", "another init script"),
     "trixie": ("a file capability", "one more file capability", "rules and a unit", "redirected ports"),
 }
 STRATEGIES = {"bullseye": "setcap", "bookworm": "ambient", "trixie": "authbind"}
@@ -43,9 +45,9 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--write", action="store_true", help="keep the table in docs/faults.md")
     arguments = parser.parse_args()
-    with ThreadPoolExecutor(len(HOSTS)) as pool:
-        list(pool.map(push, HOSTS))
-        parts = [pool.submit(step) for step in (on_bullseye, on_bookworm, on_trixie)]
+    with ThreadPoolExecutor(len(KILLED)) as pool:
+        list(pool.map(push, KILLED))
+        parts = [pool.submit(step) for step in (on_bullseye, on_bookworm, on_trixie, lambda: killed("bare"))]
         faults = [told(fault) for part in parts for fault in part.result()]
     faults += plays()
     print(report.table(faults))

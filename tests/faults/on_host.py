@@ -42,6 +42,9 @@ BYUID = Path("/etc/authbind/byuid/33")
 PORT_START = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
 TEMPORARY = ".privport-"
 WATCHED = ("/etc", "/opt/faults/bin")
+# Notes of insserv(8), which it writes anew in an order of its own.
+UNWATCHED = "/etc/init.d/.depend."
+SYSTEMD = Path("/run/systemd/system").exists()
 UNIT_TEXT = f"[Service]\nUser=www-data\nExecStart={PROGRAM} 600\n"
 # Every change that a Python program can make to files, as sys.audit() tells it.
 CHANGING = {
@@ -69,7 +72,11 @@ def main():
 
 def prepare():
     PROGRAM.parent.mkdir(exist_ok=True)
-    if not PROGRAM.exists():
+    if not SYSTEMD:
+        # As every first script does, it has insserv(8) number the links of others anew.
+        settle("forward", LED)
+        settle("forward", {**LED, **GONE})
+    elif not PROGRAM.exists():
         shutil.copy("/bin/sleep", PROGRAM)
         Path("/etc/systemd/system", UNIT).write_text(UNIT_TEXT)
         # Somebody else's line, which no run may lose.
@@ -143,7 +150,11 @@ def changes_something(event, arguments):
         path, _mode, flags = arguments
         return path not in UNCOUNTED and isinstance(path, str) and bool(flags & (os.O_WRONLY | os.O_RDWR))
     if event == "subprocess.Popen":
-        return os.path.basename(arguments[1][0]) in ("systemctl", "nft") and arguments[1][1] not in LOOKING
+        program = arguments[1][0]
+        changing = os.path.basename(program) in ("systemctl", "nft", "update-rc.d") or program.startswith(
+            "/etc/init.d/"
+        )
+        return changing and arguments[1][1] not in LOOKING
     return event in CHANGING
 
 
@@ -156,7 +167,8 @@ def tree():
     for top in WATCHED:
         for folder, folders, names in os.walk(top):
             for path in (os.path.join(folder, name) for name in (*folders, *names)):
-                found[path] = describe(path)
+                if not path.startswith(UNWATCHED):
+                    found[path] = describe(path)
     return found
 
 
@@ -174,6 +186,9 @@ def describe(path):
 
 
 def in_force():
+    if not SYSTEMD:
+        running = subprocess.run(["pgrep", "--exact", "--count", "socat"], check=False, capture_output=True, text=True)
+        return [running.stdout, *sorted(path.name for path in Path("/run").glob("privport-*"))]
     shown = systemctl("show", "--property=AmbientCapabilities,DropInPaths,ExecStart,Requires,NeedDaemonReload", UNIT)
     own = systemctl("show", "--property=Id,LoadState,ActiveState,NeedDaemonReload", *OWN_UNITS)
     rules = subprocess.run(["nft", "list", "ruleset"], check=True, capture_output=True, text=True).stdout
@@ -221,6 +236,8 @@ TRANSITIONS = {
     "handed sockets": ("socket", {**HANDED, **GONE}, HANDED),
     "redirected ports": ("redirect", {**LED, **GONE}, LED),
     "forwarded ports": ("forward", {**LED, **GONE}, LED),
+    "a forwarder's init script": ("forward", {**LED, **GONE}, LED),
+    "another init script": ("forward", LED, {**LED, "backend_ports": {"600": 8601}}),
     "rule files": ("authbind", {**RULES, **GONE}, RULES),
     "rule lines beside others": ("authbind", {**LINES, **GONE}, LINES),
     "rules and a unit": ("authbind", {**RULES, "unit": UNIT, **GONE}, {**RULES, "unit": UNIT}),

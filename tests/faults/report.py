@@ -11,14 +11,16 @@ _INTRODUCTION = """\
 # Faults
 
 What happens when something goes wrong in the middle. `./run faults` injects every fault below into the real modules
-and plays on the hosts of the fleet (systemd 247, 252 and 257), and fails on the first one that is not survived.
+and plays on the hosts of the fleet (systemd 247, 252 and 257, and sysvinit), and fails on the first one that is not
+survived.
 
-A module is killed with SIGKILL before each change that it makes to a file, a folder, an attribute or systemd, one run
-for each. Survived means: every file outside of the collection's own is untouched, every file of its own is wholly the
-old or wholly the new one; the next run, whether it goes on or goes back, says `changed` truthfully, and ends as if
-nothing had happened, without anything left over; the run after that changes nothing. A play is killed with all of its
-processes after each change that a host reports. A full or read-only disk and a systemd that fails or hangs end in one
-sentence that says what to do, within a bounded time, with every file and what systemd has loaded as they were before.
+A module is killed with SIGKILL before each change that it makes to a file, a folder, an attribute, systemd or sysv-rc,
+one run for each. Survived means: every file outside of the collection's own is untouched, every file of its own is
+wholly the old or wholly the new one; the next run, whether it goes on or goes back, says `changed` truthfully, and ends
+as if nothing had happened, without anything left over; the run after that changes nothing. A play is killed with all of
+its processes after each change that a host reports. A full or read-only disk and a systemd that fails or hangs end in
+one sentence that says what to do, within a bounded time, with every file and what systemd has loaded as they were
+before.
 
 """
 
