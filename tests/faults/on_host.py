@@ -244,8 +244,8 @@ TRANSITIONS = {
 }
 
 
-def killed(*names):
-    """For each of the transitions the number of kills, and what was wrong after which."""
+def killed(step, *names):
+    """For each of the transitions the number of kills, one at each step-th change, and what was wrong after which."""
     answer = {}
     for name in names:
         module, one, other = TRANSITIONS[name]
@@ -254,22 +254,22 @@ def killed(*names):
             settle(module, params)
             states.append((tree(), in_force()))
         settle(module, one)
-        wrong = [*kill_everywhere(module, (one, other), states)]
+        wrong = [*kill_everywhere(module, (one, other), states, step=int(step))]
         settle(module, other)
-        wrong += kill_everywhere(module, (other, one), states[::-1])
+        wrong += kill_everywhere(module, (other, one), states[::-1], step=int(step))
         settle(module, {**other, **GONE})
         answer[name] = {"kills": len(wrong), "wrong": [problem for problems in wrong for problem in problems]}
     return answer
 
 
-def kill_everywhere(module, params, states):
-    """Kill the run from one state to the other at its first change, its second and so on; then go on, or go back.
+def kill_everywhere(module, params, states, *, step):
+    """Kill the run from one state to the other at its first change, and the next ones; then go on, or go back.
 
     Yields for each kill what was wrong.
     """
     here, there = params
     for goal, wanted in zip((there, here), (states[1], states[0])):
-        for kill_at in itertools.count(1):
+        for kill_at in itertools.count(1, step):
             outcome = run(module, there, kill_at=kill_at)
             if "killed" not in outcome:
                 settle(module, here)
