@@ -28,7 +28,7 @@ from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 XATTR = "security.capability"
-TEXTS = 4000
+TEXTS = 2000
 # setcap reads these as options of its own before it looks at any text.
 OPTIONS = ("-", "-f", "-h", "-n", "-q", "-r", "-v", "--license")
 
