@@ -30,7 +30,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.unit import
 from . import report
 from .hazard import FOLDER, HOSTS, NEXT_COMMAND
 from .of_programs import PROGRAMS
-from .table import INDIRECT, STRATEGIES, Row, programs_of, rows_of
+from .table import FIRST_PORT, INDIRECT, STRATEGIES, Row, programs_of, rows_of
 
 ROOT = Path(__file__).resolve().parents[2]
 INVENTORY = ROOT / "tests/fleet/inventory.yml"
@@ -121,6 +121,8 @@ def grant(row: Row, strategy: str, plan: Dict[str, Any]) -> Dict[str, Any]:
         "units": {},
         "started": [],
         "ruleset": "",
+        # The first port that every user may bind.
+        "start": 1024,
     }
     return {**asked, **GRANTS[strategy](row, plan)}
 
@@ -174,6 +176,10 @@ def _forward(row: Row, _plan: Dict[str, Any]) -> Dict[str, Any]:
     return {"units": units, "started": [name for name in units if name.endswith(".socket")]}
 
 
+def _sysctl(_row: Row, _plan: Dict[str, Any]) -> Dict[str, Any]:
+    return {"start": FIRST_PORT}
+
+
 GRANTS: Mapping[str, Callable[[Row, Dict[str, Any]], Dict[str, Any]]] = {
     "socket": _socket,
     "ambient": _ambient,
@@ -181,6 +187,7 @@ GRANTS: Mapping[str, Callable[[Row, Dict[str, Any]], Dict[str, Any]]] = {
     "authbind": _authbind,
     "redirect": _redirect,
     "forward": _forward,
+    "sysctl": _sysctl,
 }
 
 

@@ -21,6 +21,7 @@ from pathlib import Path
 XATTR = "security.capability"
 UNITS = Path("/etc/systemd/system")
 RULES = Path("/etc/authbind/byport")
+START = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
 # Where units with NetworkNamespacePath= run.
 NETWORK = Path("/run/netns/hazards")
 SECONDS = 20
@@ -173,6 +174,7 @@ def try_grants(work):
     names = list(work["grants"])
     run("systemctl", "daemon-reload")
     grants = list(work["grants"].values())
+    START.write_text(str(grants[0]["start"]))
     load([grant["ruleset"] for grant in grants if grant["ruleset"]])
     started = [unit for grant in grants for unit in grant["started"]]
     if started:
@@ -185,6 +187,7 @@ def try_grants(work):
     for step, *arguments in reversed(undo):
         step(*arguments)
     run("systemctl", "daemon-reload")
+    START.write_text("1024")
     if any(grant["ruleset"] for grant in grants):
         run("nft", "flush", "ruleset")
     return answer
@@ -434,7 +437,8 @@ def who_listens(outcome, grant):
     # A dynamic user has no entry to compare with.
     if user and set(outcome["uids"]) != {uid_of(user)}:
         return "other user"
-    if strategy not in outcome["means"] or (
+    # Where every user may bind, no process shows it.
+    if (strategy != "sysctl" and strategy not in outcome["means"]) or (
         strategy == "setcap" and outcome["means"]["setcap"] not in map(file_id, grant["attribute"])
     ):
         return "other means"

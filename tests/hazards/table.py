@@ -12,7 +12,7 @@ from .hazard import FOLDER, Hazard
 from .of_programs import PROGRAMS
 
 FIRST_PORT = 101
-STRATEGIES = ("socket", "ambient", "setcap", "authbind", "redirect", "forward")
+STRATEGIES = ("socket", "ambient", "setcap", "authbind", "redirect", "forward", "sysctl")
 # By which the service itself listens on another port, and how far that is from its own.
 INDIRECT = ("redirect", "forward")
 _BEHIND = 20000

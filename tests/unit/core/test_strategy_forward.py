@@ -91,6 +91,7 @@ def behind(**fields: Any) -> Case:
         ({}, {"properties": {"SocketBindDeny": "tcp:80"}}, ()),
         ({}, {"properties": {"User": ""}}, ("runs_as_root",)),
         ({}, {"not_executable": "it is gone"}, ("not_executable",)),
+        ({}, {"program_fields": {"mode": 0o4755}}, ("setuid_program",)),
         # None of these matters to who binds a high port.
         ({}, {"properties": {"NoNewPrivileges": "yes", "PrivateUsers": "yes", "CapabilityBoundingSet": ""}}, ()),
     ],

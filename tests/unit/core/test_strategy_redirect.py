@@ -83,6 +83,7 @@ def behind(*addresses: str, **owner: Any) -> Dict[str, Any]:
         ({"properties": {"RestrictAddressFamilies": "AF_UNIX"}}, ("address_families",)),
         ({"properties": {"SystemCallFilter": "~bind"}}, ("system_calls",)),
         ({"not_executable": "no"}, ("not_executable",)),
+        ({"program_fields": {"mode": 0o4755}}, ("setuid_program",)),
         # What it binds itself is the other port.
         ({"properties": {"SocketBindDeny": "tcp:80"}}, ()),
         ({"properties": {"SocketBindDeny": "tcp:8080"}}, ("socket_bind_deny",)),

@@ -41,6 +41,9 @@ LATER_SYSCTL = {"/etc/sysctl.d/z.conf": "net.ipv4.ip_unprivileged_port_start = 5
         ({"description": SYSCTL, "host_fields": {"local_port_range": (70, 90)}}, ("refused",)),
         ({"description": SYSCTL, "host_fields": {"local_port_range": None}}, ("no_setting",)),
         ({"description": SYSCTL, "properties": ROOT_TEXT}, ("runs_as_root",)),
+        ({"description": SYSCTL, "account": None}, ("no_account",)),
+        ({"description": SYSCTL, "not_executable": "it is gone"}, ("not_executable",)),
+        ({"description": SYSCTL, "program_fields": {"mode": 0o4755}}, ("setuid_program",)),
         # None of these matters to a port that is free for all.
         ({"description": SYSCTL, "properties": {"NoNewPrivileges": "yes", "PrivateUsers": "yes"}}, ()),
         ({"description": SYSCTL, "properties": {"CapabilityBoundingSet": ""}, "program": None}, ()),

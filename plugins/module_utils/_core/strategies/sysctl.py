@@ -18,6 +18,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.hazards import (
     confinement,
+    execution,
     identity,
     judge,
     sandbox,
@@ -55,7 +56,10 @@ _HAZARDS = (
     _other_network,
     _refused,
     identity.runs_as_root,
+    identity.no_account,
     identity.other_user,
+    identity.other_identity_of_image,
+    execution.not_executable,
     sandbox.private_network,
     sandbox.address_families,
     sandbox.system_calls,
