@@ -75,6 +75,7 @@ def push(host: str) -> None:
         (ROOT / "plugins/module_utils", plugins),
         (ROOT / "plugins/modules", plugins),
         (ROOT / "tests/faults/on_host.py", HERE),
+        (ROOT / "tests/faults/runs.py", HERE),
     ):
         run(["podman", "cp", str(source), f"{host}:{target}"])
 
