@@ -147,8 +147,11 @@ def test_what_fails_leaves_nothing(failing: str) -> None:
 
 
 def test_a_daemon_that_is_gone_at_once_is_told() -> None:
-    host = Machine()
-    host.run = lambda argv, seconds=0: host._said(argv, "")  # type: ignore[method-assign]
+    class Silent(Machine):
+        def run(self, argv: Sequence[str], *, seconds: float = 0) -> Completed:
+            return self._said(argv, "")
+
+    host = Silent()
     with pytest.raises(HostError, match=f"{NAME} does not run; see what it wrote to the system log"):
         run(host)
     assert host.made == []
