@@ -124,12 +124,12 @@ from dataclasses import replace
 from typing import Any, Callable, Mapping, Sequence
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.netbind.privport.plugins.module_utils._core.decide import Decision, decide
-from ansible_collections.netbind.privport.plugins.module_utils._core.document import dump, load
-from ansible_collections.netbind.privport.plugins.module_utils._core.errors import InvalidInput, PrivportError
-from ansible_collections.netbind.privport.plugins.module_utils._core.model import Observation
-from ansible_collections.netbind.privport.plugins.module_utils._core.policy import Rule, parse_policy
-from ansible_collections.netbind.privport.plugins.module_utils._core.service import Service, parse_services
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.decide import Decision, decide
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.policy import Rule, parse_policy
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.document import dump, load
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import InvalidInput, PrivportError
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import Observation
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Service, parse_services
 
 try:
     import jmespath

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, Callable, Mapping, Sequence
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.netbind.privport.plugins.module_utils._core.table import render
+from ansible_collections.netbind.privport.plugins.module_utils._core.report.table import render
 
 _NOTHING = "No services are declared for these hosts."
 

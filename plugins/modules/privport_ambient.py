@@ -98,20 +98,20 @@ import pwd
 from typing import Any, Mapping, Sequence
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.netbind.privport.plugins.module_utils import _units as units
-from ansible_collections.netbind.privport.plugins.module_utils._core.capability import name_of, parse_name
-from ansible_collections.netbind.privport.plugins.module_utils._core.errors import (
+from ansible_collections.netbind.privport.plugins.module_utils._core.capability.text import name_of, parse_name
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import (
     InvalidInput,
     PrivportError,
     Refused,
 )
-from ansible_collections.netbind.privport.plugins.module_utils._core.model import Process
-from ansible_collections.netbind.privport.plugins.module_utils._core.unit import (
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import Process
+from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import (
     parse_own_dropin,
     render_ambient,
     unit_name,
 )
-from ansible_collections.netbind.privport.plugins.module_utils._host import Host
+from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host
+from ansible_collections.netbind.privport.plugins.module_utils._observe import units
 
 
 def run(params: Mapping[str, Any], *, host: Host, check_mode: bool) -> dict[str, Any]:

@@ -195,15 +195,14 @@ from dataclasses import dataclass
 from typing import Any, Mapping, Sequence
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.netbind.privport.plugins.module_utils._authbind_files import (
+from ansible_collections.netbind.privport.plugins.module_utils._apply.authbind_files import (
     apply_changes,
     leftovers,
     read_rules,
     take_back,
 )
-from ansible_collections.netbind.privport.plugins.module_utils._authbind_unit import manage_unit, plan_unit
-from ansible_collections.netbind.privport.plugins.module_utils._core.authbind import BYPORT, BYUID, HELPER, RuleFile
-from ansible_collections.netbind.privport.plugins.module_utils._core.authbind_plan import (
+from ansible_collections.netbind.privport.plugins.module_utils._apply.authbind_unit import manage_unit, plan_unit
+from ansible_collections.netbind.privport.plugins.module_utils._core.authbind.plan import (
     METHODS,
     STATES,
     Grantee,
@@ -213,15 +212,21 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.authbind_pl
     concerned,
     plan_rules,
 )
-from ansible_collections.netbind.privport.plugins.module_utils._core.errors import (
+from ansible_collections.netbind.privport.plugins.module_utils._core.authbind.rules import (
+    BYPORT,
+    BYUID,
+    HELPER,
+    RuleFile,
+)
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import (
     HostError,
     InvalidInput,
     PrivportError,
     Refused,
 )
-from ansible_collections.netbind.privport.plugins.module_utils._core.service import parse_ports
-from ansible_collections.netbind.privport.plugins.module_utils._core.unit import unit_name
-from ansible_collections.netbind.privport.plugins.module_utils._host import Host
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import parse_ports
+from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import unit_name
+from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host
 
 
 @dataclass(frozen=True)

@@ -131,12 +131,12 @@ restart_required:
 from typing import Any, Mapping
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.netbind.privport.plugins.module_utils import _forward
-from ansible_collections.netbind.privport.plugins.module_utils._core import forward
-from ansible_collections.netbind.privport.plugins.module_utils._core.errors import InvalidInput, PrivportError
-from ansible_collections.netbind.privport.plugins.module_utils._core.service import FORWARDERS, parse_ports
-from ansible_collections.netbind.privport.plugins.module_utils._core.unit import unit_name
-from ansible_collections.netbind.privport.plugins.module_utils._host import Host
+from ansible_collections.netbind.privport.plugins.module_utils._apply import forward as _forward
+from ansible_collections.netbind.privport.plugins.module_utils._core.forwarding import forwarder as forward
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import InvalidInput, PrivportError
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import FORWARDERS, parse_ports
+from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import unit_name
+from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host
 
 
 def run(params: Mapping[str, Any], *, host: Host, check_mode: bool) -> dict[str, Any]:

@@ -308,12 +308,12 @@ privport:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.netbind.privport.plugins.module_utils._core.document import dump
-from ansible_collections.netbind.privport.plugins.module_utils._core.errors import PrivportError
-from ansible_collections.netbind.privport.plugins.module_utils._core.service import parse_services
-from ansible_collections.netbind.privport.plugins.module_utils._host import Host
-from ansible_collections.netbind.privport.plugins.module_utils._observe import observe
-from ansible_collections.netbind.privport.plugins.module_utils._scan import scan
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.document import dump
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import PrivportError
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import parse_services
+from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host
+from ansible_collections.netbind.privport.plugins.module_utils._observe.observe import observe
+from ansible_collections.netbind.privport.plugins.module_utils._observe.scan import scan
 
 
 def run(params: dict[str, Any], *, host: Host) -> dict[str, Any]:

@@ -124,16 +124,16 @@ rules:
 from typing import Any, Mapping
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.netbind.privport.plugins.module_utils import _redirect
-from ansible_collections.netbind.privport.plugins.module_utils._core import redirect
-from ansible_collections.netbind.privport.plugins.module_utils._core.errors import PrivportError
-from ansible_collections.netbind.privport.plugins.module_utils._core.installation import Installation, plan
-from ansible_collections.netbind.privport.plugins.module_utils._core.service import (
+from ansible_collections.netbind.privport.plugins.module_utils._apply import redirect as _redirect
+from ansible_collections.netbind.privport.plugins.module_utils._core.managed.installation import Installation, plan
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import PrivportError
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import (
     parse_backend_ports,
     parse_families,
     parse_ports,
 )
-from ansible_collections.netbind.privport.plugins.module_utils._host import Host
+from ansible_collections.netbind.privport.plugins.module_utils._core.netfilter import redirect
+from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host
 
 
 def run(params: Mapping[str, Any], *, host: Host, check_mode: bool) -> dict[str, Any]:

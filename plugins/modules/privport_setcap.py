@@ -167,21 +167,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Dict, Optional, Tuple
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.netbind.privport.plugins.module_utils import _keep as keeping
-from ansible_collections.netbind.privport.plugins.module_utils._core.capability import (
-    FileCapabilities,
-    describe,
-    format_xattr,
-    parse_text,
-    same,
-)
-from ansible_collections.netbind.privport.plugins.module_utils._core.errors import (
-    HostError,
-    InvalidInput,
-    PrivportError,
-    Refused,
-)
-from ansible_collections.netbind.privport.plugins.module_utils._core.filecap import (
+from ansible_collections.netbind.privport.plugins.module_utils._apply import keep as keeping
+from ansible_collections.netbind.privport.plugins.module_utils._core.capability.file_rules import (
     DEFAULT_TEXT,
     check_request,
     judge,
@@ -191,9 +178,22 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.filecap imp
     shown,
     side_effects,
 )
-from ansible_collections.netbind.privport.plugins.module_utils._core.keep import refusal
-from ansible_collections.netbind.privport.plugins.module_utils._host import Host, OpenFile
-from ansible_collections.netbind.privport.plugins.module_utils._program import (
+from ansible_collections.netbind.privport.plugins.module_utils._core.capability.keep import refusal
+from ansible_collections.netbind.privport.plugins.module_utils._core.capability.text import (
+    FileCapabilities,
+    describe,
+    format_xattr,
+    parse_text,
+    same,
+)
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import (
+    HostError,
+    InvalidInput,
+    PrivportError,
+    Refused,
+)
+from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host, OpenFile
+from ansible_collections.netbind.privport.plugins.module_utils._observe.program import (
     observe_capability,
     observe_ground,
     observe_program,

@@ -90,12 +90,12 @@ left:
 from typing import Any, Mapping
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.netbind.privport.plugins.module_utils._core.document import dump, load
-from ansible_collections.netbind.privport.plugins.module_utils._core.errors import PrivportError
-from ansible_collections.netbind.privport.plugins.module_utils._core.service import parse_services
-from ansible_collections.netbind.privport.plugins.module_utils._core.snapshot import Snapshot
-from ansible_collections.netbind.privport.plugins.module_utils._host import Host
-from ansible_collections.netbind.privport.plugins.module_utils._snapshot import restore, take
+from ansible_collections.netbind.privport.plugins.module_utils._apply.snapshot import restore, take
+from ansible_collections.netbind.privport.plugins.module_utils._core.managed.snapshot import Snapshot
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.document import dump, load
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import PrivportError
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import parse_services
+from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host
 
 
 def run(params: Mapping[str, Any], *, host: Host, check_mode: bool) -> dict[str, Any]:

@@ -149,19 +149,18 @@ restart_required:
 from typing import Any, Mapping
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.netbind.privport.plugins.module_utils import _processes as processes
-from ansible_collections.netbind.privport.plugins.module_utils import _socket as sockets
-from ansible_collections.netbind.privport.plugins.module_utils import _units as units
-from ansible_collections.netbind.privport.plugins.module_utils._core import socket_unit
-from ansible_collections.netbind.privport.plugins.module_utils._core.errors import PrivportError
-from ansible_collections.netbind.privport.plugins.module_utils._core.service import (
+from ansible_collections.netbind.privport.plugins.module_utils._apply import socket as sockets
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import PrivportError
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import (
     Port,
     parse_families,
     parse_ports,
     parse_socket,
 )
-from ansible_collections.netbind.privport.plugins.module_utils._core.unit import unit_name
-from ansible_collections.netbind.privport.plugins.module_utils._host import Host
+from ansible_collections.netbind.privport.plugins.module_utils._core.systemd import socket_unit
+from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import unit_name
+from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host
+from ansible_collections.netbind.privport.plugins.module_utils._observe import processes, units
 
 _SOCKET_OPTIONS = ("backlog", "no_delay", "reuse_port", "address_allow", "address_deny")
 

@@ -82,11 +82,11 @@ opened:
 from typing import Any, Mapping
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.netbind.privport.plugins.module_utils import _sysctl
-from ansible_collections.netbind.privport.plugins.module_utils._core import sysctl
-from ansible_collections.netbind.privport.plugins.module_utils._core.errors import PrivportError
-from ansible_collections.netbind.privport.plugins.module_utils._core.service import parse_ports
-from ansible_collections.netbind.privport.plugins.module_utils._host import Host
+from ansible_collections.netbind.privport.plugins.module_utils._apply import sysctl as _sysctl
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import PrivportError
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import parse_ports
+from ansible_collections.netbind.privport.plugins.module_utils._core.sysctl import setting as sysctl
+from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host
 
 
 def run(params: Mapping[str, Any], *, host: Host, check_mode: bool) -> dict[str, Any]:

@@ -134,17 +134,22 @@ from dataclasses import dataclass
 from typing import Any, Iterator, Mapping, Sequence
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.netbind.privport.plugins.module_utils._core.advice import advise, message
-from ansible_collections.netbind.privport.plugins.module_utils._core.checks import FAIL, Probe
-from ansible_collections.netbind.privport.plugins.module_utils._core.document import dump
-from ansible_collections.netbind.privport.plugins.module_utils._core.errors import PrivportError
-from ansible_collections.netbind.privport.plugins.module_utils._core.service import Port, Service, parse_services
-from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.base import Case
-from ansible_collections.netbind.privport.plugins.module_utils._core.verdict import Evidence, combine, inner_port, prove
-from ansible_collections.netbind.privport.plugins.module_utils._host import Host
-from ansible_collections.netbind.privport.plugins.module_utils._journal import denials, last_lines
-from ansible_collections.netbind.privport.plugins.module_utils._observe import observe
-from ansible_collections.netbind.privport.plugins.module_utils._probe import probe
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.case import Case
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.document import dump
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import PrivportError
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Port, Service, parse_services
+from ansible_collections.netbind.privport.plugins.module_utils._core.proof.advice import advise, message
+from ansible_collections.netbind.privport.plugins.module_utils._core.proof.checks import FAIL, Probe
+from ansible_collections.netbind.privport.plugins.module_utils._core.proof.verdict import (
+    Evidence,
+    combine,
+    inner_port,
+    prove,
+)
+from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host
+from ansible_collections.netbind.privport.plugins.module_utils._host.probe import probe
+from ansible_collections.netbind.privport.plugins.module_utils._observe.journal import denials, last_lines
+from ansible_collections.netbind.privport.plugins.module_utils._observe.observe import observe
 
 _PAUSE_SECONDS = 0.25
 # A slow starter mends these by itself; no time mends a missing grant or a wrong owner.

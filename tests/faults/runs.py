@@ -24,7 +24,7 @@ MODULES = {
     name: importlib.import_module(f"ansible_collections.netbind.privport.plugins.modules.privport_{name}")
     for name in ("ambient", "authbind", "forward", "redirect", "setcap", "socket", "sysctl")
 }
-host_layer = importlib.import_module("ansible_collections.netbind.privport.plugins.module_utils._host")
+host_layer = importlib.import_module("ansible_collections.netbind.privport.plugins.module_utils._host.host")
 
 UNIT = "faults.service"
 DROPIN = Path(f"/etc/systemd/system/{UNIT}.d/50-privport.conf")

@@ -17,11 +17,12 @@ from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Sequence, Tuple
 
 from ansible_collections.netbind.privport.plugins.filter.privport_plan import privport_plan
-from ansible_collections.netbind.privport.plugins.module_utils._core import forward, redirect
-from ansible_collections.netbind.privport.plugins.module_utils._core.capability import format_xattr, parse_text
-from ansible_collections.netbind.privport.plugins.module_utils._core.service import SocketOptions, parse_ports
-from ansible_collections.netbind.privport.plugins.module_utils._core.socket_unit import Handed, socket_name
-from ansible_collections.netbind.privport.plugins.module_utils._core.unit import (
+from ansible_collections.netbind.privport.plugins.module_utils._core.capability.text import format_xattr, parse_text
+from ansible_collections.netbind.privport.plugins.module_utils._core.forwarding import forwarder as forward
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import SocketOptions, parse_ports
+from ansible_collections.netbind.privport.plugins.module_utils._core.netfilter import redirect
+from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.socket_unit import Handed, socket_name
+from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import (
     Command,
     render_ambient,
     render_authbind,

@@ -10,16 +10,16 @@ import stat
 from pathlib import Path
 from typing import Iterator, Mapping, Sequence
 
-from ansible_collections.netbind.privport.plugins.module_utils._atomic import temporaries
-from ansible_collections.netbind.privport.plugins.module_utils._core.errors import HostError
-from ansible_collections.netbind.privport.plugins.module_utils._core.unit import parse_own_dropin, parse_show
-from ansible_collections.netbind.privport.plugins.module_utils._host import (
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import HostError
+from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import parse_own_dropin, parse_show
+from ansible_collections.netbind.privport.plugins.module_utils._host.atomic import temporaries
+from ansible_collections.netbind.privport.plugins.module_utils._host.host import (
     Completed,
     FileStatus,
     Host,
     OpenFile,
 )
-from ansible_collections.netbind.privport.plugins.module_utils._netns import OWN_NETWORK
+from ansible_collections.netbind.privport.plugins.module_utils._host.netns import OWN_NETWORK
 
 FIXTURES = Path(__file__).parent / "fixtures"
 PID = "105"

@@ -6,15 +6,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.netbind.privport.plugins.module_utils import _observe as observing
-from ansible_collections.netbind.privport.plugins.module_utils._core.model import (
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import (
     Observation,
     ServiceFacts,
 )
-from ansible_collections.netbind.privport.plugins.module_utils._core.service import parse_services
-from ansible_collections.netbind.privport.plugins.module_utils._core.sockets import parse_ss
-from ansible_collections.netbind.privport.plugins.module_utils._core.unit import render_ambient
-from ansible_collections.netbind.privport.plugins.module_utils._host import Host
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import parse_services
+from ansible_collections.netbind.privport.plugins.module_utils._core.process.sockets import parse_ss
+from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import render_ambient
+from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host
+from ansible_collections.netbind.privport.plugins.module_utils._observe import observe as observing
 from ansible_collections.netbind.privport.tests.unit.fake_host import (
     PID,
     FakeHost,

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Iterator, List, Set
 
 import pytest
-from ansible_collections.netbind.privport.plugins.module_utils._core.service import STRATEGY_NAMES
-from ansible_collections.netbind.privport.plugins.module_utils._core.strategies import STRATEGIES
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.registry import STRATEGIES
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import STRATEGY_NAMES
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = "ansible_collections.netbind.privport."
@@ -152,14 +152,14 @@ def test_a_module_has_its_documentation(path: Path) -> None:
 @pytest.mark.parametrize("name", ["privport_setcap", "privport_authbind", "privport_ambient"])
 def test_a_module_that_does_one_thing_knows_no_strategies(name: str) -> None:
     sent = reached(ROOT / f"plugins/modules/{name}.py")
-    assert CORE / "unit.py" in sent or CORE / "capability.py" in sent
-    assert [path for path in sent if "strategies" in path.parts or path.name == "decide.py"] == []
+    assert CORE / "systemd/unit.py" in sent or CORE / "capability/text.py" in sent
+    assert [path for path in sent if "decision" in path.parts and path.name != "__init__.py"] == []
 
 
 @pytest.mark.parametrize("name", ["privport_verify"])
 def test_a_module_that_judges_is_sent_every_strategy(name: str) -> None:
     sent = reached(ROOT / f"plugins/modules/{name}.py")
-    assert {CORE / f"strategies/{strategy}.py" for strategy in STRATEGIES} <= sent
+    assert {CORE / f"decision/strategies/{strategy}.py" for strategy in STRATEGIES} <= sent
 
 
 @pytest.mark.parametrize("path", PLUGINS, ids=ids(PLUGINS))
@@ -171,7 +171,7 @@ def test_nothing_is_imported_by_a_computed_name(path: Path) -> None:
 def test_the_host_is_the_one_seam() -> None:
     acting = {"subprocess", "shutil", "tempfile", "pty", "pexpect"}
     users = {path.name for path in PLUGINS if {name.partition(".")[0] for name in imports(path)} & acting}
-    assert users == {"_host.py"}
+    assert users == {"host.py"}
 
 
 @pytest.mark.parametrize("path", PLUGINS, ids=ids(PLUGINS))
@@ -187,7 +187,7 @@ def test_the_names_are_the_registrys_in_its_order() -> None:
 
 
 def strategy_files() -> Set[str]:
-    return {path.stem for path in (CORE / "strategies").glob("*.py")} - {"__init__", "base"}
+    return {path.stem for path in (CORE / "decision/strategies").glob("*.py")} - {"__init__"}
 
 
 def test_every_strategy_file_is_registered() -> None:

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any, Iterator
 
 import pytest
-from ansible_collections.netbind.privport.plugins.module_utils import _atomic as atomic
-from ansible_collections.netbind.privport.plugins.module_utils._core.errors import HostError
-from ansible_collections.netbind.privport.plugins.module_utils._host import Host
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import HostError
+from ansible_collections.netbind.privport.plugins.module_utils._host import atomic
+from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host
 
 OWNER = {"uid": os.geteuid(), "gid": os.getegid()}
 

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, Optional, Sequence, Tuple
 
 import pytest
-from ansible_collections.netbind.privport.plugins.module_utils._core.acl import parse_acl
-from ansible_collections.netbind.privport.plugins.module_utils._core.authbind import (
+from ansible_collections.netbind.privport.plugins.module_utils._core.authbind.plan import Grantee, applied, plan_rules
+from ansible_collections.netbind.privport.plugins.module_utils._core.authbind.rules import (
     BYADDR,
     BYPORT,
     BYUID,
@@ -27,7 +27,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.authbind im
     RuleFile,
     judge,
 )
-from ansible_collections.netbind.privport.plugins.module_utils._core.authbind_plan import Grantee, applied, plan_rules
+from ansible_collections.netbind.privport.plugins.module_utils._core.capability.acl import parse_acl
 from ansible_collections.netbind.privport.tests.unit.acl import (
     GROUP_ENTRY,
     GROUP_OBJ_ENTRY,

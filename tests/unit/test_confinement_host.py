@@ -9,13 +9,13 @@ from dataclasses import replace
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 import pytest
-from ansible_collections.netbind.privport.plugins.module_utils import _apparmor as apparmor
-from ansible_collections.netbind.privport.plugins.module_utils import _trial as trial
-from ansible_collections.netbind.privport.plugins.module_utils._confinement import Confinements
-from ansible_collections.netbind.privport.plugins.module_utils._core.confinement import Confinement
-from ansible_collections.netbind.privport.plugins.module_utils._core.errors import HostError
-from ansible_collections.netbind.privport.plugins.module_utils._core.service import Port
-from ansible_collections.netbind.privport.plugins.module_utils._host import Completed, Host
+from ansible_collections.netbind.privport.plugins.module_utils._core.confinement.policy import Confinement
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import HostError
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Port
+from ansible_collections.netbind.privport.plugins.module_utils._host import trial
+from ansible_collections.netbind.privport.plugins.module_utils._host.host import Completed, Host
+from ansible_collections.netbind.privport.plugins.module_utils._observe import apparmor
+from ansible_collections.netbind.privport.plugins.module_utils._observe.confinement import Confinements
 from ansible_collections.netbind.privport.tests.unit.core import cases
 from ansible_collections.netbind.privport.tests.unit.fake_host import FakeHost, fixture
 

@@ -7,12 +7,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.netbind.privport.plugins.module_utils import _units as units
-from ansible_collections.netbind.privport.plugins.module_utils._core.errors import (
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import (
     HostError,
     InvalidInput,
     Refused,
 )
+from ansible_collections.netbind.privport.plugins.module_utils._observe import units
 from ansible_collections.netbind.privport.tests.unit.fake_host import (
     DROPIN,
     FakeHost,

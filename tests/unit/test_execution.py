@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, Tuple
 
 import pytest
-from ansible_collections.netbind.privport.plugins.module_utils import _execution as execution
-from ansible_collections.netbind.privport.plugins.module_utils import _units as units
-from ansible_collections.netbind.privport.plugins.module_utils._core.model import Account
-from ansible_collections.netbind.privport.plugins.module_utils._host import Host
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import Account
+from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host
+from ansible_collections.netbind.privport.plugins.module_utils._observe import execution, units
 from ansible_collections.netbind.privport.tests.unit.fake_host import DROPIN, FakeHost
 
 WEB = Account(name="web", uid=64990, gid=64991, groups=(64991, 64992))

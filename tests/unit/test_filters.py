@@ -14,8 +14,8 @@ from ansible_collections.netbind.privport.plugins.filter.privport_tables import 
     privport_plan_table,
     privport_proof_table,
 )
-from ansible_collections.netbind.privport.plugins.module_utils._core.document import dump
-from ansible_collections.netbind.privport.plugins.module_utils._core.service import parse_services
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.document import dump
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import parse_services
 from ansible_collections.netbind.privport.tests.unit.core.cases import case
 
 SERVICES = [{"name": "web", "ports": [80], "unit": "web.service"}]

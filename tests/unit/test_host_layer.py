@@ -10,19 +10,19 @@ from pathlib import Path
 from typing import Any, List
 
 import pytest
-from ansible_collections.netbind.privport.plugins.module_utils import _observe as observing
-from ansible_collections.netbind.privport.plugins.module_utils import _units as units
-from ansible_collections.netbind.privport.plugins.module_utils._core.errors import (
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import (
     HostError,
     UnknownFormat,
 )
-from ansible_collections.netbind.privport.plugins.module_utils._core.model import (
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import (
     SocketUnit,
 )
-from ansible_collections.netbind.privport.plugins.module_utils._core.service import parse_services
-from ansible_collections.netbind.privport.plugins.module_utils._core.sysctl import boot_start
-from ansible_collections.netbind.privport.plugins.module_utils._core.unit import Command
-from ansible_collections.netbind.privport.plugins.module_utils._host import Completed, Host
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import parse_services
+from ansible_collections.netbind.privport.plugins.module_utils._core.sysctl.setting import boot_start
+from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import Command
+from ansible_collections.netbind.privport.plugins.module_utils._host.host import Completed, Host
+from ansible_collections.netbind.privport.plugins.module_utils._observe import observe as observing
+from ansible_collections.netbind.privport.plugins.module_utils._observe import units
 from ansible_collections.netbind.privport.tests.unit.fake_host import (
     DROPIN,
     FakeHost,

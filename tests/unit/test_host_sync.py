@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Callable, List
 
 import pytest
-from ansible_collections.netbind.privport.plugins.module_utils._host import Host
+from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host
 
 
 @pytest.fixture

@@ -9,13 +9,13 @@ import subprocess
 from typing import Any, List, Sequence
 
 import pytest
-from ansible_collections.netbind.privport.plugins.module_utils import _own_units as own_units
-from ansible_collections.netbind.privport.plugins.module_utils import _snapshot as snapshots
-from ansible_collections.netbind.privport.plugins.module_utils._core.errors import HostError, Refused
-from ansible_collections.netbind.privport.plugins.module_utils._core.service import parse_services
-from ansible_collections.netbind.privport.plugins.module_utils._core.sockets import parse_ss
-from ansible_collections.netbind.privport.plugins.module_utils._host import Completed
-from ansible_collections.netbind.privport.plugins.module_utils._observe import observe
+from ansible_collections.netbind.privport.plugins.module_utils._apply import own_units
+from ansible_collections.netbind.privport.plugins.module_utils._apply import snapshot as snapshots
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import HostError, Refused
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import parse_services
+from ansible_collections.netbind.privport.plugins.module_utils._core.process.sockets import parse_ss
+from ansible_collections.netbind.privport.plugins.module_utils._host.host import Completed
+from ansible_collections.netbind.privport.plugins.module_utils._observe.observe import observe
 from ansible_collections.netbind.privport.plugins.modules import privport_forward
 from ansible_collections.netbind.privport.tests.unit.fake_host import (
     PID,

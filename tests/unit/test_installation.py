@@ -7,10 +7,8 @@ from __future__ import annotations
 from typing import Sequence
 
 import pytest
-from ansible_collections.netbind.privport.plugins.module_utils import _installation as installation
-from ansible_collections.netbind.privport.plugins.module_utils._atomic import temporaries
-from ansible_collections.netbind.privport.plugins.module_utils._core.errors import HostError, Refused
-from ansible_collections.netbind.privport.plugins.module_utils._core.installation import (
+from ansible_collections.netbind.privport.plugins.module_utils._apply import installation
+from ansible_collections.netbind.privport.plugins.module_utils._core.managed.installation import (
     MARK,
     File,
     Installation,
@@ -19,7 +17,9 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.installatio
     plain_name,
     plan,
 )
-from ansible_collections.netbind.privport.plugins.module_utils._host import Completed
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import HostError, Refused
+from ansible_collections.netbind.privport.plugins.module_utils._host.atomic import temporaries
+from ansible_collections.netbind.privport.plugins.module_utils._host.host import Completed
 from ansible_collections.netbind.privport.tests.unit.fake_host import FakeHost
 
 UNIT = "/etc/systemd/system/privport-x.service"

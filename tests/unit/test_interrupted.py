@@ -8,16 +8,16 @@ import dataclasses
 from typing import Any
 
 import pytest
-from ansible_collections.netbind.privport.plugins.module_utils import _authbind_files as rule_files
-from ansible_collections.netbind.privport.plugins.module_utils import _observe as observing
-from ansible_collections.netbind.privport.plugins.module_utils import _units as units
-from ansible_collections.netbind.privport.plugins.module_utils._atomic import TEMPORARY, temporaries
-from ansible_collections.netbind.privport.plugins.module_utils._core.authbind import RuleFile
-from ansible_collections.netbind.privport.plugins.module_utils._core.authbind_plan import RuleChange
-from ansible_collections.netbind.privport.plugins.module_utils._core.errors import HostError
-from ansible_collections.netbind.privport.plugins.module_utils._core.model import ServiceFacts
-from ansible_collections.netbind.privport.plugins.module_utils._core.service import parse_services
-from ansible_collections.netbind.privport.plugins.module_utils._core.unit import render_ambient
+from ansible_collections.netbind.privport.plugins.module_utils._apply import authbind_files as rule_files
+from ansible_collections.netbind.privport.plugins.module_utils._core.authbind.plan import RuleChange
+from ansible_collections.netbind.privport.plugins.module_utils._core.authbind.rules import RuleFile
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import HostError
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import ServiceFacts
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import parse_services
+from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import render_ambient
+from ansible_collections.netbind.privport.plugins.module_utils._host.atomic import TEMPORARY, temporaries
+from ansible_collections.netbind.privport.plugins.module_utils._observe import observe as observing
+from ansible_collections.netbind.privport.plugins.module_utils._observe import units
 from ansible_collections.netbind.privport.tests.unit.fake_host import DROPIN, FakeHost, captured_unit
 
 PLAIN = captured_unit("plain.service")

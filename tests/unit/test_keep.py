@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import Any, Sequence
 
 import pytest
-from ansible_collections.netbind.privport.plugins.module_utils import _keep as keeping
-from ansible_collections.netbind.privport.plugins.module_utils._atomic import temporaries
-from ansible_collections.netbind.privport.plugins.module_utils._core import keep
-from ansible_collections.netbind.privport.plugins.module_utils._core.capability import format_xattr, parse_text
-from ansible_collections.netbind.privport.plugins.module_utils._core.errors import HostError, Refused
-from ansible_collections.netbind.privport.plugins.module_utils._core.executable import Executable
-from ansible_collections.netbind.privport.plugins.module_utils._core.filecap import Inode, ProgramFile
-from ansible_collections.netbind.privport.plugins.module_utils._core.unit import parse_unit_file
-from ansible_collections.netbind.privport.plugins.module_utils._host import Completed
+from ansible_collections.netbind.privport.plugins.module_utils._apply import keep as keeping
+from ansible_collections.netbind.privport.plugins.module_utils._core.capability import keep
+from ansible_collections.netbind.privport.plugins.module_utils._core.capability.executable import Executable
+from ansible_collections.netbind.privport.plugins.module_utils._core.capability.file_rules import Inode, ProgramFile
+from ansible_collections.netbind.privport.plugins.module_utils._core.capability.text import format_xattr, parse_text
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import HostError, Refused
+from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import parse_unit_file
+from ansible_collections.netbind.privport.plugins.module_utils._host.atomic import temporaries
+from ansible_collections.netbind.privport.plugins.module_utils._host.host import Completed
 from ansible_collections.netbind.privport.tests.unit.fake_host import FakeHost
 
 VALUE = format_xattr(parse_text("cap_net_bind_service=ep"))

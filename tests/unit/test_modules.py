@@ -14,10 +14,14 @@ from ansible_collections.netbind.privport.plugins.filter.privport_tables import 
     privport_plan_table,
     privport_proof_table,
 )
-from ansible_collections.netbind.privport.plugins.module_utils._core.checks import Probe
-from ansible_collections.netbind.privport.plugins.module_utils._core.errors import HostError, InvalidInput, Refused
-from ansible_collections.netbind.privport.plugins.module_utils._core.sockets import parse_ss
-from ansible_collections.netbind.privport.plugins.module_utils._core.unit import render_ambient
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import (
+    HostError,
+    InvalidInput,
+    Refused,
+)
+from ansible_collections.netbind.privport.plugins.module_utils._core.process.sockets import parse_ss
+from ansible_collections.netbind.privport.plugins.module_utils._core.proof.checks import Probe
+from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import render_ambient
 from ansible_collections.netbind.privport.plugins.modules import privport_ambient, privport_info, privport_verify
 from ansible_collections.netbind.privport.tests.unit.fake_host import (
     DROPIN,

@@ -7,16 +7,16 @@ from __future__ import annotations
 from typing import Any, List, Sequence, Tuple
 
 import pytest
-from ansible_collections.netbind.privport.plugins.module_utils import _atomic as atomic
-from ansible_collections.netbind.privport.plugins.module_utils._core.errors import (
+from ansible_collections.netbind.privport.plugins.module_utils._core.managed.installation import MARK
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import (
     HostError,
     InvalidInput,
     PrivportError,
     Refused,
 )
-from ansible_collections.netbind.privport.plugins.module_utils._core.installation import MARK
-from ansible_collections.netbind.privport.plugins.module_utils._core.sockets import parse_ss
-from ansible_collections.netbind.privport.plugins.module_utils._host import Completed
+from ansible_collections.netbind.privport.plugins.module_utils._core.process.sockets import parse_ss
+from ansible_collections.netbind.privport.plugins.module_utils._host import atomic
+from ansible_collections.netbind.privport.plugins.module_utils._host.host import Completed
 from ansible_collections.netbind.privport.plugins.modules import privport_forward
 from ansible_collections.netbind.privport.tests.unit.fake_host import (
     PID,

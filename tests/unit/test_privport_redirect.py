@@ -7,18 +7,18 @@ from __future__ import annotations
 from typing import Any, Optional, Sequence
 
 import pytest
-from ansible_collections.netbind.privport.plugins.module_utils import _redirect
-from ansible_collections.netbind.privport.plugins.module_utils._core.errors import (
+from ansible_collections.netbind.privport.plugins.module_utils._apply import redirect as _redirect
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import (
     HostError,
     InvalidInput,
     PrivportError,
     Refused,
 )
-from ansible_collections.netbind.privport.plugins.module_utils._core.input_filter import Packet
-from ansible_collections.netbind.privport.plugins.module_utils._core.redirect import PROBE
-from ansible_collections.netbind.privport.plugins.module_utils._core.service import parse_services
-from ansible_collections.netbind.privport.plugins.module_utils._firewall import Firewall
-from ansible_collections.netbind.privport.plugins.module_utils._host import Completed
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import parse_services
+from ansible_collections.netbind.privport.plugins.module_utils._core.netfilter.input_filter import Packet
+from ansible_collections.netbind.privport.plugins.module_utils._core.netfilter.redirect import PROBE
+from ansible_collections.netbind.privport.plugins.module_utils._host.host import Completed
+from ansible_collections.netbind.privport.plugins.module_utils._observe.firewall import Firewall
 from ansible_collections.netbind.privport.plugins.modules import privport_redirect
 from ansible_collections.netbind.privport.tests.unit.fake_host import FakeHost, fixture
 

@@ -20,13 +20,13 @@ from typing import Any, Iterator
 import pytest
 from ansible.module_utils import basic
 from ansible.module_utils.testing import patch_module_args
-from ansible_collections.netbind.privport.plugins.module_utils._core.errors import (
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import (
     HostError,
     InvalidInput,
     PrivportError,
     Refused,
 )
-from ansible_collections.netbind.privport.plugins.module_utils._host import Host, OpenFile
+from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host, OpenFile
 from ansible_collections.netbind.privport.plugins.modules import privport_setcap
 from ansible_collections.netbind.privport.plugins.modules.privport_setcap import Outcome, carry_out, understand
 from ansible_collections.netbind.privport.tests.unit.acl import (

@@ -11,13 +11,18 @@ from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 import pytest
-from ansible_collections.netbind.privport.plugins.module_utils import _snapshot as snapshots
-from ansible_collections.netbind.privport.plugins.module_utils._core.document import dump
-from ansible_collections.netbind.privport.plugins.module_utils._core.errors import HostError, InvalidInput
-from ansible_collections.netbind.privport.plugins.module_utils._core.service import parse_services
-from ansible_collections.netbind.privport.plugins.module_utils._core.snapshot import Held, Scope, Snapshot, UnitState
-from ansible_collections.netbind.privport.plugins.module_utils._core.sysctl import LIVE
-from ansible_collections.netbind.privport.plugins.module_utils._host import Completed, Host
+from ansible_collections.netbind.privport.plugins.module_utils._apply import snapshot as snapshots
+from ansible_collections.netbind.privport.plugins.module_utils._core.managed.snapshot import (
+    Held,
+    Scope,
+    Snapshot,
+    UnitState,
+)
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.document import dump
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import HostError, InvalidInput
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import parse_services
+from ansible_collections.netbind.privport.plugins.module_utils._core.sysctl.setting import LIVE
+from ansible_collections.netbind.privport.plugins.module_utils._host.host import Completed, Host
 from ansible_collections.netbind.privport.plugins.modules import privport_snapshot
 
 EP = bytes.fromhex("0100000200040000000000000000000000000000")

@@ -8,10 +8,14 @@ import contextlib
 from typing import Any, Iterator, Sequence
 
 import pytest
-from ansible_collections.netbind.privport.plugins.module_utils._atomic import temporaries
-from ansible_collections.netbind.privport.plugins.module_utils._core.errors import HostError, InvalidInput, Refused
-from ansible_collections.netbind.privport.plugins.module_utils._core.unit import parse_own_dropin
-from ansible_collections.netbind.privport.plugins.module_utils._host import Completed, OpenFile
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import (
+    HostError,
+    InvalidInput,
+    Refused,
+)
+from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import parse_own_dropin
+from ansible_collections.netbind.privport.plugins.module_utils._host.atomic import temporaries
+from ansible_collections.netbind.privport.plugins.module_utils._host.host import Completed, OpenFile
 from ansible_collections.netbind.privport.plugins.modules import privport_socket
 from ansible_collections.netbind.privport.tests.unit.core.test_executable import elf
 from ansible_collections.netbind.privport.tests.unit.fake_host import (

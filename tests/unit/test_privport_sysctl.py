@@ -7,14 +7,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.netbind.privport.plugins.module_utils import _atomic as atomic
-from ansible_collections.netbind.privport.plugins.module_utils._core import sysctl
-from ansible_collections.netbind.privport.plugins.module_utils._core.errors import (
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import (
     HostError,
     InvalidInput,
     PrivportError,
     UnknownFormat,
 )
+from ansible_collections.netbind.privport.plugins.module_utils._core.sysctl import setting as sysctl
+from ansible_collections.netbind.privport.plugins.module_utils._host import atomic
 from ansible_collections.netbind.privport.plugins.modules import privport_sysctl
 from ansible_collections.netbind.privport.tests.unit.fake_host import FakeHost
 

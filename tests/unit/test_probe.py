@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any, Iterator
 
 import pytest
-from ansible_collections.netbind.privport.plugins.module_utils import _probe as probing
-from ansible_collections.netbind.privport.plugins.module_utils._core.checks import CLOSED, Probe
-from ansible_collections.netbind.privport.plugins.module_utils._core.errors import HostError
-from ansible_collections.netbind.privport.plugins.module_utils._core.model import Listener
-from ansible_collections.netbind.privport.plugins.module_utils._core.service import Port, parse_services
-from ansible_collections.netbind.privport.plugins.module_utils._host import Completed
-from ansible_collections.netbind.privport.plugins.module_utils._journal import denials, last_lines
-from ansible_collections.netbind.privport.plugins.module_utils._observe import observe
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import HostError
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import Listener
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Port, parse_services
+from ansible_collections.netbind.privport.plugins.module_utils._core.proof.checks import CLOSED, Probe
+from ansible_collections.netbind.privport.plugins.module_utils._host import probe as probing
+from ansible_collections.netbind.privport.plugins.module_utils._host.host import Completed
+from ansible_collections.netbind.privport.plugins.module_utils._observe.journal import denials, last_lines
+from ansible_collections.netbind.privport.plugins.module_utils._observe.observe import observe
 from ansible_collections.netbind.privport.tests.unit.fake_host import FakeHost
 
 

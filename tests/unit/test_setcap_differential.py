@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Callable
 
 import pytest
-from ansible_collections.netbind.privport.plugins.module_utils._core.capability import (
+from ansible_collections.netbind.privport.plugins.module_utils._core.capability.text import (
     BITS,
     NAMES,
     FileCapabilities,
@@ -23,7 +23,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.capability 
     parse_text,
     parse_xattr,
 )
-from ansible_collections.netbind.privport.plugins.module_utils._core.errors import InvalidInput
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import InvalidInput
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 

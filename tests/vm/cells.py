@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, Dict, List, Sequence, Tuple
 
 from ansible_collections.netbind.privport.plugins.filter.privport_plan import privport_plan
-from ansible_collections.netbind.privport.plugins.module_utils._core.capability import format_xattr, parse_text
-from ansible_collections.netbind.privport.plugins.module_utils._core.unit import (
+from ansible_collections.netbind.privport.plugins.module_utils._core.capability.text import format_xattr, parse_text
+from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import (
     Command,
     render_ambient,
     render_authbind,

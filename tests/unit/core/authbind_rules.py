@@ -6,7 +6,12 @@ from __future__ import annotations
 
 from typing import Dict
 
-from ansible_collections.netbind.privport.plugins.module_utils._core.authbind import BYADDR, BYPORT, BYUID, RuleFile
+from ansible_collections.netbind.privport.plugins.module_utils._core.authbind.rules import (
+    BYADDR,
+    BYPORT,
+    BYUID,
+    RuleFile,
+)
 
 
 def rules(*files: RuleFile) -> Dict[str, RuleFile]:

@@ -6,7 +6,9 @@ from __future__ import annotations
 
 from typing import Any, Dict, Mapping, Optional, Sequence, Tuple
 
-from ansible_collections.netbind.privport.plugins.module_utils._core.model import (
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.case import Case
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.registry import STRATEGIES
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import (
     FORMAT,
     Account,
     Authbind,
@@ -21,11 +23,13 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model impor
     Thread,
     Unit,
 )
-from ansible_collections.netbind.privport.plugins.module_utils._core.procfs import ProcessStatus
-from ansible_collections.netbind.privport.plugins.module_utils._core.service import FORWARDERS, Service, parse_services
-from ansible_collections.netbind.privport.plugins.module_utils._core.strategies import STRATEGIES
-from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.base import Case
-from ansible_collections.netbind.privport.plugins.module_utils._core.unit import Command, render_ambient
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import (
+    FORWARDERS,
+    Service,
+    parse_services,
+)
+from ansible_collections.netbind.privport.plugins.module_utils._core.process.status import ProcessStatus
+from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import Command, render_ambient
 
 CAP = "cap_net_bind_service"
 SERVER = "/usr/sbin/server"

@@ -8,8 +8,8 @@ import struct
 from typing import Optional
 
 import pytest
-from ansible_collections.netbind.privport.plugins.module_utils._core.acl import Acl, mode_of_group, parse_acl
-from ansible_collections.netbind.privport.plugins.module_utils._core.errors import UnknownFormat
+from ansible_collections.netbind.privport.plugins.module_utils._core.capability.acl import Acl, mode_of_group, parse_acl
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import UnknownFormat
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 from typing import Any, Dict, Sequence
 
 import pytest
-from ansible_collections.netbind.privport.plugins.module_utils._core.advice import advise, errno_in, message
-from ansible_collections.netbind.privport.plugins.module_utils._core.checks import Probe
-from ansible_collections.netbind.privport.plugins.module_utils._core.installation import Installed
-from ansible_collections.netbind.privport.plugins.module_utils._core.verdict import Evidence, prove
+from ansible_collections.netbind.privport.plugins.module_utils._core.managed.installation import Installed
+from ansible_collections.netbind.privport.plugins.module_utils._core.proof.advice import advise, errno_in, message
+from ansible_collections.netbind.privport.plugins.module_utils._core.proof.checks import Probe
+from ansible_collections.netbind.privport.plugins.module_utils._core.proof.verdict import Evidence, prove
 from ansible_collections.netbind.privport.tests.unit.core.cases import (
     AMBIENT_DROPIN,
     CAP,

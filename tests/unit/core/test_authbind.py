@@ -7,7 +7,9 @@ from __future__ import annotations
 from typing import Tuple
 
 import pytest
-from ansible_collections.netbind.privport.plugins.module_utils._core.authbind import (
+from ansible_collections.netbind.privport.plugins.module_utils._core.authbind.byuid import parse_byuid, with_ports
+from ansible_collections.netbind.privport.plugins.module_utils._core.authbind.plan import Grantee
+from ansible_collections.netbind.privport.plugins.module_utils._core.authbind.rules import (
     BYPORT,
     Principal,
     RuleFile,
@@ -16,9 +18,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.authbind im
     judge,
     parse_address,
 )
-from ansible_collections.netbind.privport.plugins.module_utils._core.authbind_byuid import parse_byuid, with_ports
-from ansible_collections.netbind.privport.plugins.module_utils._core.authbind_plan import Grantee
-from ansible_collections.netbind.privport.plugins.module_utils._core.errors import InvalidInput
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import InvalidInput
 from ansible_collections.netbind.privport.tests.unit.core.authbind_rules import byaddr, byport, byuid, rules
 from hypothesis import given
 from hypothesis import strategies as st

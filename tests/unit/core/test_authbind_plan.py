@@ -8,8 +8,14 @@ from dataclasses import replace
 from typing import Dict
 
 import pytest
-from ansible_collections.netbind.privport.plugins.module_utils._core.acl import Acl
-from ansible_collections.netbind.privport.plugins.module_utils._core.authbind import (
+from ansible_collections.netbind.privport.plugins.module_utils._core.authbind.plan import (
+    Grantee,
+    RulePlan,
+    applied,
+    concerned,
+    plan_rules,
+)
+from ansible_collections.netbind.privport.plugins.module_utils._core.authbind.rules import (
     BYADDR,
     BYPORT,
     BYUID,
@@ -17,14 +23,8 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.authbind im
     RuleFile,
     judge,
 )
-from ansible_collections.netbind.privport.plugins.module_utils._core.authbind_plan import (
-    Grantee,
-    RulePlan,
-    applied,
-    concerned,
-    plan_rules,
-)
-from ansible_collections.netbind.privport.plugins.module_utils._core.errors import InvalidInput, Refused
+from ansible_collections.netbind.privport.plugins.module_utils._core.capability.acl import Acl
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import InvalidInput, Refused
 from ansible_collections.netbind.privport.tests.unit.core.authbind_rules import byaddr, byport, byuid, rules
 from hypothesis import given
 from hypothesis import strategies as st

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.netbind.privport.plugins.module_utils._core.capability import (
+from ansible_collections.netbind.privport.plugins.module_utils._core.capability.text import (
     ALL,
     NAMES,
     FileCapabilities,
@@ -21,7 +21,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.capability 
     same,
     without,
 )
-from ansible_collections.netbind.privport.plugins.module_utils._core.errors import InvalidInput, UnknownFormat
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import InvalidInput, UnknownFormat
 
 EP = "0100000200040000000000000000000000000000"
 BIND = frozenset({10})

@@ -8,7 +8,7 @@ import shlex
 from typing import Any, Dict
 
 import pytest
-from ansible_collections.netbind.privport.plugins.module_utils._core.command import Launch, follow
+from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.command import Launch, follow
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import Any, Dict, Optional, Tuple
 
 import pytest
-from ansible_collections.netbind.privport.plugins.module_utils._core import confinement
-from ansible_collections.netbind.privport.plugins.module_utils._core.confinement import (
+from ansible_collections.netbind.privport.plugins.module_utils._core.confinement import policy as confinement
+from ansible_collections.netbind.privport.plugins.module_utils._core.confinement.policy import (
     Access,
     Confinement,
     PortType,
     Refusal,
 )
-from ansible_collections.netbind.privport.plugins.module_utils._core.decide import decide
-from ansible_collections.netbind.privport.plugins.module_utils._core.errors import UnknownFormat
-from ansible_collections.netbind.privport.plugins.module_utils._core.service import Port
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.decide import decide
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import UnknownFormat
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Port
 from hypothesis import given
 from hypothesis import strategies as st
 

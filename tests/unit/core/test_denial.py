@@ -8,10 +8,14 @@ from pathlib import Path
 from typing import Any, List, Sequence
 
 import pytest
-from ansible_collections.netbind.privport.plugins.module_utils._core.denial import TRIAL_COMM, Denial, parse_denials
-from ansible_collections.netbind.privport.plugins.module_utils._core.errors import UnknownFormat
-from ansible_collections.netbind.privport.plugins.module_utils._denials import AUDIT_LOG, last_denials
-from ansible_collections.netbind.privport.plugins.module_utils._host import Completed
+from ansible_collections.netbind.privport.plugins.module_utils._core.confinement.denial import (
+    TRIAL_COMM,
+    Denial,
+    parse_denials,
+)
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import UnknownFormat
+from ansible_collections.netbind.privport.plugins.module_utils._host.host import Completed
+from ansible_collections.netbind.privport.plugins.module_utils._observe.denials import AUDIT_LOG, last_denials
 from ansible_collections.netbind.privport.tests.unit.fake_host import FakeHost
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"

@@ -8,12 +8,12 @@ import json
 from typing import Any, Callable
 
 import pytest
-from ansible_collections.netbind.privport.plugins.module_utils._core.decide import Decision, decide
-from ansible_collections.netbind.privport.plugins.module_utils._core.document import dump, load
-from ansible_collections.netbind.privport.plugins.module_utils._core.errors import InvalidInput
-from ansible_collections.netbind.privport.plugins.module_utils._core.model import Observation
-from ansible_collections.netbind.privport.plugins.module_utils._core.service import Service
-from ansible_collections.netbind.privport.plugins.module_utils._core.verdict import Evidence, Probe, prove
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.decide import Decision, decide
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.document import dump, load
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import InvalidInput
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import Observation
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Service
+from ansible_collections.netbind.privport.plugins.module_utils._core.proof.verdict import Evidence, Probe, prove
 from ansible_collections.netbind.privport.tests.unit.core.cases import case, listener, process
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any, Dict, Tuple
 
 import pytest
-from ansible_collections.netbind.privport.plugins.module_utils._core.model import Authbind, Unit
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import Authbind, Unit
 from ansible_collections.netbind.privport.tests.unit.core.cases import (
     AUTHBIND,
     PROPERTIES,

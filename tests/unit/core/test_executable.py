@@ -7,7 +7,7 @@ from __future__ import annotations
 import struct
 
 import pytest
-from ansible_collections.netbind.privport.plugins.module_utils._core.executable import (
+from ansible_collections.netbind.privport.plugins.module_utils._core.capability.executable import (
     Executable,
     ReadAt,
     is_interpreter,

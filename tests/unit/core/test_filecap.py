@@ -7,14 +7,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from ansible_collections.netbind.privport.plugins.module_utils._core.capability import (
-    FileCapabilities,
-    format_text,
-    parse_text,
-)
-from ansible_collections.netbind.privport.plugins.module_utils._core.errors import InvalidInput, Refused
-from ansible_collections.netbind.privport.plugins.module_utils._core.executable import Executable
-from ansible_collections.netbind.privport.plugins.module_utils._core.filecap import (
+from ansible_collections.netbind.privport.plugins.module_utils._core.capability.executable import Executable
+from ansible_collections.netbind.privport.plugins.module_utils._core.capability.file_rules import (
     Ground,
     Inode,
     Judgement,
@@ -27,6 +21,12 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.filecap imp
     shown,
     side_effects,
 )
+from ansible_collections.netbind.privport.plugins.module_utils._core.capability.text import (
+    FileCapabilities,
+    format_text,
+    parse_text,
+)
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import InvalidInput, Refused
 
 ROOT, ALICE, BOB = (0, "root"), (1000, "alice"), (1001, "bob")
 FILE = Inode(path="/opt/app/server", mode=0o755, uid=0, owner="root", group="root")

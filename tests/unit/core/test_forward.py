@@ -9,12 +9,17 @@ from dataclasses import replace
 from typing import Any, Dict, List, Tuple
 
 import pytest
-from ansible_collections.netbind.privport.plugins.module_utils._core import forward, forward_script
-from ansible_collections.netbind.privport.plugins.module_utils._core.errors import InvalidInput, Refused
-from ansible_collections.netbind.privport.plugins.module_utils._core.forward import Backend, Ground, Request
-from ansible_collections.netbind.privport.plugins.module_utils._core.installation import MARK, is_own
-from ansible_collections.netbind.privport.plugins.module_utils._core.service import FORWARDERS, Port
-from ansible_collections.netbind.privport.plugins.module_utils._core.unit import parse_unit_file
+from ansible_collections.netbind.privport.plugins.module_utils._core.forwarding import forwarder as forward
+from ansible_collections.netbind.privport.plugins.module_utils._core.forwarding import init_script as forward_script
+from ansible_collections.netbind.privport.plugins.module_utils._core.forwarding.forwarder import (
+    Backend,
+    Ground,
+    Request,
+)
+from ansible_collections.netbind.privport.plugins.module_utils._core.managed.installation import MARK, is_own
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import InvalidInput, Refused
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import FORWARDERS, Port
+from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import parse_unit_file
 
 GROUND = Ground(systemd=252, ipv6=True, programs={name: f"/usr/bin/{name}" for name in FORWARDERS})
 SYSV: Dict[str, Any] = {"systemd": None, "init_scripts": True}

@@ -8,7 +8,11 @@ from dataclasses import replace
 from typing import Any, Dict, List, Tuple
 
 import pytest
-from ansible_collections.netbind.privport.plugins.module_utils._core.checks import (
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.decide import decide
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.registry import STRATEGIES
+from ansible_collections.netbind.privport.plugins.module_utils._core.managed.installation import Installed
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Port
+from ansible_collections.netbind.privport.plugins.module_utils._core.proof.checks import (
     FAIL,
     PASS,
     UNKNOWN,
@@ -16,11 +20,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.checks impo
     Seen,
     checks_of_port,
 )
-from ansible_collections.netbind.privport.plugins.module_utils._core.decide import decide
-from ansible_collections.netbind.privport.plugins.module_utils._core.installation import Installed
-from ansible_collections.netbind.privport.plugins.module_utils._core.service import Port
-from ansible_collections.netbind.privport.plugins.module_utils._core.strategies import STRATEGIES
-from ansible_collections.netbind.privport.plugins.module_utils._core.survival import notes
+from ansible_collections.netbind.privport.plugins.module_utils._core.proof.persistence import notes
 from ansible_collections.netbind.privport.tests.unit.core.cases import case, listener, process, socket_unit
 
 INDIRECT = replace(STRATEGIES["unneeded"], indirect=True)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any, Dict, Set, Tuple
 
 import pytest
-from ansible_collections.netbind.privport.plugins.module_utils._core.unit import Command
+from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import Command
 from ansible_collections.netbind.privport.tests.unit.core.cases import (
     BINDS,
     CAP,

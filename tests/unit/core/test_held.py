@@ -7,9 +7,12 @@ from __future__ import annotations
 from typing import Any, Dict, Tuple
 
 import pytest
-from ansible_collections.netbind.privport.plugins.module_utils._core.capability import parse_text
-from ansible_collections.netbind.privport.plugins.module_utils._core.held import CapabilitySets, by_exec
-from ansible_collections.netbind.privport.plugins.module_utils._core.strategies import STRATEGIES
+from ansible_collections.netbind.privport.plugins.module_utils._core.capability.process_sets import (
+    CapabilitySets,
+    by_exec,
+)
+from ansible_collections.netbind.privport.plugins.module_utils._core.capability.text import parse_text
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.registry import STRATEGIES
 from ansible_collections.netbind.privport.tests.unit.core.cases import (
     BINDS,
     CAP,

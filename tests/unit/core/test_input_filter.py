@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple
 
 import pytest
-from ansible_collections.netbind.privport.plugins.module_utils._core import iptables_ruleset, nft_ruleset
-from ansible_collections.netbind.privport.plugins.module_utils._core.errors import UnknownFormat
-from ansible_collections.netbind.privport.plugins.module_utils._core.input_filter import (
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import UnknownFormat
+from ansible_collections.netbind.privport.plugins.module_utils._core.netfilter import iptables_ruleset, nft_ruleset
+from ansible_collections.netbind.privport.plugins.module_utils._core.netfilter.input_filter import (
     Barrier,
     Chain,
     Packet,

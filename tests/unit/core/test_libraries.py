@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Optional, Tuple
 
 import pytest
-from ansible_collections.netbind.privport.plugins.module_utils._core.executable import (
+from ansible_collections.netbind.privport.plugins.module_utils._core.capability.executable import (
     Executable,
     origin_folders,
     parse,

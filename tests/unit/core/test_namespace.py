@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Dict
 
 import pytest
-from ansible_collections.netbind.privport.plugins.module_utils._core.namespace import namespace
+from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.namespace import namespace
 
 LINKS = {
     "/bin": "usr/bin",

@@ -5,9 +5,9 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.netbind.privport.plugins.module_utils._core.decide import decide
-from ansible_collections.netbind.privport.plugins.module_utils._core.errors import InvalidInput
-from ansible_collections.netbind.privport.plugins.module_utils._core.policy import Rule, parse_policy
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.decide import decide
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.policy import Rule, parse_policy
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import InvalidInput
 from ansible_collections.netbind.privport.tests.unit.core.cases import case
 
 RULE = {"forbid": "setcap", "when": "`true`", "why": "upgrades drop it"}

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.netbind.privport.plugins.module_utils._core.capability import name_of
-from ansible_collections.netbind.privport.plugins.module_utils._core.errors import UnknownFormat
-from ansible_collections.netbind.privport.plugins.module_utils._core.procfs import (
+from ansible_collections.netbind.privport.plugins.module_utils._core.capability.text import name_of
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import UnknownFormat
+from ansible_collections.netbind.privport.plugins.module_utils._core.process.status import (
     ProcessStatus,
     parse_cgroup,
     parse_status,

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Tuple
 
 import pytest
-from ansible_collections.netbind.privport.plugins.module_utils._core import redirect
-from ansible_collections.netbind.privport.plugins.module_utils._core.errors import InvalidInput
-from ansible_collections.netbind.privport.plugins.module_utils._core.redirect import Redirect, Tool
-from ansible_collections.netbind.privport.plugins.module_utils._core.service import Port
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import InvalidInput
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Port
+from ansible_collections.netbind.privport.plugins.module_utils._core.netfilter import redirect
+from ansible_collections.netbind.privport.plugins.module_utils._core.netfilter.redirect import Redirect, Tool
 
 NFT = Tool(name="nftables", programs={"nft": "/usr/sbin/nft"})
 IPTABLES = Tool(name="iptables", programs={"iptables": "/sbin/iptables", "ip6tables": "/sbin/ip6tables"})

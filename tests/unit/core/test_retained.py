@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any, Dict, List
 
 import pytest
-from ansible_collections.netbind.privport.plugins.module_utils._core.decide import decide
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.decide import decide
 from ansible_collections.netbind.privport.tests.unit.core.cases import (
     AMBIENT_DROPIN,
     BINDS,

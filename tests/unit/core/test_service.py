@@ -8,8 +8,8 @@ import re
 from typing import Any, Dict, List
 
 import pytest
-from ansible_collections.netbind.privport.plugins.module_utils._core.errors import InvalidInput
-from ansible_collections.netbind.privport.plugins.module_utils._core.service import (
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import InvalidInput
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import (
     Port,
     Service,
     SocketOptions,

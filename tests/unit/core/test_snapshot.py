@@ -8,11 +8,9 @@ import base64
 from typing import Any, List, Optional, Tuple
 
 import pytest
-from ansible_collections.netbind.privport.plugins.module_utils._core.document import dump, load
-from ansible_collections.netbind.privport.plugins.module_utils._core.errors import InvalidInput
-from ansible_collections.netbind.privport.plugins.module_utils._core.installation import Installed
-from ansible_collections.netbind.privport.plugins.module_utils._core.keep import paths
-from ansible_collections.netbind.privport.plugins.module_utils._core.snapshot import (
+from ansible_collections.netbind.privport.plugins.module_utils._core.capability.keep import paths
+from ansible_collections.netbind.privport.plugins.module_utils._core.managed.installation import Installed
+from ansible_collections.netbind.privport.plugins.module_utils._core.managed.snapshot import (
     FILE,
     FOLDER,
     FORMAT,
@@ -33,6 +31,8 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.snapshot im
     unit_text,
     with_sockets,
 )
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.document import dump, load
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import InvalidInput
 from ansible_collections.netbind.privport.tests.unit.core.cases import (
     AMBIENT_DROPIN,
     SERVER,

@@ -7,9 +7,12 @@ from __future__ import annotations
 from typing import Any, Dict, Optional, Sequence, Tuple
 
 import pytest
-from ansible_collections.netbind.privport.plugins.module_utils._core import socket_unit
-from ansible_collections.netbind.privport.plugins.module_utils._core.service import SocketOptions, parse_ports
-from ansible_collections.netbind.privport.plugins.module_utils._core.unit import parse_own_dropin, parse_unit_file
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import SocketOptions, parse_ports
+from ansible_collections.netbind.privport.plugins.module_utils._core.systemd import socket_unit
+from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import (
+    parse_own_dropin,
+    parse_unit_file,
+)
 from ansible_collections.netbind.privport.tests.unit.core.cases import listener, process
 
 SYSTEMD = process(pid=1, unit="init.scope", executable="/usr/lib/systemd/systemd", uid=0)

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, Dict, Set, Tuple
 
 import pytest
-from ansible_collections.netbind.privport.plugins.module_utils._core.errors import UnknownFormat
-from ansible_collections.netbind.privport.plugins.module_utils._core.sockets import (
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import UnknownFormat
+from ansible_collections.netbind.privport.plugins.module_utils._core.process.sockets import (
     Socket,
     parse_listen,
     parse_proc_net,

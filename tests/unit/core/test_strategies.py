@@ -8,9 +8,10 @@ from dataclasses import replace
 from typing import Any, Dict, Mapping, Optional, Tuple
 
 import pytest
-from ansible_collections.netbind.privport.plugins.module_utils._core.model import Authbind
-from ansible_collections.netbind.privport.plugins.module_utils._core.strategies import STRATEGIES, ambient, authbind
-from ansible_collections.netbind.privport.plugins.module_utils._core.unit import Command, render_authbind
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.registry import STRATEGIES
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.strategies import ambient, authbind
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import Authbind
+from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import Command, render_authbind
 from ansible_collections.netbind.privport.tests.unit.core.cases import (
     AMBIENT_DROPIN,
     AUTHBIND,

@@ -8,7 +8,18 @@ from dataclasses import replace
 from typing import Any, Dict, List, Tuple
 
 import pytest
-from ansible_collections.netbind.privport.plugins.module_utils._core.checks import (
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.case import Case
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.decide import decide
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.registry import STRATEGIES
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.strategies.forward import request
+from ansible_collections.netbind.privport.plugins.module_utils._core.forwarding.forwarder import (
+    Backend,
+    Ground,
+    installation,
+)
+from ansible_collections.netbind.privport.plugins.module_utils._core.managed.installation import Installed
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Port
+from ansible_collections.netbind.privport.plugins.module_utils._core.proof.checks import (
     CLOSED,
     FAIL,
     PASS,
@@ -16,15 +27,8 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.checks impo
     Probe,
     Seen,
 )
-from ansible_collections.netbind.privport.plugins.module_utils._core.decide import decide
-from ansible_collections.netbind.privport.plugins.module_utils._core.forward import Backend, Ground, installation
-from ansible_collections.netbind.privport.plugins.module_utils._core.front_checks import checks_of_forwarder
-from ansible_collections.netbind.privport.plugins.module_utils._core.installation import Installed
-from ansible_collections.netbind.privport.plugins.module_utils._core.service import Port
-from ansible_collections.netbind.privport.plugins.module_utils._core.strategies import STRATEGIES
-from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.base import Case
-from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.forward import request
-from ansible_collections.netbind.privport.plugins.module_utils._core.verdict import prove
+from ansible_collections.netbind.privport.plugins.module_utils._core.proof.forwarder_checks import checks_of_forwarder
+from ansible_collections.netbind.privport.plugins.module_utils._core.proof.verdict import prove
 from ansible_collections.netbind.privport.tests.unit.core.cases import (
     CAP,
     ambient_process,

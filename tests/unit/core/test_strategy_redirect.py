@@ -8,13 +8,13 @@ from dataclasses import replace
 from typing import Any, Dict, Optional, Tuple
 
 import pytest
-from ansible_collections.netbind.privport.plugins.module_utils._core import redirect
-from ansible_collections.netbind.privport.plugins.module_utils._core.decide import decide
-from ansible_collections.netbind.privport.plugins.module_utils._core.input_filter import Barrier, unread
-from ansible_collections.netbind.privport.plugins.module_utils._core.installation import Installed
-from ansible_collections.netbind.privport.plugins.module_utils._core.redirect import Ground, Redirect, Tool
-from ansible_collections.netbind.privport.plugins.module_utils._core.service import Port
-from ansible_collections.netbind.privport.plugins.module_utils._core.strategies import STRATEGIES
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.decide import decide
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.registry import STRATEGIES
+from ansible_collections.netbind.privport.plugins.module_utils._core.managed.installation import Installed
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Port
+from ansible_collections.netbind.privport.plugins.module_utils._core.netfilter import redirect
+from ansible_collections.netbind.privport.plugins.module_utils._core.netfilter.input_filter import Barrier, unread
+from ansible_collections.netbind.privport.plugins.module_utils._core.netfilter.redirect import Ground, Redirect, Tool
 from ansible_collections.netbind.privport.tests.unit.core.cases import (
     CAP,
     ambient_process,

@@ -7,15 +7,15 @@ from __future__ import annotations
 from typing import Any, Dict, Mapping, Tuple
 
 import pytest
-from ansible_collections.netbind.privport.plugins.module_utils._core import socket_unit
-from ansible_collections.netbind.privport.plugins.module_utils._core.checks import FAIL, PASS, UNKNOWN, Probe
-from ansible_collections.netbind.privport.plugins.module_utils._core.decide import decide
-from ansible_collections.netbind.privport.plugins.module_utils._core.installation import File, Installed
-from ansible_collections.netbind.privport.plugins.module_utils._core.service import Port, SocketOptions
-from ansible_collections.netbind.privport.plugins.module_utils._core.strategies import STRATEGIES
-from ansible_collections.netbind.privport.plugins.module_utils._core.strategies.base import Case
-from ansible_collections.netbind.privport.plugins.module_utils._core.unit import Command
-from ansible_collections.netbind.privport.plugins.module_utils._core.verdict import prove
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.case import Case
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.decide import decide
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.registry import STRATEGIES
+from ansible_collections.netbind.privport.plugins.module_utils._core.managed.installation import File, Installed
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Port, SocketOptions
+from ansible_collections.netbind.privport.plugins.module_utils._core.proof.checks import FAIL, PASS, UNKNOWN, Probe
+from ansible_collections.netbind.privport.plugins.module_utils._core.proof.verdict import prove
+from ansible_collections.netbind.privport.plugins.module_utils._core.systemd import socket_unit
+from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import Command
 from ansible_collections.netbind.privport.tests.unit.core.cases import (
     AMBIENT_DROPIN,
     BINDS,

@@ -7,9 +7,9 @@ from __future__ import annotations
 from typing import Any, Dict, Tuple
 
 import pytest
-from ansible_collections.netbind.privport.plugins.module_utils._core import sysctl
-from ansible_collections.netbind.privport.plugins.module_utils._core.decide import decide
-from ansible_collections.netbind.privport.plugins.module_utils._core.strategies import STRATEGIES
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.decide import decide
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.registry import STRATEGIES
+from ansible_collections.netbind.privport.plugins.module_utils._core.sysctl import setting as sysctl
 from ansible_collections.netbind.privport.tests.unit.core.cases import (
     AMBIENT_DROPIN,
     CAP,

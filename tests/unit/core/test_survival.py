@@ -7,10 +7,20 @@ from __future__ import annotations
 from typing import Any, Dict
 
 import pytest
-from ansible_collections.netbind.privport.plugins.module_utils._core.checks import FAIL, PASS, UNKNOWN, Probe, Seen
-from ansible_collections.netbind.privport.plugins.module_utils._core.service import Port
-from ansible_collections.netbind.privport.plugins.module_utils._core.strategies import STRATEGIES
-from ansible_collections.netbind.privport.plugins.module_utils._core.survival import boot_check, notes, restart_check
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.registry import STRATEGIES
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Port
+from ansible_collections.netbind.privport.plugins.module_utils._core.proof.checks import (
+    FAIL,
+    PASS,
+    UNKNOWN,
+    Probe,
+    Seen,
+)
+from ansible_collections.netbind.privport.plugins.module_utils._core.proof.persistence import (
+    boot_check,
+    notes,
+    restart_check,
+)
 from ansible_collections.netbind.privport.tests.unit.core.cases import (
     BINDS,
     case,

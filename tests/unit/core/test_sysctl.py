@@ -7,9 +7,9 @@ from __future__ import annotations
 from typing import Dict, Optional, Tuple
 
 import pytest
-from ansible_collections.netbind.privport.plugins.module_utils._core import sysctl
-from ansible_collections.netbind.privport.plugins.module_utils._core.errors import Refused
-from ansible_collections.netbind.privport.plugins.module_utils._core.service import Port
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import Refused
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Port
+from ansible_collections.netbind.privport.plugins.module_utils._core.sysctl import setting as sysctl
 from hypothesis import given
 from hypothesis import strategies as st
 

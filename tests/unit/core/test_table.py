@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any, Dict, List
 
 import pytest
-from ansible_collections.netbind.privport.plugins.module_utils._core.table import render
+from ansible_collections.netbind.privport.plugins.module_utils._core.report.table import render
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

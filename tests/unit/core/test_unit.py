@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, Dict, List, Tuple
 
 import pytest
-from ansible_collections.netbind.privport.plugins.module_utils._core.errors import InvalidInput, UnknownFormat
-from ansible_collections.netbind.privport.plugins.module_utils._core.unit import (
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import InvalidInput, UnknownFormat
+from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import (
     Assignment,
     Command,
     dropin_path,

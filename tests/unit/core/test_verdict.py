@@ -8,21 +8,21 @@ import dataclasses
 from typing import Any, Dict, Tuple
 
 import pytest
-from ansible_collections.netbind.privport.plugins.module_utils._core.checks import (
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Port
+from ansible_collections.netbind.privport.plugins.module_utils._core.proof.checks import (
     FAIL,
     NOT_LISTENING,
     PASS,
     UNKNOWN,
     Probe,
 )
-from ansible_collections.netbind.privport.plugins.module_utils._core.service import Port
-from ansible_collections.netbind.privport.plugins.module_utils._core.sysctl import OWN_PATH, render
-from ansible_collections.netbind.privport.plugins.module_utils._core.verdict import (
+from ansible_collections.netbind.privport.plugins.module_utils._core.proof.verdict import (
     Evidence,
     combine,
     prove,
     strategy_in_force,
 )
+from ansible_collections.netbind.privport.plugins.module_utils._core.sysctl.setting import OWN_PATH, render
 from ansible_collections.netbind.privport.tests.unit.core.cases import (
     AMBIENT_DROPIN,
     BINDS,

@@ -1,0 +1,95 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The collection's own units, and its init scripts on hosts that systemd does not run: their states and changes."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Optional, Sequence
+
+from ansible_collections.netbind.privport.plugins.module_utils._core.managed.installation import (
+    SCRIPT_FOLDER,
+    is_script,
+)
+from ansible_collections.netbind.privport.plugins.module_utils._core.process.status import parse_status
+from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host
+from ansible_collections.netbind.privport.plugins.module_utils._observe import units
+
+_PROPERTIES = ("Id", "ActiveState", "NeedDaemonReload", "InvocationID")
+# Where sysv-rc looks for what a boot starts; update-rc.d(8) makes the same links in 3, 4 and 5.
+_AT_BOOT = "/etc/rc2.d"
+# It starts a script's daemon and waits for it.
+_SCRIPT_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class State:
+    """A unit's ActiveState and InvocationID (systemd.exec(5)), which is another one after every start.
+
+    Of a script daemon is its running process; it is active too while a boot starts it, and unread where only one of
+    both is so.
+    """
+
+    active: str
+    invocation: str = ""
+    unread: bool = False
+    daemon: Optional[int] = None
+
+
+def states(host: Host, names: Sequence[str]) -> dict[str, State]:
+    """The states of the units and scripts of these names."""
+    shown = units.show(host, [name for name in names if not is_script(name)], properties=_PROPERTIES)
+    return {name: _script(host, name) if is_script(name) else _unit(shown[name]) for name in names}
+
+
+def _unit(shown: dict[str, str]) -> State:
+    return State(
+        active=shown.get("ActiveState", ""),
+        invocation=shown.get("InvocationID", ""),
+        unread=shown.get("NeedDaemonReload") == "yes",
+    )
+
+
+def _script(host: Host, name: str) -> State:
+    daemon = _daemon(host, name)
+    at_boot = any(re.fullmatch(r"S[0-9]{2}" + re.escape(name), entry) for entry in host.names_in(_AT_BOOT))
+    return State(
+        active="inactive" if daemon is None and not at_boot else "active",
+        invocation="" if daemon is None else str(daemon),
+        unread=at_boot is not (daemon is not None),
+        daemon=daemon,
+    )
+
+
+def _daemon(host: Host, name: str) -> int | None:
+    """The process that the script's file below /run names, where its number was not given to another since."""
+    pid = (host.read(f"/run/{name}.pid") or "").strip()
+    status = host.read(f"/proc/{pid}/status") if re.fullmatch("[0-9]+", pid) else None
+    return int(pid) if status and parse_status(status).name == "socat" else None
+
+
+def start(host: Host, names: Sequence[str]) -> None:
+    """Start them now, and scripts at every boot; systemd is told so by links. Raises HostError."""
+    of_systemd = [name for name in names if not is_script(name)]
+    if of_systemd:
+        host.run(["systemctl", "start", "--", *of_systemd]).checked()
+    for name in filter(is_script, names):
+        host.run(["update-rc.d", name, "defaults"]).checked()
+        host.run([f"{SCRIPT_FOLDER}/{name}", "start"], seconds=_SCRIPT_SECONDS).checked()
+
+
+def stop(host: Host, names: Sequence[str]) -> None:
+    """Stop them until the next boot. A script has to be there still, or nothing of it runs. Raises HostError."""
+    of_systemd = [name for name in names if not is_script(name)]
+    if of_systemd:
+        host.run(["systemctl", "stop", "--", *of_systemd]).checked()
+    for name in filter(is_script, names):
+        if host.status(f"{SCRIPT_FOLDER}/{name}") is not None:
+            host.run([f"{SCRIPT_FOLDER}/{name}", "stop"], seconds=_SCRIPT_SECONDS).checked()
+
+
+def disable(host: Host, names: Sequence[str]) -> None:
+    """Have no boot start the scripts among them. Raises HostError."""
+    for name in filter(is_script, names):
+        host.run(["update-rc.d", "-f", name, "remove"]).checked()

@@ -1,0 +1,146 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Redirects on a host: the rules that are in force, their files and their unit."""
+
+from __future__ import annotations
+
+from typing import Mapping, Sequence, Tuple
+
+from ansible_collections.netbind.privport.plugins.module_utils._apply import installation
+from ansible_collections.netbind.privport.plugins.module_utils._core.managed.installation import Installed, Plan
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import HostError
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import Unit
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import FAMILIES, Service
+from ansible_collections.netbind.privport.plugins.module_utils._core.netfilter import redirect as core
+from ansible_collections.netbind.privport.plugins.module_utils._core.netfilter.input_filter import Packet
+from ansible_collections.netbind.privport.plugins.module_utils._core.netfilter.redirect import (
+    Ground,
+    Redirect,
+    Rules,
+    Tool,
+)
+from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host
+from ansible_collections.netbind.privport.plugins.module_utils._observe import units
+from ansible_collections.netbind.privport.plugins.module_utils._observe.firewall import Firewall
+
+_PROGRAMS = {core.NFTABLES: ("nft",), core.IPTABLES: ("iptables", "ip6tables")}
+
+
+def find_tool(host: Host) -> Tool | None:
+    """nftables, else iptables; None for a host that has neither."""
+    for name, programs in _PROGRAMS.items():
+        found = {program: host.which(program) for program in programs}
+        paths = {program: path for program, path in found.items() if path is not None}
+        if len(paths) == len(programs):
+            return Tool(name=name, programs=paths, keeps_address=name == core.IPTABLES or _keeps_address(host, paths))
+    return None
+
+
+def _keeps_address(host: Host, programs: Mapping[str, str]) -> bool:
+    """Whether nft can change a packet's port alone, as far as one may ask it."""
+    return host.effective_uid() != 0 or host.run([programs["nft"], "--check", core.PROBE]).rc == 0
+
+
+def require_tool(host: Host) -> Tool:
+    """The same; raises HostError where rules could not be loaded, now or at boot."""
+    if host.effective_uid() != 0:
+        raise HostError("only root may redirect ports; run the task as root (become: true)")
+    if units.systemd_version(host) is None:
+        raise HostError("systemd does not run this host, and nothing would load the rules at boot; use another module")
+    tool = find_tool(host)
+    if tool is None:
+        raise HostError("the host has neither nft nor iptables; install nftables first")
+    return tool
+
+
+def look(host: Host, service: str) -> Installed:
+    """What is there of a service's redirects."""
+    return installation.look(
+        host,
+        paths=core.paths(service),
+        names=[core.unit_name(service)] if units.systemd_version(host) is not None else [],
+        kernel=lambda host: _in_force(host, service),
+    )
+
+
+def observe(host: Host, service: Service, unit: Unit | None) -> Installed:
+    """The same for a declared service. Nothing is asked for one that has no backend ports and had none before."""
+    paths = core.paths(service.name)
+    if service.backend_ports or any(host.status_of_itself(path) is not None for path in paths):
+        return look(host, service.name)
+    return Installed(paths=paths, units=(core.unit_name(service.name),))
+
+
+def _in_force(host: Host, service: str) -> Tuple[str, ...] | None:
+    """The lines of the service's rules that the kernel holds, by whichever tool; None for one who may not look."""
+    if host.effective_uid() != 0:
+        return None
+    nft = host.which("nft")
+    if nft:
+        # A table that is not there is an error.
+        listed = host.run([nft, "--numeric-priority", "list", "table", "inet", core.table_name(service)])
+        return core.listed_table(listed.stdout) if listed.rc == 0 else ()
+    saves = {family: host.which(program) for family, program in core.SAVES.items()}
+    lines = [
+        line
+        for family, save in saves.items()
+        if save
+        for line in core.listed_chains(host.run([save]).checked().stdout, service=service, family=family)
+    ]
+    return tuple(sorted(lines))
+
+
+def ground(host: Host, service: Service, *, firewall: Firewall) -> Ground | None:
+    """What the host offers to the service's redirects; None for a service that has no backend port."""
+    backends = {port: service.backend(port) for port in service.ports}
+    wanted = [Redirect(port, to.number) for port, to in backends.items() if to is not None]
+    if not wanted or service.state != "present":
+        return None
+    tool = find_tool(host)
+    families = service.families or FAMILIES
+    packets = [
+        Packet(family=family, protocol=it.port.protocol, port=it.to, original=it.port.number)
+        for family in families
+        for it in wanted
+    ]
+    return Ground(
+        tool=tool,
+        refused=_refused(host, core.rules(service.name, wanted, families=families, tool=tool), tool) if tool else "",
+        barriers=firewall.barriers(packets),
+    )
+
+
+def _refused(host: Host, rules: Rules, tool: Tool) -> str:
+    """Why the kernel would not take these rules; '' where it would, or where only loading them can tell."""
+    if tool.name != core.NFTABLES or host.effective_uid() != 0:
+        return ""
+    checked = host.run([tool.programs["nft"], "--check", rules.text])
+    return "" if checked.rc == 0 else (checked.stderr.strip() or "nothing").splitlines()[0]
+
+
+def check(host: Host, rules: Rules, tool: Tool) -> None:
+    """Raises HostError where the kernel would not take these rules."""
+    refused = _refused(host, rules, tool)
+    if refused:
+        raise HostError(f"the kernel does not take the rules: {refused}; it needs nat and fib for the family inet")
+
+
+def apply(host: Host, planned: Plan, *, service: str) -> None:
+    """Bring files, unit and rules to what is planned. Raises HostError; then everything is as it was before."""
+    if not planned.wanted.files:
+        _unload(host, service)
+    installation.apply(host, planned, kernel=lambda host: _in_force(host, service))
+
+
+def _unload(host: Host, service: str) -> None:
+    """Take away what the kernel holds, for which no unit may be left."""
+    tool = find_tool(host)
+    if tool is None:
+        return
+    for argv in _commands(core.rules(service, (), families=(), tool=tool).unload):
+        host.run(argv)
+
+
+def _commands(commands: Sequence[Sequence[str]]) -> Sequence[Sequence[str]]:
+    """Without the mark of a unit's commands that may fail."""
+    return [(argv[0].lstrip("-"), *argv[1:]) for argv in commands]

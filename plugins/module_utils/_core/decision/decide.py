@@ -1,0 +1,338 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The decision: which strategy each service gets on a host, why, and what is left to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Mapping, Sequence
+
+from ansible_collections.netbind.privport.plugins.module_utils._core.authbind.rules import WILDCARDS
+from ansible_collections.netbind.privport.plugins.module_utils._core.capability.process_sets import Expected
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.case import (
+    AUDIENCES,
+    Case,
+    Reason,
+    Strategy,
+)
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.hazards import confinement
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.policy import Rule
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.registry import STRATEGIES
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.retained import retained
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.strategies import (
+    ambient,
+    authbind,
+    forward,
+)
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import InvalidInput
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import Observation, Process
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Port, Service
+from ansible_collections.netbind.privport.plugins.module_utils._core.sysctl import setting as sysctl
+
+# Those that write the one drop-in of a unit.
+_BY_DROPIN = frozenset({"ambient", "authbind", "socket"})
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What is to happen for one service.
+
+    strategy is '' where none is left (error then says why) and where the service is to be absent.
+    voiding are those of surplus that void the strategy: they go before it can be proven, the others afterwards.
+    retained tells of processes that keep what is taken back, until they are started anew.
+    The fields from unit on say what the strategies' tasks need: '' for what there is not.
+    """
+
+    name: str
+    state: str
+    ports: tuple[str, ...]
+    strategy: str
+    why: str
+    rejected: dict[str, tuple[Reason, ...]]
+    # What could not be found out, by strategy: these are tried after those of which all is known.
+    unknown: dict[str, tuple[Reason, ...]]
+    # The rules of the site that apply to the service, as text.
+    policy: tuple[str, ...]
+    warnings: tuple[str, ...]
+    pending: tuple[str, ...]
+    surplus: tuple[str, ...]
+    voiding: tuple[str, ...]
+    retained: tuple[str, ...]
+    error: str
+    unit: str
+    unit_failed: bool
+    executable: str
+    user: str
+    unit_user: str
+    # The ports that authbind's rules are for, or were.
+    authbind_ports: tuple[str, ...]
+    authbind_deep: bool
+    # Where the service listens for its ports, as ADDRESS:PORT.
+    backends: dict[str, str]
+
+
+def decide(
+    observation: Observation, services: Sequence[Service], *, policy: Mapping[str, tuple[Rule, ...]] | None = None
+) -> tuple[Decision, ...]:
+    """A decision for each service; policy holds the rules that apply to each, by the service's name.
+
+    Raises InvalidInput where the observation holds another list of services.
+    """
+    rules = policy or {}
+    observation = _without_surplus_setting(observation, services)
+    observed = {facts.name: facts for facts in observation.services}
+    missing = [service.name for service in services if service.name not in observed]
+    if missing:
+        raise InvalidInput(f"service {missing[0]!r} was not observed; give privport_info the same services")
+    cases = [
+        Case(host=observation, service=service, facts=observed[service.name], policy=rules.get(service.name, ()))
+        for service in services
+    ]
+    choices = [_choice(case) for case in cases]
+    return tuple(_decision(choice, others=[other for other in choices if other is not choice]) for choice in choices)
+
+
+def _without_surplus_setting(observation: Observation, services: Sequence[Service]) -> Observation:
+    """The host as it is once our file of sysctl.d goes, where no service is to have it: nothing may rest on it."""
+    state = sysctl.observed(observation)
+    named = any(service.strategy == "sysctl" and service.state == "present" for service in services)
+    if state is None or not state.own or named:
+        return observation
+    start = sysctl.start_without_own(state)
+    return replace(
+        observation,
+        services=tuple(
+            replace(facts, network=replace(facts.network, unprivileged_port_start=start))
+            if facts.network.is_host
+            else facts
+            for facts in observation.services
+        ),
+    )
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """What a service would get if it were alone on the host."""
+
+    case: Case
+    strategy: str
+    rejected: dict[str, tuple[Reason, ...]]
+    unknown: dict[str, tuple[Reason, ...]]
+    error: str
+
+    @property
+    def uses(self) -> frozenset[str]:
+        """The strategies whose grants the service may need; all where that cannot be told."""
+        if self.case.service.state == "absent":
+            return frozenset()
+        return frozenset({self.strategy} if self.strategy else STRATEGIES)
+
+    def same_unit(self, other: _Choice) -> bool:
+        unit, others = self.case.facts.unit, other.case.facts.unit
+        return unit is not None and others is not None and unit.name == others.name
+
+    def same_program(self, other: _Choice) -> bool:
+        program, others = self.case.facts.program, other.case.facts.program
+        return program is not None and others is not None and program.real_path == others.real_path
+
+
+def _choice(case: Case) -> _Choice:
+    if case.service.state == "absent":
+        return _Choice(case=case, strategy="", rejected={}, unknown={}, error="")
+    problem = _description_problem(case)
+    rejected = _rejected(case)
+    unknown = _unknown(case, rejected=rejected)
+    chosen = "" if problem else _choose(case, rejected=rejected, unknown=unknown)
+    error = problem or ("" if chosen else _none_left(case, rejected=rejected))
+    return _Choice(case=case, strategy=chosen, rejected=rejected, unknown=unknown, error=error)
+
+
+def _rejected(case: Case) -> dict[str, tuple[Reason, ...]]:
+    judged = {name: strategy.blockers(case) + _ruled_out(case, name) for name, strategy in STRATEGIES.items()}
+    return {name: reasons for name, reasons in judged.items() if reasons}
+
+
+def _unknown(case: Case, *, rejected: dict[str, tuple[Reason, ...]]) -> dict[str, tuple[Reason, ...]]:
+    left = {name: strategy.unknowns(case) for name, strategy in STRATEGIES.items() if name not in rejected}
+    return {name: reasons for name, reasons in left.items() if reasons}
+
+
+def _ruled_out(case: Case, name: str) -> tuple[Reason, ...]:
+    return tuple(Reason("policy", rule.why, f"policy rule {rule}") for rule in case.policy if rule.rejects(name))
+
+
+def _choose(case: Case, *, rejected: dict[str, tuple[Reason, ...]], unknown: dict[str, tuple[Reason, ...]]) -> str:
+    preferred = [rule.strategy for rule in case.policy if rule.effect == "prefer"]
+    candidates = (*preferred, *STRATEGIES) if case.service.strategy == "auto" else (case.service.strategy,)
+    # What is preferred comes first among those of which all is known, and again among the others.
+    in_order = sorted(candidates, key=lambda name: name in unknown)
+    return next((name for name in in_order if name not in rejected), "")
+
+
+def _why(case: Case, chosen: str) -> str:
+    """The strategy's own sentence, with the site's reasons for preferring or requiring it."""
+    rules = [rule.why for rule in case.policy if rule.effect != "forbid" and rule.strategy == chosen]
+    return "; ".join([STRATEGIES[chosen].why(case), *rules])
+
+
+def _none_left(case: Case, *, rejected: dict[str, tuple[Reason, ...]]) -> str:
+    named = case.service.strategy
+    told = rejected if named == "auto" else {named: rejected[named]}
+    reasons = "".join(f"\n  {name}: {'; '.join(map(str, blocking))}" for name, blocking in told.items())
+    which = "no strategy works" if named == "auto" else f"strategy {named!r} does not work"
+    return f"service {case.service.name!r}: {which} here:{reasons}"
+
+
+def _description_problem(case: Case) -> str:
+    """What the description says that is not so on this host, '' for nothing."""
+    service, unit = case.service, case.facts.unit
+    where = f"service {service.name!r}:"
+    if service.user and case.facts.account is None:
+        return f"{where} user {service.user!r} does not exist on this host; create it first"
+    if unit is not None and case.facts.user_unit:
+        return (
+            f"{where} unit {unit.name!r} is a user's ({case.facts.user_unit}), whose manager can grant nothing; "
+            "make it a unit of the system with User=, or leave unit out and name the program as executable"
+        )
+    if unit is not None and unit.says("LoadState") == "not-found":
+        return f"{where} unit {unit.name!r} does not exist on this host; install it first or correct the name"
+    if unit is not None and unit.says("LoadState") == "masked":
+        return f"{where} unit {unit.name!r} is masked; unmask it first (systemctl unmask {unit.name})"
+    if unit is not None and unit.says("LoadState") != "loaded":
+        return f"{where} unit {unit.name!r} is {unit.says('LoadState')}; mend its file (systemctl status {unit.name})"
+    return _held_port(case)
+
+
+def _held_port(case: Case) -> str:
+    """Who else holds one of the ports on every address, '' for nobody.
+
+    On one address alone it need not be in the way: the service may bind another.
+    """
+    on_ports = [it for port in case.service.ports for it in case.facts.listeners_on(port)]
+    for listener in on_ports:
+        port = Port(listener.port, listener.protocol)
+        others = [it for it in listener.owners if not case.owns(it) and not case.is_in_front(it, port=port)]
+        if case.handed_by(port) or listener.address not in WILDCARDS or not others:
+            continue
+        if len(others) == len(listener.owners):
+            return f"service {case.service.name!r}: port {port} is held by {_holder(case, port, others[0])}"
+    return ""
+
+
+def _holder(case: Case, port: Port, process: Process) -> str:
+    """Who holds the port, and the way out."""
+    sockets = [it for it in case.facts.sockets if it.active and str(port) in it.ports]
+    if not sockets:
+        return f"{process}; stop that first"
+    name, started = sockets[0].name, ", ".join(sockets[0].triggers) or "an instance for each connection"
+    return f"{name}, which starts {started}; stop it first (systemctl disable --now {name})"
+
+
+def _conflict(choice: _Choice, *, others: Sequence[_Choice]) -> str:
+    """Why the strategies of two services exclude each other, '' where none do."""
+    for other in others:
+        where, both = f"service {choice.case.service.name!r}:", {choice.strategy, other.strategy}
+        advice = f"also that of service {other.case.service.name!r}, which gets {other.strategy}"
+        if choice.same_unit(other) and len(both) == 2 and both <= _BY_DROPIN:
+            return f"{where} its unit is {advice}, and a unit has one drop-in; give both the same strategy"
+        if choice.same_unit(other) and both == {"socket"}:
+            return f"{where} its unit is {advice}, and a unit has one socket unit; declare one service with all ports"
+        if choice.same_program(other) and "setcap" in both and both & {"ambient", "authbind"}:
+            return f"{where} its program is {advice}, and a file capability voids the rest; give both the same strategy"
+    return ""
+
+
+def _decision(choice: _Choice, *, others: Sequence[_Choice]) -> Decision:
+    case, facts = choice.case, choice.case.facts
+    error = choice.error or _conflict(choice, others=others)
+    chosen = None if error else STRATEGIES.get(choice.strategy)
+    surplus = () if error else _surplus(choice, others=others)
+    return Decision(
+        name=case.service.name,
+        state=case.service.state,
+        ports=tuple(str(port) for port in case.service.ports),
+        strategy=chosen.name if chosen else "",
+        why=_why(case, chosen.name) if chosen else error or "state is absent",
+        rejected=choice.rejected,
+        unknown=choice.unknown,
+        policy=tuple(map(str, case.policy)),
+        warnings=_warnings(choice, chosen) if chosen else (),
+        pending=chosen.pending(case) if chosen else (),
+        surplus=surplus,
+        voiding=tuple(name for name in surplus if chosen is not None and name in chosen.voided_by),
+        retained=_retained(case, chosen, surplus=surplus),
+        error=error,
+        unit=facts.unit.name if facts.unit else "",
+        unit_failed=facts.unit is not None and facts.unit.says("ActiveState") == "failed",
+        executable=facts.program.real_path if facts.program else "",
+        user=facts.account.name if facts.account else "",
+        unit_user=ambient.unit_user(case),
+        authbind_ports=_authbind_ports(case, chosen),
+        authbind_deep=authbind.deep(case),
+        backends={str(port.number): str(backend) for port, backend in forward.request(case).backends.items()},
+    )
+
+
+def _retained(case: Case, chosen: Strategy | None, *, surplus: Sequence[str]) -> tuple[str, ...]:
+    if chosen is None:
+        return retained(case, surplus=surplus, expected=Expected()) if case.service.state == "absent" else ()
+    # What voids the strategy goes before the service is started anew.
+    left = [name for name in surplus if name not in chosen.voided_by]
+    return retained(case, surplus=left, expected=chosen.expects(case)) if left else ()
+
+
+def _authbind_ports(case: Case, chosen: Strategy | None) -> tuple[str, ...]:
+    # Another strategy may have opened the ports already when authbind's rules go.
+    if chosen is not None and chosen.name == "authbind":
+        return tuple(map(str, case.needed_ports))
+    return tuple(str(it.port) for it in case.facts.authbind_ports)
+
+
+def _warnings(choice: _Choice, chosen: Strategy) -> tuple[str, ...]:
+    case = choice.case
+    doubts = choice.unknown.get(chosen.name, ())
+    told = [f"strategy {chosen.name} is tried, and the proof decides: {doubt}" for doubt in doubts]
+    shared = (*_wider_by_policy(choice, chosen), *_idle_sockets(case), *confinement.warnings(case))
+    return (*told, *shared, *chosen.warnings(case))
+
+
+def _wider_by_policy(choice: _Choice, chosen: Strategy) -> tuple[str, ...]:
+    """That a rule of the site passes by a strategy that works and gives the port to fewer."""
+    rules = [rule for rule in choice.case.policy if rule.effect == "prefer" and rule.strategy == chosen.name]
+    by_audience = sorted(STRATEGIES.values(), key=lambda strategy: AUDIENCES.index(strategy.audience))
+    works = [it for it in by_audience if it.name not in choice.rejected and it.name not in choice.unknown]
+    if not rules or not works or AUDIENCES.index(works[0].audience) >= AUDIENCES.index(chosen.audience):
+        return ()
+    narrow = f"{works[0].name}, which works too, gives them to {works[0].audience}"
+    return (f"policy rule {rules[0]}: {chosen.name} gives the ports to {chosen.audience}; {narrow}",)
+
+
+def _idle_sockets(case: Case) -> tuple[str, ...]:
+    """Socket units that do not run now and will at the next boot, when systemd starts sockets first."""
+    ports = {*map(str, case.service.ports)}
+    idle = [
+        it
+        for it in case.handing
+        if it.enabled and not it.active and it.name not in case.own_units and ports & {*it.ports}
+    ]
+    return tuple(
+        f"{it.name} is enabled and will hold its ports from the next boot on; disable it, or start it and say "
+        "socket_activation: true"
+        for it in idle
+    )
+
+
+def _surplus(choice: _Choice, *, others: Sequence[_Choice]) -> tuple[str, ...]:
+    """The strategies but the chosen one that have a grant for this service and for no other one."""
+    kept = {choice.strategy}
+    facts = choice.case.facts
+    if choice.strategy in _BY_DROPIN and facts.unit is not None:
+        kept.add("ambient")  # Its drop-in is all that there is of it, and is replaced.
+    for other in others:
+        kept |= other.uses & {"sysctl"}
+        if choice.same_unit(other):
+            kept |= other.uses & _BY_DROPIN
+        # An empty attribute serves nobody, and breaks ambient.
+        if choice.same_program(other) and facts.program is not None and facts.program.capability:
+            kept |= other.uses & {"setcap"}
+    return tuple(name for name, strategy in STRATEGIES.items() if name not in kept and strategy.granted(choice.case))

@@ -1,0 +1,53 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where the service listens instead of its ports, when something leads or forwards connections there."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.case import (
+    Case,
+    Reason,
+    Unknown,
+)
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.hazards import sandbox
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Port
+
+
+def backends(case: Case) -> tuple[Port, ...]:
+    """The ports that backend_ports names for those of the service."""
+    found = (case.service.backend(port) for port in case.service.ports)
+    return tuple(dict.fromkeys(port for port in found if port is not None))
+
+
+def behind(case: Case) -> Case:
+    """The same service as one of its backend ports, which it binds by itself."""
+    return replace(case, service=replace(case.service, ports=backends(case) or case.service.ports))
+
+
+def other_network(case: Case) -> Reason | None:
+    private, network = sandbox.private_network(case), case.facts.network
+    if private is not None or network.is_host:
+        return private
+    text = "the service listens in a network of its own, where nothing leads from the host's"
+    return Reason("other_network", text, network.path or "another network namespace")
+
+
+def held(case: Case) -> Reason | None:
+    """Somebody else would get what is meant for the service."""
+    for port in backends(case):
+        holders = [process for it in case.facts.listeners_on(port) for process in it.owners]
+        if holders and not any(map(case.owns, holders)):
+            return Reason("backend_held", f"backend port {port} is held by somebody else", str(holders[0]))
+    return None
+
+
+def silent(case: Case) -> Reason | None:
+    """It runs without listening there: it may do so once it is started anew, with settings that were just changed."""
+    unit = case.facts.unit
+    ports = [port for port in backends(case) if not case.facts.listeners_on(port)]
+    if unit is None or not unit.runs or not ports:
+        return None
+    text = f"the service does not listen on its backend port {ports[0]}; have its own settings say that port"
+    return Unknown("backend_silent", text, f"{unit.name} is {unit.says('ActiveState')}")

@@ -1,0 +1,24 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Hazards that several strategies share: what a unit, its user or its program's file do to a grant."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import Callable, Optional
+
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.case import Case, Reason
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import Unit
+
+Hazard = Callable[[Case], Optional[Reason]]
+
+
+def judge(case: Case, hazards: tuple[Hazard, ...]) -> tuple[Reason, ...]:
+    """The reasons of those hazards that are there, in the order of the hazards."""
+    return tuple(reason for reason in (hazard(case) for hazard in hazards) if reason is not None)
+
+
+def said(unit: Unit, name: str) -> str:
+    """A property of a unit as evidence."""
+    # A filter names hundreds of system calls.
+    return f"{name}={textwrap.shorten(unit.says(name), 80, placeholder=' …')} in {unit.name}"

@@ -1,0 +1,54 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The site's own rules: they choose between strategies that work and cannot make one work."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Mapping, Sequence
+
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import InvalidInput
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import STRATEGY_NAMES
+
+EFFECTS = ("forbid", "prefer", "require")
+
+
+@dataclass(frozen=True)
+class Rule:
+    """effect is one of EFFECTS; when is a JMESPath expression; why is shown to people."""
+
+    effect: str
+    strategy: str
+    when: str
+    why: str
+
+    def __str__(self) -> str:
+        return f"{{{self.effect}: {self.strategy}, when: {self.when!r}}}"
+
+    def rejects(self, strategy: str) -> bool:
+        """Whether a service to which the rule applies may not have the strategy."""
+        return (self.effect, self.strategy == strategy) in (("forbid", True), ("require", False))
+
+
+def parse_policy(descriptions: Any) -> tuple[Rule, ...]:
+    """A list of {forbid|prefer|require: STRATEGY, when: EXPRESSION, why: TEXT}. InvalidInput quotes a wrong rule."""
+    if not isinstance(descriptions, Sequence) or isinstance(descriptions, str):
+        raise InvalidInput(f"policy is {descriptions!r}, not a list of rules")
+    return tuple(_parse_rule(description) for description in descriptions)
+
+
+def _parse_rule(description: Any) -> Rule:
+    if not isinstance(description, Mapping):
+        raise InvalidInput(f"policy holds {description!r}; a rule is a mapping with forbid, prefer or require")
+    where = f"policy rule {dict(description)!r}:"
+    effects = [effect for effect in EFFECTS if effect in description]
+    unknown = sorted(str(key) for key in description if key not in (*EFFECTS, "when", "why"))
+    if len(effects) != 1 or unknown:
+        raise InvalidInput(f"{where} write just one of {', '.join(EFFECTS)}, with when and why")
+    strategy = description[effects[0]]
+    if strategy not in STRATEGY_NAMES:
+        raise InvalidInput(f"{where} {strategy!r} is no strategy; choose one of {', '.join(STRATEGY_NAMES)}")
+    for key in ("when", "why"):
+        if not isinstance(description.get(key), str) or not description[key].strip():
+            raise InvalidInput(f"{where} {key} is {description.get(key)!r}; write it as text")
+    return Rule(effect=effects[0], strategy=str(strategy), when=str(description["when"]), why=str(description["why"]))

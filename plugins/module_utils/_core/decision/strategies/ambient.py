@@ -1,0 +1,141 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Ambient capabilities by a drop-in of the service's unit (systemd.exec(5), capabilities(7))."""
+
+from __future__ import annotations
+
+from ansible_collections.netbind.privport.plugins.module_utils._core.capability.executable import is_interpreter
+from ansible_collections.netbind.privport.plugins.module_utils._core.capability.process_sets import (
+    CapabilitySets,
+    Expected,
+    by_exec,
+)
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.case import (
+    THE_UNIT,
+    Case,
+    Reason,
+    Strategy,
+    process_steps,
+    unit_grants,
+)
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.hazards import (
+    confinement,
+    dropins,
+    execution,
+    identity,
+    program,
+    sandbox,
+)
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.hazards.judge import judge
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import CAPABILITY, Process
+from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import render_ambient
+
+_FIRST_SYSTEMD = 229
+
+_HAZARDS = (
+    identity.root_without_user,
+    identity.drops_privileges,
+    identity.no_account,
+    identity.other_user,
+    execution.not_executable,
+    execution.wrapped,
+    dropins.foreign_dropin,
+    dropins.ambient_overridden,
+    *sandbox.IN_PROCESS,
+    program.image,
+    program.unread_program,
+    program.setuid_program,
+    program.other_capability,
+)
+
+
+def _hazards(case: Case) -> tuple[Reason, ...]:
+    if case.host.systemd is None:
+        return (Reason("no_systemd", "systemd does not run this host", "no /run/systemd/system"),)
+    if case.host.systemd < _FIRST_SYSTEMD:
+        evidence = f"systemd {case.host.systemd}"
+        return (Reason("old_systemd", f"ambient capabilities came with systemd {_FIRST_SYSTEMD}", evidence),)
+    if case.facts.unit is None:
+        return (Reason("no_unit", "no systemd unit starts it", f"service {case.service.name} has no unit"),)
+    return judge(case, _HAZARDS) + confinement.refused(case)
+
+
+def unit_user(case: Case) -> str:
+    """The User= that the drop-in sets: only for a unit that would run as root without it, '' otherwise."""
+    unit, account = case.facts.unit, case.facts.account
+    if unit is None or account is None or not case.service.user:
+        return ""
+    return account.name if unit.user in ("root", "0") or unit.dropin_user else ""
+
+
+def _dropin_is_right(case: Case) -> bool:
+    unit = case.facts.unit
+    if unit is None or unit.interrupted:
+        return False
+    granted = CAPABILITY in unit.says("AmbientCapabilities").split()
+    if unit.dropin_strategy:
+        return unit.dropin_text == render_ambient(capabilities=[CAPABILITY], user=unit_user(case))
+    return granted and not unit_user(case)
+
+
+def _loaded(case: Case) -> bool:
+    unit = case.facts.unit
+    return unit is not None and CAPABILITY in unit.says("AmbientCapabilities").split()
+
+
+def _pending(case: Case) -> tuple[str, ...]:
+    written = _dropin_is_right(case)
+    steps: tuple[str, ...] = () if written and _loaded(case) else ("dropin",)
+    return steps + process_steps(case, changing=bool(steps), holds=lambda process: _is_converged(case, process))
+
+
+def _is_converged(case: Case, process: Process) -> bool:
+    """Whether the process has the capability, and is the user's that the drop-in sets."""
+    account = case.facts.account
+    other_user = bool(unit_user(case)) and account is not None and process.status.uid != account.uid
+    return not other_user and _expects(case).is_met_by(process) is True
+
+
+def _expects(case: Case) -> Expected:
+    """The capability in all three sets, beside what the unit itself grants."""
+    given = frozenset({CAPABILITY})
+    least = CapabilitySets(effective=given, permitted=given, ambient=given)
+    return Expected(least=least, most=by_exec(ambient=given | unit_grants(case), file=None))
+
+
+def _granted(case: Case) -> bool:
+    unit = case.facts.unit
+    return unit is not None and (unit.dropin_strategy == "ambient" or unit.interrupted)
+
+
+def _why(case: Case) -> str:
+    unit = case.facts.unit
+    name = unit.name if unit else case.service.name
+    if _loaded(case) and not _granted(case):
+        return f"{name} itself grants {CAPABILITY} already"
+    return f"a drop-in gives {CAPABILITY} to {name} alone, and no file on disk carries a privilege"
+
+
+def _warnings(case: Case) -> tuple[str, ...]:
+    """Children inherit ambient capabilities (capabilities(7)); worth a word where starting others is its business."""
+    found, unit = case.facts.program, case.facts.unit
+    if found is None or unit is None:
+        return ()
+    if found.form != "script" and not is_interpreter(found.real_path) and program.launcher(case) is None:
+        return ()
+    return (f"every program that {found.real_path} starts in {unit.name} gets {CAPABILITY} as well",)
+
+
+STRATEGY = Strategy(
+    name="ambient",
+    hazards=_hazards,
+    why=_why,
+    warnings=_warnings,
+    granted=_granted,
+    pending=_pending,
+    expects=_expects,
+    audience=THE_UNIT,
+    # systemd or a forwarder holds the port then. capabilities(7), "Transformation of capabilities during execve()", and
+    # ld.so(8), secure-execution mode.
+    voided_by=("socket", "setcap", "forward"),
+)

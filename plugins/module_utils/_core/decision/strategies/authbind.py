@@ -1,0 +1,186 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""authbind(1): rules that let the user bind, and a unit whose commands run through authbind."""
+
+from __future__ import annotations
+
+import posixpath
+
+from ansible_collections.netbind.privport.plugins.module_utils._core.capability.executable import is_interpreter
+from ansible_collections.netbind.privport.plugins.module_utils._core.capability.process_sets import Expected
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.case import (
+    THE_USER,
+    Case,
+    Reason,
+    Strategy,
+    Unknown,
+    exec_gives,
+    process_steps,
+)
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.hazards import (
+    confinement,
+    dropins,
+    execution,
+    identity,
+    privileges,
+    program,
+    sandbox,
+)
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.hazards.judge import judge
+from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import render_authbind
+
+_HIGHEST_PORT = 1023
+
+
+def _installed(case: Case) -> Reason | None:
+    if case.host.authbind is None:
+        return Reason("no_authbind", "authbind is not installed", "no authbind in PATH; try apt-get install authbind")
+    if not case.host.authbind.helper_setuid:
+        return Reason("authbind_helper", "authbind's helper is not set-user-ID root", case.host.authbind.program)
+    if case.host.authbind.helper_nosuid is None:
+        text = "whether the mount of authbind's helper has the option nosuid cannot be read"
+        return Unknown("authbind_helper", text, case.host.authbind.program)
+    if case.host.authbind.helper_nosuid:
+        return Reason("authbind_helper", "authbind's helper is on a nosuid mount", case.host.authbind.program)
+    return None
+
+
+def _no_user(case: Case) -> Reason | None:
+    if case.facts.account is not None or identity.no_account(case):
+        return None
+    return Reason("no_user", "rules need a user that exists", f"service {case.service.name} names none")
+
+
+def _no_unit(case: Case) -> Reason | None:
+    """A person who names the strategy starts the program through authbind; auto cannot know that."""
+    if case.facts.unit is not None or case.service.strategy != "auto":
+        return None
+    text = "no unit starts it, and authbind works only for a program that is started through it"
+    evidence = f"service {case.service.name} has no unit here; say strategy: authbind if you start it so"
+    return Reason("no_unit", text, evidence)
+
+
+def _high_port(case: Case) -> Reason | None:
+    high = [port for port in case.needed_ports if port.number > _HIGHEST_PORT]
+    text = f"authbind refuses ports above {_HIGHEST_PORT}"
+    return Reason("high_port", text, f"port {high[0]}") if high else None
+
+
+def _preload_in_vain(case: Case) -> Reason | None:
+    program = case.facts.interpreter or case.facts.program
+    if program is None or program.form not in ("elf-static", "go"):
+        return None
+    why = {"elf-static": "is linked statically", "go": "is a Go program that calls the kernel by itself"}
+    return Reason("preload_in_vain", f"the program {why[program.form]}: LD_PRELOAD has no effect", program.real_path)
+
+
+def _command(case: Case) -> Reason | None:
+    unit = case.facts.unit
+    if unit is None:
+        return None
+    if not unit.commands:
+        return Reason("no_command", "the unit's ExecStart= could not be read", unit.name)
+    if any("@" in command.prefix for command in unit.commands):
+        return Reason("command_prefix", "ExecStart=@ sets argv[0], which authbind cannot pass on", unit.name)
+    return None
+
+
+_HAZARDS = (
+    _installed,
+    _no_unit,
+    _no_user,
+    _high_port,
+    _command,
+    identity.runs_as_root,
+    identity.no_account,
+    identity.other_user,
+    execution.not_executable,
+    execution.wrapped,
+    execution.environment_lost,
+    execution.authbind_closed,
+    dropins.foreign_dropin,
+    dropins.command_overridden,
+    *sandbox.IN_PROCESS,
+    sandbox.helper_forbidden,
+    privileges.helper_no_new_privs,
+    privileges.secure_bits,
+    _preload_in_vain,
+    program.image,
+    program.unread_program,
+    program.setuid_program,
+    program.other_permitted,
+)
+
+
+def _hazards(case: Case) -> tuple[Reason, ...]:
+    closed = tuple(
+        Reason("rules", port.refusal, f"port {port.port}") for port in case.facts.authbind_ports if port.refusal
+    )
+    return judge(case, _HAZARDS) + confinement.refused_authbind(case) + closed
+
+
+def deep(case: Case) -> bool:
+    """Whether a wrapper starts the program: only --deep then keeps authbind in force (authbind(1))."""
+    unit, program = case.facts.unit, case.facts.program
+    words = unit.commands[0].words if unit and unit.commands else ()
+    script = program is not None and program.form == "script"
+    wrapped = unit is not None and bool(unit.launch.wrappers)
+    return script or wrapped or (is_interpreter(posixpath.basename(words[0]) if words else "") and "-c" in words[1:2])
+
+
+def _dropin_is_right(case: Case) -> bool:
+    unit = case.facts.unit
+    if unit is None or case.host.authbind is None:
+        return unit is None
+    if unit.interrupted:
+        return False
+    wanted = render_authbind(program=case.host.authbind.program, commands=unit.commands, deep=deep(case))
+    return unit.dropin_text == wanted and case.host.authbind.program in unit.says("ExecStart")
+
+
+def _pending(case: Case) -> tuple[str, ...]:
+    rules = all(port.allowed for port in case.facts.authbind_ports)
+    dropin = _dropin_is_right(case)
+    steps = (() if rules else ("rules",)) + (() if dropin else ("dropin",))
+    # A program that was refused its port goes on without it: only a new start asks authbind again.
+    refused = not rules and not case.facts.listeners
+    return steps + process_steps(
+        case, changing=bool(steps), holds=lambda process: False if refused else _expects(case).is_met_by(process)
+    )
+
+
+def _expects(case: Case) -> Expected:
+    return Expected(most=exec_gives(case), authbind=True)
+
+
+def _granted(case: Case) -> bool:
+    unit = case.facts.unit
+    wrapped = unit is not None and unit.dropin_strategy == "authbind"
+    return wrapped or any(port.own_rules for port in case.facts.authbind_ports)
+
+
+def _why(case: Case) -> str:
+    account = case.facts.account
+    return f"authbind lets user {account.name if account else '?'} bind these ports, without any capability"
+
+
+def _warnings(case: Case) -> tuple[str, ...]:
+    rules = tuple(warning for port in case.facts.authbind_ports for warning in port.warnings)
+    if case.facts.unit is None:
+        return (*rules, "no unit starts it: start the program through authbind yourself")
+    return rules
+
+
+STRATEGY = Strategy(
+    name="authbind",
+    hazards=_hazards,
+    why=_why,
+    warnings=_warnings,
+    granted=_granted,
+    pending=_pending,
+    expects=_expects,
+    audience=THE_USER,
+    # systemd or a forwarder holds the port then. capabilities(7), "Transformation of capabilities during execve()", and
+    # ld.so(8), secure-execution mode.
+    voided_by=("socket", "setcap", "forward"),
+)

@@ -1,0 +1,156 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The kernel leads the port to a high one that the service listens on (nft(8), iptables-extensions(8))."""
+
+from __future__ import annotations
+
+from ansible_collections.netbind.privport.plugins.module_utils._core.authbind.rules import WILDCARDS
+from ansible_collections.netbind.privport.plugins.module_utils._core.capability.process_sets import Expected
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.case import (
+    EVERYONE,
+    Case,
+    Reason,
+    Strategy,
+    Unknown,
+    exec_gives,
+    process_steps,
+)
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.hazards import (
+    backend,
+    execution,
+    identity,
+    sandbox,
+)
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.hazards.judge import judge
+from ansible_collections.netbind.privport.plugins.module_utils._core.managed.installation import Installation, Installed
+from ansible_collections.netbind.privport.plugins.module_utils._core.netfilter import redirect
+
+_NAME = "redirect"
+
+
+def _no_backend(case: Case) -> Reason | None:
+    missing = [port for port in case.service.ports if case.service.backend(port) is None]
+    if not missing:
+        return None
+    text = f"backend_ports names no port that it listens on instead of {', '.join(map(str, missing))}"
+    return Reason("no_backend", text, f"service {case.service.name}")
+
+
+def _no_systemd(case: Case) -> Reason | None:
+    if case.host.systemd is not None:
+        return None
+    return Reason("no_systemd", "nothing would load the rules at boot", "no /run/systemd/system")
+
+
+def _no_tool(case: Case) -> Reason | None:
+    ground = case.facts.redirect
+    if ground is None or ground.tool is not None:
+        return None
+    return Reason("no_firewall_tool", "the host has neither nft nor iptables; install nftables", "not in PATH")
+
+
+def _refused(case: Case) -> Reason | None:
+    ground = case.facts.redirect
+    if ground is None or not ground.refused:
+        return None
+    return Reason("unsupported", "the kernel does not take the rules", ground.refused)
+
+
+def _listens_elsewhere(case: Case) -> Reason | None:
+    """A redirect leads to an address of the interface by which a client came, and from the host itself to loopback."""
+    for port in backend.backends(case):
+        own = [it for it in case.facts.listeners_on(port) if any(map(case.owns, it.owners))]
+        addresses = [it.address for it in own]
+        if not own or any(address.partition("%")[0] in WILDCARDS for address in addresses):
+            continue
+        told = f"{', '.join(addresses)} port {port}"
+        if all(address.startswith("127.") or address == "::1" for address in addresses):
+            text = "it listens on loopback, where no redirect leads from another host; have it listen on all addresses"
+            return Reason("backend_loopback", text, told)
+        text = "it listens on single addresses, and a redirect may lead to another; have it listen on all addresses"
+        return Reason("backend_address", text, told)
+    return None
+
+
+def _input_rules(case: Case) -> tuple[Reason, ...]:
+    """What the host's own rules do to a redirected connection; all ports and families in one sentence each."""
+    barriers = case.facts.redirect.barriers if case.facts.redirect else ()
+    certain = tuple(Reason("input_drops", it.text, it.evidence) for it in barriers if it.certain)
+    return certain or tuple(Unknown("input_rules", it.text, it.evidence) for it in barriers)
+
+
+_HAZARDS = (
+    _no_backend,
+    _no_systemd,
+    _no_tool,
+    backend.other_network,
+    _refused,
+    backend.held,
+    _listens_elsewhere,
+    identity.runs_as_root,
+    identity.no_account,
+    identity.other_user,
+    identity.other_identity_of_image,
+    execution.not_executable,
+    sandbox.address_families,
+    sandbox.system_calls,
+)
+
+
+def _hazards(case: Case) -> tuple[Reason, ...]:
+    # What its unit forbids concerns the ports that it binds itself.
+    bound = judge(backend.behind(case), (sandbox.socket_bind_deny,))
+    return (*judge(case, _HAZARDS), *bound, *_input_rules(case), *judge(case, (backend.silent,)))
+
+
+def _wanted(case: Case) -> Installation | None:
+    """What is to be there; None where that cannot be."""
+    ground, service = case.facts.redirect, case.service
+    if ground is None or ground.tool is None or _no_backend(case) is not None:
+        return None
+    wanted = redirect.redirects(service.ports, service.backend_ports, where="backend_ports")
+    rules = redirect.rules(service.name, wanted, families=service.families, tool=ground.tool)
+    return redirect.installation(service.name, rules, tool=ground.tool)
+
+
+def _found(case: Case) -> Installed:
+    return case.facts.installed.get(_NAME, Installed())
+
+
+def _pending(case: Case) -> tuple[str, ...]:
+    wanted = _wanted(case)
+    steps: tuple[str, ...] = () if wanted is not None and wanted.is_complete(_found(case)) else (_NAME,)
+    return steps + process_steps(case, changing=False, holds=_expects(case).is_met_by)
+
+
+def _expects(case: Case) -> Expected:
+    return Expected(most=exec_gives(case))
+
+
+def _why(case: Case) -> str:
+    led = ", ".join(f"{port} to {case.service.backend(port)}" for port in case.service.ports)
+    return f"the kernel leads port {led}, where it listens without any privilege"
+
+
+def _warnings(case: Case) -> tuple[str, ...]:
+    """What is told of a redirect that works."""
+    shadowed = [port for port in case.service.ports if case.listens(port)]
+    own = [f"port {port}, on which it listens too, is reached no more: all is led to the other" for port in shadowed]
+    start = case.facts.network.unprivileged_port_start
+    free = [str(port) for port in backend.backends(case) if start is not None and port.number >= start]
+    open_to_all = f"while it does not run, every user of the host may take its place on port {', '.join(free)}"
+    return (*own, *([open_to_all] if free else ()))
+
+
+STRATEGY = Strategy(
+    name=_NAME,
+    hazards=_hazards,
+    why=_why,
+    warnings=_warnings,
+    granted=lambda case: not _found(case).nothing,
+    pending=_pending,
+    expects=_expects,
+    # Whoever binds the high port gets what is sent to the low one.
+    audience=EVERYONE,
+    indirect=True,
+)

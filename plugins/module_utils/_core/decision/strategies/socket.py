@@ -1,0 +1,198 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A socket unit: systemd binds the ports and hands them to a service that takes them (systemd.socket(5))."""
+
+from __future__ import annotations
+
+from ansible_collections.netbind.privport.plugins.module_utils._core.capability.process_sets import Expected
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.case import (
+    THE_UNIT,
+    Case,
+    Reason,
+    Strategy,
+    exec_gives,
+    process_steps,
+)
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.hazards import (
+    dropins,
+    execution,
+    identity,
+    sandbox,
+)
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.hazards.judge import judge, said
+from ansible_collections.netbind.privport.plugins.module_utils._core.managed.installation import Installed
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import Process, Unit
+from ansible_collections.netbind.privport.plugins.module_utils._core.systemd import socket_unit
+
+
+def _undeclared(case: Case) -> Reason | None:
+    if case.service.socket_activation or case.service.strategy == "socket":
+        return None
+    text = "whether it takes sockets from systemd is known to its owner alone"
+    return Reason("only_when_declared", text, "say socket_activation: true if it does")
+
+
+def _foreign_socket(case: Case) -> Reason | None:
+    """Somebody else's socket unit, which hands the ports over already or would be replaced."""
+    installed, unit = _installed(case), case.facts.unit
+    if unit is not None and installed.foreign:
+        text = socket_unit.foreign_text(socket_unit.socket_name(unit.name), path=installed.foreign[0])
+        return Reason("foreign_socket", text, installed.foreign[0])
+    others = [it for it in case.handing if it.name not in case.own_units]
+    if not others:
+        return None
+    text = "the number that the service gets for each socket is not told where two socket units hand it theirs"
+    return Reason("foreign_socket", f"{text}; add the ports to that one", others[0].name)
+
+
+def _other_network(case: Case) -> Reason | None:
+    """systemd binds in the host's network; a unit with loopback alone gains by that, and no other one does."""
+    unit = case.facts.unit
+    name = next((it for it in ("NetworkNamespacePath", "JoinsNamespaceOf") if unit and unit.says(it)), "")
+    if unit is None or not name or (name == "JoinsNamespaceOf" and not unit.is_on("PrivateNetwork")):
+        return None
+    return Reason("other_network", "the socket would be of the host's network, not of the unit's", said(unit, name))
+
+
+def _root_keeps_them(case: Case) -> Reason | None:
+    """su(1) and runuser(1) wait as root for the program, and have its descriptors."""
+    unit = case.facts.unit
+    waiting = [name for name in unit.launch.wrappers if name in ("su", "runuser")] if unit else []
+    if unit is None or not waiting:
+        return None
+    text = f"{waiting[0]} stays root beside the program and keeps the sockets; write User= instead"
+    return Reason("runs_as_root", text, f"ExecStart={unit.commands[0].line[:80]} in {unit.name}")
+
+
+def _cannot_accept(case: Case) -> Reason | None:
+    """SystemCallFilter= without the calls that take a connection (accept(2)); bind(2) and listen(2) are systemd's."""
+    unit = case.facts.unit
+    calls = ("accept", "accept4")
+    if unit is None or sandbox.forbidden_calls(unit, calls) != list(calls):
+        return None
+    return Reason("system_calls", "the unit may not call accept()", said(unit, "SystemCallFilter"))
+
+
+def _environment_lost(case: Case) -> Reason | None:
+    unit = case.facts.unit
+    if unit is None or unit.launch.environment:
+        return None
+    text = f"{', '.join(unit.launch.wrappers)} does not hand LISTEN_FDS and the sockets to the program"
+    return Reason("environment_lost", text, f"ExecStart={unit.commands[0].line[:80]} in {unit.name}")
+
+
+def _takes_none(case: Case) -> Reason | None:
+    program = case.facts.program
+    if program is None or program.takes_sockets is not False:
+        return None
+    return Reason("takes_no_sockets", socket_unit.takes_none_text(program.real_path), program.real_path)
+
+
+def _denies_nobody(case: Case) -> Reason | None:
+    refusal = socket_unit.refusal(case.service.socket)
+    return Reason("address_allow", refusal, f"service {case.service.name}") if refusal else None
+
+
+_HAZARDS = (
+    _undeclared,
+    _foreign_socket,
+    _other_network,
+    identity.runs_as_root,
+    identity.no_account,
+    identity.other_user,
+    identity.other_identity_of_image,
+    execution.not_executable,
+    dropins.foreign_dropin,
+    _root_keeps_them,
+    _environment_lost,
+    _cannot_accept,
+    _takes_none,
+    _denies_nobody,
+)
+
+
+def _hazards(case: Case) -> tuple[Reason, ...]:
+    if case.host.systemd is None:
+        return (Reason("no_systemd", "systemd does not run this host", "no /run/systemd/system"),)
+    if case.facts.unit is None:
+        return (Reason("no_unit", "no systemd unit starts it", f"service {case.service.name} has no unit"),)
+    return judge(case, _HAZARDS)
+
+
+def _installed(case: Case) -> Installed:
+    return case.facts.installed.get("socket", Installed())
+
+
+def _handed(case: Case, unit: Unit) -> socket_unit.Handed:
+    service = case.service
+    return socket_unit.Handed(
+        unit=unit.name,
+        ports=service.ports,
+        families=service.families,
+        options=service.socket,
+        program=unit.launch.program,
+    )
+
+
+def _is_in_place(case: Case) -> bool:
+    unit, installed = case.facts.unit, _installed(case)
+    if unit is None or unit.interrupted or installed.leftovers or installed.unread:
+        return False
+    wanted = _handed(case, unit)
+    return (installed.files, unit.dropin_text) == (wanted.files, wanted.dropin) and _is_required(unit)
+
+
+def _is_required(unit: Unit) -> bool:
+    return socket_unit.socket_name(unit.name) in unit.says("Requires").split()
+
+
+def _pending(case: Case) -> tuple[str, ...]:
+    steps = () if _is_in_place(case) else ("socket",)
+    return steps + process_steps(case, changing=bool(steps), holds=lambda process: _holds(case, process))
+
+
+def _holds(case: Case, process: Process) -> bool | None:
+    """Whether the service has the descriptors of an active socket unit, and no older grant."""
+    if not _installed(case).active:
+        return False
+    handed = [socket_unit.is_handed(case.facts.listeners_on(port), owns=case.owns) for port in case.service.ports]
+    if False in handed:
+        return False
+    return None if None in handed else _expects(case).is_met_by(process)
+
+
+def _expects(case: Case) -> Expected:
+    return Expected(most=exec_gives(case))
+
+
+def _granted(case: Case) -> bool:
+    unit = case.facts.unit
+    return not _installed(case).nothing or (unit is not None and unit.dropin_strategy == "socket")
+
+
+def _warnings(case: Case) -> tuple[str, ...]:
+    unit = case.facts.unit
+    if unit is None or not socket_unit.names_its_sockets(unit.launch.program):
+        return ()
+    lines = ", ".join(repr(line) for line in _handed(case, unit).listen_lines)
+    return (f"nginx takes a socket only for the same address in its configuration, which must say {lines}",)
+
+
+def _why(case: Case) -> str:
+    unit = case.facts.unit
+    name = socket_unit.socket_name(unit.name) if unit else case.service.name
+    return f"{name} has systemd bind the ports and hand them over, and no process of the service has a privilege"
+
+
+STRATEGY = Strategy(
+    name="socket",
+    hazards=_hazards,
+    why=_why,
+    warnings=_warnings,
+    granted=_granted,
+    pending=_pending,
+    expects=_expects,
+    audience=THE_UNIT,
+    # A forwarder holds the port then.
+    voided_by=("setcap", "forward"),
+)

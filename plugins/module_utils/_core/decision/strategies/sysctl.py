@@ -1,0 +1,110 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""net.ipv4.ip_unprivileged_port_start (ip(7)): the port and all above it for every user of the host."""
+
+from __future__ import annotations
+
+from ansible_collections.netbind.privport.plugins.module_utils._core.capability.process_sets import Expected
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.case import (
+    EVERYONE,
+    Case,
+    Reason,
+    Strategy,
+    exec_gives,
+    process_steps,
+)
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.hazards import (
+    confinement,
+    execution,
+    identity,
+    sandbox,
+)
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.hazards.judge import judge
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import Refused
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import Process
+from ansible_collections.netbind.privport.plugins.module_utils._core.sysctl import setting as sysctl
+
+
+def _unnamed(case: Case) -> Reason | None:
+    if case.service.strategy == "sysctl":
+        return None
+    text = "it opens the port, and all above it, to every user of the host"
+    return Reason("only_when_named", text, "say strategy: sysctl to have it so")
+
+
+def _other_network(case: Case) -> Reason | None:
+    if case.facts.network.is_host:
+        return None
+    text = "the setting is each network namespace's own, and only the host's is kept for the next boot"
+    return Reason("other_network", text, case.facts.network.path or "the service runs in another one")
+
+
+def _refused(case: Case) -> Reason | None:
+    """What privport_sysctl itself would refuse."""
+    state = sysctl.observed(case.host)
+    if state is None:
+        return Reason("no_setting", "the kernel has no such setting, or it cannot be read", sysctl.LIVE)
+    try:
+        sysctl.plan_present(state, start=_start(case), allow_raise=False)
+    except Refused as refused:
+        return Reason("refused", str(refused), sysctl.LIVE)
+    return None
+
+
+_HAZARDS = (
+    _unnamed,
+    _other_network,
+    _refused,
+    identity.runs_as_root,
+    identity.no_account,
+    identity.other_user,
+    identity.other_identity_of_image,
+    execution.not_executable,
+    sandbox.private_network,
+    sandbox.address_families,
+    sandbox.system_calls,
+    sandbox.socket_bind_deny,
+)
+
+
+def _start(case: Case) -> int:
+    return sysctl.first_port(case.service.ports)
+
+
+def _granted(case: Case) -> bool:
+    """Whether the collection's file is there for this service: it opens what the service needs and no port more.
+
+    What a killed run left of the file is whoever's who comes first.
+    """
+    state = sysctl.observed(case.host)
+    return state is not None and (state.own == sysctl.render(_start(case)) or bool(state.leftovers and not state.own))
+
+
+def _pending(case: Case) -> tuple[str, ...]:
+    state = sysctl.observed(case.host)
+    right = state is not None and not sysctl.plan_present(state, start=_start(case), allow_raise=False).changed
+    steps = () if right else ("sysctl",)
+    return steps + process_steps(case, changing=bool(steps), holds=lambda process: _holds(case, process))
+
+
+def _holds(case: Case, process: Process) -> bool | None:
+    # A program that was refused its port goes on without it until it is started again; nothing else tells.
+    return all(case.listens(port) for port in case.service.ports) and _expects(case).is_met_by(process)
+
+
+def _expects(case: Case) -> Expected:
+    return Expected(most=exec_gives(case))
+
+
+STRATEGY = Strategy(
+    name="sysctl",
+    hazards=lambda case: judge(case, _HAZARDS) + confinement.refused_port(case),
+    why=lambda case: f"every user of the host may bind ports from {_start(case)} on, as was asked for",
+    warnings=lambda case: (f"every user of the host may bind ports {sysctl.opened(_start(case))}",),
+    granted=_granted,
+    pending=_pending,
+    expects=_expects,
+    audience=EVERYONE,
+    # A forwarder holds the port then.
+    voided_by=("forward",),
+)

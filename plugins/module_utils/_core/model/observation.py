@@ -1,0 +1,279 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The observation: everything that the decision and the proof know of a host.
+
+All of it is plain data that document.dump() and document.load() carry from the host to the
+controller. Optional means: could not be read, or is not there; the field's comment says which.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ansible_collections.netbind.privport.plugins.module_utils._core.capability.executable import is_interpreter
+from ansible_collections.netbind.privport.plugins.module_utils._core.confinement.policy import Confinement
+from ansible_collections.netbind.privport.plugins.module_utils._core.managed.installation import Installed
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Port
+from ansible_collections.netbind.privport.plugins.module_utils._core.netfilter.redirect import Ground
+from ansible_collections.netbind.privport.plugins.module_utils._core.process.status import ProcessStatus
+from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.command import Launch
+from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import Command, launch_of
+
+FORMAT = 2
+_OTHERS_EXECUTE = 0o001
+CAPABILITY = "cap_net_bind_service"
+
+
+@dataclass(frozen=True)
+class Account:
+    """A user of the host, and its primary group and all of its groups as the service's unit sets them."""
+
+    name: str
+    uid: int
+    gid: int
+    groups: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Thread:
+    """A thread: capabilities and user ids are each thread's own (capabilities(7), credentials(7))."""
+
+    tid: int
+    status: ProcessStatus
+
+
+@dataclass(frozen=True)
+class Process:
+    """A process as /proc shows it."""
+
+    pid: int
+    # That of its main thread.
+    status: ProcessStatus
+    # How many threads it has, and those whose user ids or capabilities are not the main thread's.
+    threads: int
+    unlike: tuple[Thread, ...]
+    # The unit that its control group names, '' for none.
+    unit: str
+    # /proc/PID/exe, '' where it is closed to us.
+    executable: str
+    # Whether the file that it executes is no longer the one of that name; None where it is closed to us.
+    replaced: bool | None
+    # Whether libauthbind is mapped; None where /proc/PID/maps is closed to us.
+    authbind: bool | None
+
+    def __str__(self) -> str:
+        unit = f" of {self.unit}" if self.unit else ""
+        # A process names itself, and what does not print would act on a reader's terminal.
+        name = self.status.name if self.status.name.isprintable() else repr(self.status.name)
+        return f"pid {self.pid} ({name}, uid {self.status.uid}{unit})"
+
+
+@dataclass(frozen=True)
+class Listener:
+    """A listening socket and who holds it; owners_known is False where /proc was closed to us."""
+
+    protocol: str
+    address: str
+    port: int
+    # None where that is not told.
+    v6only: bool | None
+    owners: tuple[Process, ...]
+    owners_known: bool
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A systemd unit: its effective properties (systemctl show), original commands and our drop-in."""
+
+    name: str
+    properties: dict[str, str]
+    commands: tuple[Command, ...]
+    # The strategy, the user and the whole text of UNIT.d/50-privport.conf; '' for none.
+    dropin_strategy: str
+    dropin_user: str
+    dropin_text: str
+    # The path of the later drop-in that takes a setting of ours back, by the setting.
+    overriding: dict[str, str]
+    # Whether a killed run left a temporary file of our drop-in, or a removal of it that systemd has not read.
+    interrupted: bool
+    # Somebody else's drop-in of the name that ours has, which would be replaced or hidden; '' for none.
+    foreign_dropin: str
+    # The unit's files that grant the capability to bind ports, in systemd's order.
+    capability_files: tuple[str, ...]
+    process: Process | None
+
+    @property
+    def launch(self) -> Launch:
+        """What its first command comes to execute."""
+        return launch_of(self.commands)
+
+    def says(self, name: str) -> str:
+        return self.properties.get(name, "")
+
+    def is_on(self, name: str) -> bool:
+        return self.says(name) in ("yes", "true")
+
+    @property
+    def runs(self) -> bool:
+        return self.says("ActiveState") in ("active", "activating", "reloading")
+
+    @property
+    def user(self) -> str:
+        """User= as it is in force, 'root' where it is unset."""
+        return self.says("User") or ("" if self.is_on("DynamicUser") else "root")
+
+
+@dataclass(frozen=True)
+class Program:
+    """The file that a service executes."""
+
+    path: str
+    real_path: str
+    # executable.Executable: form and the words of the #! line.
+    form: str
+    interpreter: tuple[str, ...]
+    mode: int
+    uid: int
+    gid: int
+    nosuid: bool
+    # Canonical text; None for no xattr, '' for an empty one.
+    capability: str | None
+    binds: bool
+    # Why the capability cannot be changed, a sentence; '' where it can.
+    obstacle: str
+    # What privport_setcap refuses and warns of, each a sentence.
+    refusals: tuple[str, ...]
+    warnings: tuple[str, ...]
+    # Whether it takes sockets that systemd hands to it; None for nearly all, of which nobody can tell.
+    takes_sockets: bool | None
+    # keep.NOT_KEPT, KEPT or KEPT_IN_PART: whether the host gives it the capability back after an upgrade.
+    kept: str
+
+    @property
+    def open_to_all(self) -> bool:
+        """Whether its mode lets every user execute it."""
+        return bool(self.mode & _OTHERS_EXECUTE)
+
+    @property
+    def shared_interpreter(self) -> bool:
+        """Whether a file capability on it serves every user: it is nobody's to take for one service."""
+        return is_interpreter(self.real_path) and self.open_to_all
+
+
+@dataclass(frozen=True)
+class Authbind:
+    """authbind(1) on the host."""
+
+    program: str
+    helper_setuid: bool
+    # None where its mount does not tell.
+    helper_nosuid: bool | None
+
+
+@dataclass(frozen=True)
+class AuthbindPort:
+    """What authbind's rules say to the service's user on one port."""
+
+    port: int
+    allowed: bool
+    # Why no rule of ours could allow it, '' where one can.
+    refusal: str
+    warnings: tuple[str, ...]
+    # The files that hold a rule for this user: what state=absent would change.
+    own_rules: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Network:
+    """The network namespace that a service runs in (network_namespaces(7)); None is what could not be read."""
+
+    is_host: bool
+    # Another one than the host's: the file that leads to it, '' where nothing does yet.
+    path: str
+    # net.ipv4.ip_unprivileged_port_start and ip_local_port_range, as they are there.
+    unprivileged_port_start: int | None
+    local_port_range: tuple[int, ...] | None
+
+
+@dataclass(frozen=True)
+class SocketUnit:
+    """A socket unit that starts the service's unit or names one of its ports (systemd.socket(5))."""
+
+    name: str
+    # Whether it holds its sockets now, and whether it will at the next boot.
+    active: bool
+    enabled: bool
+    # True: it starts an instance for each connection and keeps the socket to itself.
+    accept: bool
+    # As a service's ports are written: '80', '443/udp'.
+    ports: tuple[str, ...]
+    triggers: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ServiceFacts:
+    """What was found for one declared service."""
+
+    name: str
+    unit: Unit | None
+    program: Program | None
+    # Where the program is a script, the compiled program at the end of its #! lines.
+    interpreter: Program | None
+    account: Account | None
+    # Where the unit is not one of the system's but a user's, its file; '' otherwise.
+    user_unit: str
+    authbind_ports: tuple[AuthbindPort, ...]
+    # Where it runs, or would: listeners are those of that network, on its ports and on its backend ports.
+    network: Network
+    sockets: tuple[SocketUnit, ...]
+    listeners: tuple[Listener, ...]
+    # Why something is there but could not be read, a sentence each, by what it is: 'unit' for its files, 'program',
+    # 'interpreter', 'capability' for either's.
+    unread: dict[str, str]
+    # Why the service's user cannot execute the program, and not authbind, in the unit: sentences, '' where it can.
+    not_executable: str
+    authbind_closed: str
+    # How SELinux or AppArmor confines it; None where neither does.
+    confinement: Confinement | None
+    # What is there of the collection's own files and units for it, by strategy.
+    installed: dict[str, Installed]
+    # What the host offers to redirects of its ports; None where it has no backend ports.
+    redirect: Ground | None
+
+    def listeners_on(self, port: Port) -> tuple[Listener, ...]:
+        return tuple(it for it in self.listeners if (it.port, it.protocol) == (port.number, port.protocol))
+
+
+@dataclass(frozen=True)
+class Observation:
+    """A host, at one moment."""
+
+    format: int
+    kernel: str
+    effective_uid: int
+    # The first port that every user may bind, net.ipv4.ip_unprivileged_port_start; None where it cannot be read.
+    unprivileged_port_start: int | None
+    # net.ipv4.ip_local_port_range, the first and the last; None where it cannot be read.
+    local_port_range: tuple[int, ...] | None
+    # The files of sysctl.d(5) that speak of ip_unprivileged_port_start, path to text, and what hides them.
+    sysctl_files: dict[str, str]
+    # What a killed run left of a change to the collection's own.
+    sysctl_leftovers: tuple[str, ...]
+    # Whether a container's engine made this host, its network namespace included.
+    container: bool
+    # Process 1, whose limits every process of the host inherits; None where it is not shown.
+    init: ProcessStatus | None
+    # The version of the running systemd; None where systemd does not run the host.
+    systemd: int | None
+    # What it was built with and without, as systemctl --version says: '+SECCOMP', '-BPF_FRAMEWORK'.
+    systemd_features: tuple[str, ...]
+    authbind: Authbind | None
+    # Whether a boot runs the scripts of sysv-rc.
+    init_scripts: bool
+    # The paths of what can forward connections, by service.FORWARDERS.
+    forwarders: dict[str, str]
+    # Whether the kernel has IPv6.
+    ipv6: bool
+    # 'ss' or '/proc/net'.
+    socket_source: str
+    services: tuple[ServiceFacts, ...]

@@ -1,0 +1,73 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What /proc says of a process: proc_pid_status(5) and cgroups(7) as data."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from ansible_collections.netbind.privport.plugins.module_utils._core.capability.text import name_of, parse_mask
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import UnknownFormat
+
+_UNIT_IN_CGROUP = re.compile(r"/(?P<unit>[^/]+\.(?:service|scope|socket))(?:/|$)")
+
+
+@dataclass(frozen=True)
+class ProcessStatus:
+    """The identity and privileges of a process or thread; capabilities by name."""
+
+    name: str
+    parent: int
+    uid: int
+    # Real, effective, saved set and file system: what it can make its effective one without a privilege.
+    uids: tuple[int, ...]
+    effective: tuple[str, ...]
+    permitted: tuple[str, ...]
+    ambient: tuple[str, ...]
+    # What it and whatever it starts may ever gain.
+    bounding: tuple[str, ...]
+    no_new_privs: bool
+
+    @property
+    def is_root(self) -> bool:
+        """Whether it is root, or can become so by setresuid(2)."""
+        return 0 in self.uids
+
+
+def parse_status(text: str) -> ProcessStatus:
+    """/proc/PID/status. The uid is the effective one. Raises UnknownFormat where a field is missing."""
+    fields: dict[str, str] = dict(line.split(":\t", 1) for line in text.split("\n") if ":\t" in line)
+    try:
+        uids = tuple(int(word) for word in fields["Uid"].split())
+        return ProcessStatus(
+            name=fields["Name"],
+            parent=int(fields["PPid"]),
+            uid=uids[1],
+            uids=uids,
+            effective=_names(fields["CapEff"]),
+            permitted=_names(fields["CapPrm"]),
+            ambient=_names(fields["CapAmb"]),
+            bounding=_names(fields["CapBnd"]),
+            no_new_privs=fields["NoNewPrivs"].strip() == "1",
+        )
+    except (KeyError, ValueError, IndexError) as failure:
+        raise UnknownFormat(f"/proc/PID/status is unlike proc_pid_status(5): {failure}") from failure
+
+
+def _names(mask: str) -> tuple[str, ...]:
+    return tuple(name_of(number) for number in sorted(parse_mask(mask.strip())))
+
+
+def parse_cgroup(text: str) -> str:
+    """The systemd unit that /proc/PID/cgroup places a process in, '' for none.
+
+    Version 2 is the line 0::PATH; on version 1 systemd's own hierarchy is name=systemd.
+    """
+    # Users can name control groups with any character but a newline, which splitlines() would not respect.
+    paths = dict(line.split(":", 2)[1:] for line in text.split("\n") if line.count(":") >= 2)
+    for hierarchy in ("", "name=systemd"):
+        match = _UNIT_IN_CGROUP.search(paths.get(hierarchy, ""))
+        if match:
+            return match["unit"]
+    return ""

@@ -1,0 +1,289 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The checks that a proof is made of: each judges what was seen of one port of one service."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ansible_collections.netbind.privport.plugins.module_utils._core.authbind.rules import WILDCARDS
+from ansible_collections.netbind.privport.plugins.module_utils._core.capability.process_sets import Expected
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.case import Case, Strategy
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import Listener, Process
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Port
+
+PASS, FAIL, UNKNOWN = "pass", "fail", "unknown"
+NOT_LISTENING = "granted, not listening"
+# What comes of a connection to a forwarder that gets none to the service.
+CLOSED = "the end of the connection at once"
+_FAMILY_NAMES = {"ipv4": "IPv4", "ipv6": "IPv6"}
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What was tried on a port: '' for success, else the errno's name; None where it could not be tried."""
+
+    # By the address of each listener.
+    connect: dict[str, str | None] = field(default_factory=dict)
+    # Over loopback to the port itself, by family, where the service listens on another one; CLOSED counts as errno.
+    front: dict[str, str | None] = field(default_factory=dict)
+    # bind(2) by a uid that nobody granted anything, by family: 'ipv4' or 'ipv6'.
+    stranger: dict[str, str | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at; text tells what was seen."""
+
+    code: str
+    verdict: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What was seen of one port of one service; strategy is None where there is none to prove, and error says why."""
+
+    case: Case
+    port: Port
+    strategy: Strategy | None
+    error: str
+    probe: Probe
+
+    @property
+    def inner(self) -> Port:
+        """Where the service itself listens."""
+        return self.strategy.inner(self.case.service, self.port) if self.strategy else self.port
+
+    @property
+    def listeners(self) -> tuple[Listener, ...]:
+        return self.case.facts.listeners_on(self.inner)
+
+    @property
+    def entrances(self) -> tuple[Listener, ...]:
+        """The sockets by which others reach the service: its own, or those of a unit that stands in front of it."""
+        on_port = self.case.facts.listeners_on(self.port) if self.inner != self.port else ()
+        is_in_front = self.case.is_in_front
+        in_front = (it for it in on_port if any(is_in_front(process, port=self.port) for process in it.owners))
+        return tuple(in_front) or self.served
+
+    @property
+    def families(self) -> frozenset[str]:
+        """The families over which others reach the service."""
+        return frozenset().union(*map(families_of, self.entrances))
+
+    @property
+    def served(self) -> tuple[Listener, ...]:
+        """The listeners that are the service's as far as that is known, else all."""
+        strangers = strangers_on(self)
+        return tuple(it for it in self.listeners if it not in strangers) or self.listeners
+
+    @property
+    def processes(self) -> tuple[Process, ...]:
+        """The processes of the service among those that hold the sockets, each once."""
+        holders = {process.pid: process for listener in self.listeners for process in listener.owners}
+        return tuple(process for process in holders.values() if self.case.owns(process))
+
+    @property
+    def root_parents(self) -> tuple[Process, ...]:
+        """Those that are root and whose children of other users serve, as nginx and Apache do it."""
+        served_by = {process.status.parent for process in self.processes if not process.status.is_root}
+        return tuple(process for process in self.processes if process.status.is_root and process.pid in served_by)
+
+    @property
+    def workers(self) -> tuple[Process, ...]:
+        return tuple(process for process in self.processes if process not in self.root_parents)
+
+
+def families_of(listener: Listener) -> frozenset[str]:
+    """The families that a socket serves: a wildcard of IPv6 both, unless v6only, where that is known."""
+    if ":" not in listener.address:
+        return frozenset({"ipv4"})
+    if listener.address.startswith("::ffff:"):
+        return frozenset({"ipv4"})
+    dual = listener.address.partition("%")[0] == "::" and listener.v6only is False
+    return frozenset({"ipv4", "ipv6"} if dual else {"ipv6"})
+
+
+def checks_of_port(seen: Seen) -> tuple[Check, ...]:
+    """Everything about the port but whether it will survive."""
+    if not seen.listeners:
+        return (_not_listening(seen),)
+    parents = tuple(_parent_check(seen, process) for process in seen.root_parents)
+    held = tuple(check for process in seen.workers for check in _process_checks(seen, process))
+    return (_listening(seen), *_family_checks(seen), _owner_check(seen), *parents, *held, *_probe_checks(seen))
+
+
+def grant_check(case: Case, strategy: Strategy) -> Check:
+    missing = [step for step in strategy.pending(case) if step not in ("restart", "start")]
+    if missing:
+        text = f"the grant of strategy {strategy.name} is not in place: {', '.join(missing)} missing"
+        return Check("grant", FAIL, text)
+    return Check("grant", PASS, f"the grant of strategy {strategy.name} is in place")
+
+
+def _not_listening(seen: Seen) -> Check:
+    unit = seen.case.facts.unit
+    if unit is not None:
+        restarts = unit.says("NRestarts")
+        again = f", restarted {restarts} times" if restarts not in ("", "0") else ""
+        state = f"{unit.says('ActiveState')} ({unit.says('SubState')}, result {unit.says('Result')}{again})"
+        text = f"nothing listens on port {seen.inner}; {unit.name} is {state}; see journalctl -u {unit.name}"
+        return Check("listening", FAIL, text)
+    granted = seen.strategy is not None and grant_check(seen.case, seen.strategy).verdict == PASS
+    if granted:
+        return Check("listening", UNKNOWN, NOT_LISTENING)
+    return Check("listening", FAIL, f"nothing listens on port {seen.inner}")
+
+
+def _listening(seen: Seen) -> Check:
+    text = f"{seen.inner.protocol} port {seen.inner.number} is open: {_addresses(seen.served)}"
+    return Check("listening", PASS, text)
+
+
+def _addresses(listeners: tuple[Listener, ...]) -> str:
+    return ", ".join(
+        f"{it.address} ({' and '.join(_FAMILY_NAMES[family] for family in sorted(families_of(it)))})"
+        for it in listeners
+    )
+
+
+def _family_checks(seen: Seen) -> tuple[Check, ...]:
+    """One for each family that the service declares."""
+    return tuple(_family_check(seen, family) for family in seen.case.service.families)
+
+
+def _family_check(seen: Seen, family: str) -> Check:
+    name = _FAMILY_NAMES[family]
+    if family in seen.families:
+        return Check("family", PASS, f"port {seen.port} is served over {name}")
+    if any(it.v6only is None and it.address == "::" for it in seen.entrances):
+        text = (
+            f"whether port {seen.port} is served over {name} beside IPv6 is not told by {seen.case.host.socket_source}"
+        )
+        return Check("family", UNKNOWN, text)
+    return Check(
+        "family", FAIL, f"port {seen.port} is not served over {name}, but on {_addresses(seen.entrances)} alone"
+    )
+
+
+def strangers_on(seen: Seen) -> tuple[Listener, ...]:
+    """The sockets on the port that are known to be somebody else's."""
+    ours = {process.pid for process in seen.processes}
+    return tuple(
+        it for it in seen.listeners if it.owners_known and not any(process.pid in ours for process in it.owners)
+    )
+
+
+def _owner_check(seen: Seen) -> Check:
+    socket, others = seen.case.held_by(seen.inner), strangers_on(seen)
+    if socket and others and all(process.pid == 1 for it in others for process in it.owners):
+        return _waiting(seen, socket)
+    # Another's socket on one address is in nobody's way who listens on others.
+    in_the_way = [it for it in others if it.address in WILDCARDS] if seen.processes else list(others)
+    if in_the_way:
+        holders = ", ".join(str(process) for process in in_the_way[0].owners)
+        whose = f"{holders}, which is" if holders else "a process of another PID namespace,"
+        text = f"port {seen.inner} is held by {whose} not part of {seen.case.service.name}"
+        return Check("owner", FAIL, text)
+    if not all(listener.owners_known for listener in seen.listeners):
+        return Check("owner", UNKNOWN, f"who holds port {seen.inner} is hidden from this user; look as root")
+    held_by = ", ".join(f"pid {process.pid}" for process in seen.processes)
+    return Check("owner", PASS, f"port {seen.inner} is held by {seen.case.service.name}: {held_by}")
+
+
+def _waiting(seen: Seen, socket: str) -> Check:
+    """Of a socket that systemd holds and the service does not."""
+    unit = seen.case.facts.unit
+    on = ", ".join(it.address for it in strangers_on(seen))
+    text = f"port {seen.inner} on {on} is held by {socket} for {seen.case.service.name}, which has not accepted it yet"
+    # It has its sockets from its start on.
+    if socket in seen.case.own_units and unit is not None and unit.runs:
+        return Check("owner", FAIL, f"{text}; look whether it is set up to take what systemd hands to it")
+    return Check("owner", UNKNOWN, text)
+
+
+def _parent_check(seen: Seen, parent: Process) -> Check:
+    children = [it for it in seen.workers if it.status.parent == parent.pid]
+    pids = ", ".join(str(it.pid) for it in children)
+    text = (
+        f"{parent} started as root, bound port {seen.inner} and stays root, "
+        f"while its workers (pid {pids}) serve as uid {children[0].status.uid}"
+    )
+    return Check("root_parent", FAIL, text)
+
+
+def _process_checks(seen: Seen, process: Process) -> tuple[Check, ...]:
+    return (_user_check(seen, process), _held_check(seen, process))
+
+
+def _user_check(seen: Seen, process: Process) -> Check:
+    uid, account = process.status.uid, seen.case.facts.account
+    if process.status.is_root:
+        how = "runs as root" if uid == 0 else f"can become root again: its user ids are {process.status.uids}"
+        return Check("user", FAIL, f"{process} {how}")
+    other = next((it for it in process.unlike if it.status.uids != process.status.uids), None)
+    if other is not None:
+        return Check("user", FAIL, f"thread {other.tid} of {process} has the user ids {other.status.uids}")
+    # Workers of a root parent are as they should be when they are not root.
+    if account is not None and uid != account.uid and not seen.root_parents:
+        return Check("user", FAIL, f"{process} does not run as {account.name} (uid {account.uid})")
+    return Check("user", PASS, f"pid {process.pid} runs as {account.name if account and account.uid == uid else uid}")
+
+
+def _held_check(seen: Seen, process: Process) -> Check:
+    expected = seen.strategy.expects(seen.case) if seen.strategy and not seen.root_parents else Expected()
+    lacking, exceeding = expected.lacking(process), expected.exceeding(process)
+    if lacking:
+        return Check("held", FAIL, f"{process} lacks {'; '.join(lacking)}; restart it")
+    if exceeding:
+        giver = f"strategy {seen.strategy.name} and its unit give" if seen.strategy else "it was granted"
+        return Check("held", FAIL, f"{process} holds more than {giver}: {'; '.join(exceeding)}")
+    if expected.authbind and process.authbind is None:
+        return Check("held", UNKNOWN, f"{process} does not show whether libauthbind is mapped; look as root")
+    held = ", ".join(process.status.effective) or "no capability"
+    threads = f"its {process.threads} threads" if process.threads > 1 else "its thread"
+    return Check("held", PASS, f"pid {process.pid} holds {held}, in {threads}, and nothing more")
+
+
+def _probe_checks(seen: Seen) -> tuple[Check, ...]:
+    checks: tuple[Check, ...] = ()
+    if seen.port.protocol == "tcp":
+        checks += tuple(_connect_check(seen, address) for address in dict.fromkeys(it.address for it in seen.served))
+        checks += _front_checks(seen)
+    if seen.port in seen.case.privileged_ports:
+        checks += tuple(_stranger_check(seen, family) for family in sorted(seen.families))
+    return checks
+
+
+def _front_checks(seen: Seen) -> tuple[Check, ...]:
+    """A connection to the port itself over each family, where the service listens on another one."""
+    if seen.inner == seen.port:
+        return ()
+    declared = seen.case.service.families
+    return tuple(_front_check(seen, family) for family in declared or sorted(seen.families))
+
+
+def _front_check(seen: Seen, family: str) -> Check:
+    return _tried(seen.probe.front.get(family), where=f"port {seen.port} over {_FAMILY_NAMES[family]}")
+
+
+def _tried(outcome: str | None, *, where: str) -> Check:
+    if outcome is None:
+        return Check("connect", UNKNOWN, f"no connection to {where} could be tried")
+    if outcome:
+        return Check("connect", FAIL, f"a connection to {where} fails with {outcome}")
+    return Check("connect", PASS, f"{where} accepts a connection")
+
+
+def _connect_check(seen: Seen, address: str) -> Check:
+    return _tried(seen.probe.connect.get(address), where=f"port {seen.inner} on {address}")
+
+
+def _stranger_check(seen: Seen, family: str) -> Check:
+    outcome, where = seen.probe.stranger.get(family), f"port {seen.port} over {_FAMILY_NAMES[family]}"
+    if outcome is None:
+        return Check("stranger", UNKNOWN, f"whether a stranger may bind {where} can be tried by root only")
+    if outcome == "EACCES":
+        return Check("stranger", PASS, f"another user is refused {where} with EACCES")
+    return Check("stranger", FAIL, f"another user's bind of {where} ends in {outcome or 'success'}, not in EACCES")

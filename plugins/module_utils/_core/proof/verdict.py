@@ -1,0 +1,124 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The proof: what was observed and probed of each port, judged check by check."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Mapping
+
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.case import Case
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.decide import decide
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.registry import STRATEGIES
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import Process
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Port
+from ansible_collections.netbind.privport.plugins.module_utils._core.proof.checks import (
+    FAIL,
+    PASS,
+    UNKNOWN,
+    Check,
+    Probe,
+    Seen,
+    checks_of_port,
+    grant_check,
+)
+from ansible_collections.netbind.privport.plugins.module_utils._core.proof.forwarder_checks import checks_of_forwarder
+from ansible_collections.netbind.privport.plugins.module_utils._core.proof.persistence import (
+    boot_check,
+    notes,
+    restart_check,
+)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The proof for one port of one service.
+
+    processes are those of the service that hold the port; process is the first that is no parent of root, if any.
+    notes tell what fails nothing, advice what to do about what failed.
+    """
+
+    service: str
+    unit: str
+    port: str
+    strategy: str
+    verdict: str
+    reasons: tuple[str, ...]
+    notes: tuple[str, ...]
+    advice: tuple[str, ...]
+    source: str
+    addresses: tuple[str, ...]
+    process: Process | None
+    processes: tuple[Process, ...]
+    checks: tuple[Check, ...]
+
+
+def combine(verdicts: tuple[str, ...]) -> str:
+    """fail where one failed, else unknown where one is unknown (or nothing was looked at), else pass."""
+    if FAIL in verdicts:
+        return FAIL
+    return UNKNOWN if UNKNOWN in verdicts or not verdicts else PASS
+
+
+def strategy_in_force(case: Case) -> tuple[str, str]:
+    """The strategy to prove, and '' or why there is none.
+
+    A named one; under auto the one that granted something, else the one that would be chosen if the port were free.
+    """
+    if case.service.strategy != "auto":
+        return case.service.strategy, ""
+    granted = [name for name, strategy in STRATEGIES.items() if strategy.granted(case)]
+    if len(granted) == 1:
+        return granted[0], ""
+    alone = replace(case.host, services=(replace(case.facts, listeners=()),))
+    decision = decide(alone, [case.service])[0]
+    return decision.strategy, decision.error
+
+
+def inner_port(case: Case, port: Port) -> Port:
+    """The port that the service listens on for this one, by the strategy that is to be proven."""
+    strategy = STRATEGIES.get(strategy_in_force(case)[0])
+    return strategy.inner(case.service, port) if strategy else port
+
+
+def prove(case: Case, *, probes: Mapping[Port, Probe]) -> tuple[Evidence, ...]:
+    """The evidence for each port of a service that is to be present."""
+    name, error = strategy_in_force(case)
+    # What is there was wanted, whoever chose it: some strategies ask to be named before they are chosen.
+    case = replace(case, service=replace(case.service, strategy=name or case.service.strategy))
+    return tuple(
+        _evidence(
+            Seen(case=case, port=port, strategy=STRATEGIES.get(name), error=error, probe=probes.get(port, Probe()))
+        )
+        for port in case.service.ports
+    )
+
+
+def _evidence(seen: Seen) -> Evidence:
+    checks, unit = _checks(seen), seen.case.facts.unit
+    return Evidence(
+        service=seen.case.service.name,
+        unit=unit.name if unit else "",
+        port=str(seen.port),
+        strategy=seen.strategy.name if seen.strategy else "",
+        verdict=combine(tuple(check.verdict for check in checks)),
+        reasons=tuple(check.text for check in checks if check.verdict != PASS),
+        notes=notes(seen),
+        advice=(),
+        source=seen.case.host.socket_source,
+        addresses=tuple(listener.address for listener in seen.entrances),
+        process=next(iter((*seen.workers, *seen.processes)), None),
+        processes=seen.processes,
+        checks=checks,
+    )
+
+
+def _checks(seen: Seen) -> tuple[Check, ...]:
+    of_port = (*checks_of_port(seen), *checks_of_forwarder(seen))
+    # What a root parent does needs no grant, and no strategy is the reason for it.
+    if seen.root_parents:
+        return of_port
+    if seen.strategy is None:
+        return (Check("strategy", FAIL, seen.error), *of_port)
+    of_grant = grant_check(seen.case, seen.strategy)
+    return (of_grant, *of_port, restart_check(seen.case, seen.strategy), boot_check(seen.case, seen.strategy))

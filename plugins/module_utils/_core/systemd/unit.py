@@ -1,0 +1,326 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""systemd units as text: their names, what systemctl prints, their files and the collection's own drop-in."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from dataclasses import dataclass
+from typing import Iterator, Mapping, Sequence
+
+from ansible_collections.netbind.privport.plugins.module_utils._core.managed.installation import heading
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import InvalidInput, UnknownFormat
+from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.command import Launch, follow
+
+UNIT_FOLDER = "/etc/systemd/system"
+DROPIN_NAME = "50-privport"
+# systemd.exec(5), NoNewPrivileges=: up to systemd 252 these imply it for a unit with a user and without ambient
+# capabilities, although the property goes on saying no. systemd 257 no longer does so.
+IMPLIES_NO_NEW_PRIVS = (
+    "SystemCallFilter",
+    "SystemCallArchitectures",
+    "SystemCallLog",
+    "RestrictAddressFamilies",
+    "RestrictNamespaces",
+    "RestrictRealtime",
+    "RestrictSUIDSGID",
+    "MemoryDenyWriteExecute",
+    "LockPersonality",
+    "PrivateDevices",
+    "ProtectKernelTunables",
+    "ProtectKernelModules",
+    "ProtectKernelLogs",
+    "ProtectClock",
+    "ProtectHostname",
+)
+
+_DEFAULT_PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
+
+# An empty assignment takes back what was read before it (systemd.exec(5), systemd.service(5)).
+_RESETS = (("AmbientCapabilities", ""), ("ExecStart", ""))
+
+# systemd.unit(5), DESCRIPTION: the valid characters, and at most 255 of them.
+_UNIT_NAME = re.compile(r"[A-Za-z0-9:_.\\-]+(?:@[A-Za-z0-9:_.\\@-]*)?\.service")
+_DROPIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+# systemd.unit(5), DESCRIPTION: a name that ends otherwise is a service's, written short.
+_OTHER_TYPES = (".socket", ".device", ".mount", ".automount", ".swap", ".target", ".path", ".timer", ".slice", ".scope")
+_OWN_HEADER = re.compile(r"# Managed by netbind\.privport \((?P<strategy>[a-z]+)\)")
+_SECTION = re.compile(r"\[(?P<name>[^\]]+)\]")
+_ASSIGNMENT = re.compile(r"(?P<key>[A-Za-z0-9-]+)\s*=\s*(?P<value>.*)", re.DOTALL)
+# An even number of backslashes at the end is just backslashes.
+_ESCAPED_END = re.compile(r"(?<!\\)(?:\\\\)*\\\Z")
+_COMMAND_BEGINS = re.compile(r"\w+=\{ path=")
+_COMMAND_ENDS = re.compile(r" ; status=\S+ \}\Z")
+# systemd.service(5), "Command lines": what may stand before the path, in any order.
+_COMMAND = re.compile(r"(?P<prefix>[-@:+!|]*)(?P<line>.*)", re.DOTALL)
+
+
+def unit_name(name: str, *, where: str) -> str:
+    """The full name of a service unit, '.service' added where it is missing.
+
+    Raises InvalidInput for paths, newlines, other unit types and a template without an instance.
+    """
+    full = name if name.endswith((".service", *_OTHER_TYPES)) else f"{name}.service"
+    if not _UNIT_NAME.fullmatch(full) or len(full) > 255:
+        raise InvalidInput(f"{where} is {name!r}; write the name of a service unit, such as 'caddy.service'")
+    if full.endswith("@.service"):
+        raise InvalidInput(f"{where} is {name!r}, a template; name one of its instances, such as 'web@1.service'")
+    return full
+
+
+def dropin_path(*, unit: str, dropin: str) -> str:
+    """The only file that is ever written for a unit. Raises InvalidInput for a name that is a path."""
+    if not _DROPIN_NAME.fullmatch(dropin) or dropin.endswith(".conf"):
+        raise InvalidInput(f"dropin is {dropin!r}; write a plain name without a slash and without '.conf'")
+    return f"{UNIT_FOLDER}/{unit}.d/{dropin}.conf"
+
+
+@dataclass(frozen=True)
+class Systemd:
+    """What `systemctl --version` tells: features are what it was built with and without, '+PAM' and '-BTF'."""
+
+    version: int
+    features: tuple[str, ...]
+
+
+def parse_version(text: str) -> Systemd:
+    """What `systemctl --version` prints: 'systemd 252 (252.39-1)', and a line of features."""
+    match = re.match(r"systemd (\d+)", text)
+    if match is None:
+        raise UnknownFormat(f"systemctl --version printed {text[:80]!r}, which holds no version")
+    return Systemd(version=int(match[1]), features=tuple(re.findall(r"[+-][A-Z0-9_]+", text.partition("\n")[2])))
+
+
+def parse_show(text: str) -> tuple[dict[str, str], ...]:
+    """The properties of each unit that `systemctl show UNIT…` prints, one mapping a unit, in its order.
+
+    A property that a unit has several times (ExecStart) keeps its lines, joined by newlines.
+    """
+    shown: list[dict[str, str]] = []
+    properties: dict[str, str] = {}
+    for record in _records(text):
+        if not record.strip():
+            properties = {}
+            continue
+        key, equals, value = record.partition("=")
+        if not equals or not key.isalnum():
+            raise UnknownFormat(f"systemctl show printed the line {record!r}, which is not KEY=VALUE")
+        if not properties:
+            shown.append(properties)
+        properties[key] = f"{properties[key]}\n{value}" if key in properties else value
+    return tuple(shown)
+
+
+def _records(text: str) -> Iterator[str]:
+    """The lines, but a command whole: its arguments are printed raw, newlines and empty lines included."""
+    pending = ""
+    for line in text.split("\n"):
+        pending = f"{pending}\n{line}" if pending else line
+        if _COMMAND_BEGINS.match(pending) and not _COMMAND_ENDS.search(pending):
+            continue
+        yield pending
+        pending = ""
+    if pending:
+        raise UnknownFormat(f"systemctl show printed {pending[:80]!r}, which is cut off")
+
+
+def split_paths(value: str) -> tuple[str, ...]:
+    """The paths of DropInPaths=: blank-separated, and quoted as a shell would where they hold blanks."""
+    try:
+        return tuple(shlex.split(value))
+    except ValueError as failure:
+        raise UnknownFormat(f"systemctl show printed the paths {value!r}, whose quotes do not close") from failure
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """One setting in a unit file."""
+
+    section: str
+    key: str
+    value: str
+
+
+def parse_unit_file(text: str) -> tuple[Assignment, ...]:
+    """The settings of a unit file or drop-in in their order, continued lines joined (systemd.syntax(7)).
+
+    Raises UnknownFormat for a line that is neither a section, a setting nor a comment.
+    """
+    section = ""
+    assignments: list[Assignment] = []
+    for line in _logical_lines(text):
+        heading = _SECTION.fullmatch(line)
+        setting = _ASSIGNMENT.fullmatch(line)
+        if heading:
+            section = heading["name"]
+        elif setting:
+            assignments.append(Assignment(section, setting["key"], setting["value"].strip()))
+        else:
+            raise UnknownFormat(f"the unit file line {line!r} is neither a section nor a setting")
+    return tuple(assignments)
+
+
+def _logical_lines(text: str) -> list[str]:
+    lines: list[str] = []
+    pending = ""
+    for raw in re.split(r"\r\n?|[\n\0]", text):
+        line = raw.strip()
+        # A comment may stand inside a continued line and does not end it.
+        if line.startswith(("#", ";")) or (not line and not pending):
+            continue
+        if _ESCAPED_END.search(line):
+            pending += line[:-1] + " "
+            continue
+        if (pending + line).strip():
+            lines.append((pending + line).strip())
+        pending = ""
+    return lines + ([pending.strip()] if pending.strip() else [])
+
+
+@dataclass(frozen=True)
+class Command:
+    """An ExecStart= line: its prefix characters and the command line as written, quoting and all."""
+
+    prefix: str
+    line: str
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        return tuple(_unquote(word) for word in re.findall(r"""(?:[^\s"']|"[^"]*"|'[^']*')+""", self.line))
+
+    @property
+    def keeps_user(self) -> bool:
+        """False for '+' and a single '!', which run the command with full privileges."""
+        return "+" not in self.prefix and self.prefix.count("!") != 1
+
+
+def _unquote(word: str) -> str:
+    return re.sub(r"""["']""", "", word)
+
+
+def effective_commands(files: Sequence[str]) -> tuple[Command, ...]:
+    """The ExecStart= commands that unit files, given in the order systemd reads them, come to."""
+    commands: list[Command] = []
+    for text in files:
+        for setting in parse_unit_file(text):
+            if (setting.section, setting.key) != ("Service", "ExecStart"):
+                continue
+            match = _COMMAND.fullmatch(setting.value)
+            if match is None or not match["line"]:
+                commands.clear()
+            else:
+                commands.append(Command(prefix=match["prefix"], line=match["line"].strip()))
+    return tuple(commands)
+
+
+def launch_of(commands: Sequence[Command]) -> Launch:
+    """What the first of a unit's commands comes to execute."""
+    if not commands:
+        return follow(())
+    first, words = commands[0], commands[0].words
+    # The word behind the program is its argv[0] then (systemd.service(5)).
+    return follow(words[:1] + words[2:] if "@" in first.prefix else words)
+
+
+def overriding(files: Mapping[str, str]) -> dict[str, str]:
+    """Which settings of our drop-in others take back that systemd reads after it, each with the other's path.
+
+    files holds the texts of the unit's drop-ins by path, in systemd's order: by base name, whatever the folder.
+    """
+    found: dict[str, str] = {}
+    for path, text in files.items():
+        if path.rsplit("/", 1)[-1] <= f"{DROPIN_NAME}.conf":
+            continue
+        for setting in parse_unit_file(text):
+            if setting.section == "Service" and (setting.key, setting.value) in _RESETS:
+                found[setting.key] = path
+    return found
+
+
+def granting(files: Mapping[str, str], *, capability: str) -> tuple[str, ...]:
+    """Which of a unit's files grant an ambient capability, of the texts by path in systemd's order.
+
+    Assignments merge and an empty one resets (systemd.exec(5)).
+    """
+    found: list[str] = []
+    for path, text in files.items():
+        for assignment in parse_unit_file(text):
+            if (assignment.section, assignment.key) != ("Service", "AmbientCapabilities"):
+                continue
+            if not assignment.value:
+                found.clear()
+            elif capability in assignment.value.lower().split():
+                found.append(path)
+    return tuple(dict.fromkeys(found))
+
+
+def executable_of(commands: Sequence[Command], properties: Mapping[str, str]) -> str:
+    """The path, or the name without a slash, of the program that a unit starts first, '' where it cannot be told.
+
+    One that systemd completes (a specifier) is taken from the ExecStart property, behind authbind where that stands
+    there.
+    """
+    words = commands[0].words if commands else ()
+    if words and "%" not in words[0]:
+        return words[0]
+    match = re.search(r"\bargv\[\]=(?:\S*/authbind (?:--deep )?)?(\S+)", properties.get("ExecStart", ""))
+    return match[1] if match else ""
+
+
+def search_path(properties: Mapping[str, str]) -> tuple[str, ...]:
+    """The folders in which systemd looks for a program's name (systemd.exec(5), ExecSearchPath=)."""
+    return tuple(properties.get("ExecSearchPath", "").split()) or _DEFAULT_PATH
+
+
+@dataclass(frozen=True)
+class OwnDropin:
+    """A drop-in that the collection wrote: for which strategy, and with which settings."""
+
+    strategy: str
+    settings: tuple[Assignment, ...]
+
+    def first(self, key: str) -> str:
+        return next((setting.value for setting in self.settings if setting.key == key), "")
+
+
+def parse_own_dropin(text: str | None) -> OwnDropin | None:
+    """What a drop-in of the collection holds; None for no file, and for one that somebody else wrote."""
+    match = _OWN_HEADER.match(text or "")
+    if match is None or text is None:
+        return None
+    return OwnDropin(strategy=match["strategy"], settings=parse_unit_file(text))
+
+
+def _render(*, strategy: str, settings: Sequence[tuple[str, str]], dependencies: Sequence[tuple[str, str]] = ()) -> str:
+    """A drop-in: settings are those of the service, dependencies those of the section [Unit]."""
+    sections = (("[Unit]", dependencies), ("[Service]", settings))
+    lines = [line for name, given in sections if given for line in (name, *(f"{key}={value}" for key, value in given))]
+    return "\n".join([heading(strategy), *lines]) + "\n"
+
+
+def render_ambient(*, capabilities: Sequence[str], bounding_set: Sequence[str] = (), user: str = "") -> str:
+    """The drop-in that gives a unit ambient capabilities (systemd.exec(5), AmbientCapabilities=)."""
+    settings: list[tuple[str, str]] = [("User", user)] if user else []
+    settings.append(("AmbientCapabilities", " ".join(name.upper() for name in capabilities)))
+    if bounding_set:
+        # List settings merge: without the reset this would widen the set instead of replacing it.
+        settings.append(("CapabilityBoundingSet", ""))
+        settings.append(("CapabilityBoundingSet", " ".join(name.upper() for name in bounding_set)))
+    return _render(strategy="ambient", settings=settings)
+
+
+def render_authbind(*, program: str, commands: Sequence[Command], deep: bool) -> str:
+    """The drop-in that runs a unit's commands through authbind(1), their prefixes and quoting kept."""
+    wrapper = f"{program} --deep" if deep else program
+    wrapped = [("ExecStart", f"{command.prefix}{wrapper} {command.line}") for command in commands]
+    return _render(strategy="authbind", settings=[("ExecStart", ""), *wrapped])
+
+
+def render_socket(*, socket: str, environment: str) -> str:
+    """The drop-in of a unit that gets its sockets from the socket unit, with NAME=VALUE of its environment, or ''.
+
+    systemd.unit(5): one restart of the unit then stops it, starts the socket unit, and starts it again.
+    """
+    settings = [("Environment", environment)] if environment else []
+    return _render(strategy="socket", settings=settings, dependencies=[("Requires", socket), ("After", socket)])

@@ -1,0 +1,299 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""systemd on the host: what it says of units, and the one drop-in that the collection writes."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Callable, Mapping, Sequence
+
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import (
+    HostError,
+    InvalidInput,
+    PrivportError,
+    Refused,
+)
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import (
+    CAPABILITY,
+    Process,
+    SocketUnit,
+)
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Port
+from ansible_collections.netbind.privport.plugins.module_utils._core.process.sockets import parse_listen
+from ansible_collections.netbind.privport.plugins.module_utils._core.systemd import unit as units
+from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host
+from ansible_collections.netbind.privport.plugins.module_utils._observe.processes import read_process
+
+# All that decisions and proofs ask of a unit. A systemd that lacks one of them leaves it out.
+PROPERTIES = (
+    "Id",
+    "LoadState",
+    "ActiveState",
+    "SubState",
+    "UnitFileState",
+    "FragmentPath",
+    "DropInPaths",
+    "NeedDaemonReload",
+    "MainPID",
+    "Result",
+    "ExecMainStatus",
+    "NRestarts",
+    "Restart",
+    "WantedBy",
+    "RequiredBy",
+    "Requires",
+    "ExecStart",
+    "User",
+    "Group",
+    "DynamicUser",
+    "Environment",
+    "EnvironmentFiles",
+    "AmbientCapabilities",
+    "CapabilityBoundingSet",
+    "NoNewPrivileges",
+    "PrivateUsers",
+    "PrivateUsersEx",
+    "PrivateNetwork",
+    "NetworkNamespacePath",
+    "JoinsNamespaceOf",
+    "SecureBits",
+    "SocketBindAllow",
+    "SocketBindDeny",
+    "RootDirectory",
+    "RootImage",
+    "MountImages",
+    "ExtensionImages",
+    "ExtensionDirectories",
+    "BindPaths",
+    "BindReadOnlyPaths",
+    "TemporaryFileSystem",
+    "InaccessiblePaths",
+    "PrivateTmp",
+    "PrivateTmpEx",
+    "ProtectHome",
+    "ExecPaths",
+    "NoExecPaths",
+    "ExecSearchPath",
+    "SupplementaryGroups",
+    "AppArmorProfile",
+    "SELinuxContext",
+    *units.IMPLIES_NO_NEW_PRIVS,
+)
+# The variables whose names tell how a program starts.
+_TELLING = "(LD_[A-Z_]+|PATH)"
+_SOCKET_PROPERTIES = ("Id", "LoadState", "ActiveState", "UnitFileState", "Accept", "Listen", "Triggers")
+
+
+def systemd_version(host: Host) -> int | None:
+    """The version of the systemd that runs this host, None where none does (sd_booted(3))."""
+    systemd = read_systemd(host)
+    return systemd.version if systemd else None
+
+
+def read_systemd(host: Host) -> units.Systemd | None:
+    """The systemd that runs this host, None where none does (sd_booted(3))."""
+    if host.status("/run/systemd/system") is None or host.which("systemctl") is None:
+        return None
+    return units.parse_version(host.run(["systemctl", "--version"]).checked().stdout)
+
+
+def show(host: Host, names: Sequence[str], *, properties: Sequence[str] = PROPERTIES) -> dict[str, dict[str, str]]:
+    """The properties of each named unit, by the name that was asked for, from one call."""
+    if not names:
+        return {}
+    argv = ["systemctl", "show", "--no-pager", "--property=" + ",".join(properties), "--", *names]
+    shown = units.parse_show(host.run(argv).checked().stdout)
+    if len(shown) != len(names):
+        raise HostError(f"systemctl show answered for {len(shown)} of the units {', '.join(names)}")
+    return {name: _without_secrets(host, properties) for name, properties in zip(names, shown)}
+
+
+def _without_secrets(host: Host, properties: dict[str, str]) -> dict[str, str]:
+    """Of the unit's environment only the names of the variables that decide (ld.so(8)): values may be passwords."""
+    if "Environment" not in properties:
+        return properties
+    files = re.findall(r"^(/.*) \(ignore_errors=(?:yes|no)\)$", properties.get("EnvironmentFiles", ""), re.MULTILINE)
+    names = re.findall(rf'(?:^| )"?{_TELLING}=', properties["Environment"])
+    for path in files:
+        names += re.findall(rf"^\s*{_TELLING}=", host.read(path) or "", re.MULTILINE)
+    return {**properties, "Environment": " ".join(sorted(set(names)))}
+
+
+def sockets(host: Host, names: Sequence[str]) -> tuple[SocketUnit, ...]:
+    """The socket units that systemd has loaded, and those of the named units, which the next boot may load; one call.
+
+    systemd.socket(5): a socket unit starts the service of its own name, if it does not say otherwise.
+    """
+    namesakes = [name.rpartition(".")[0] + ".socket" for name in names]
+    argv = ["systemctl", "show", "--no-pager", "--property=" + ",".join(_SOCKET_PROPERTIES)]
+    shown = units.parse_show(host.run([*argv, "--", "*.socket", *namesakes]).checked().stdout)
+    found = {properties["Id"]: properties for properties in shown if properties.get("LoadState") == "loaded"}
+    return tuple(_socket(properties) for properties in found.values())
+
+
+def _socket(properties: Mapping[str, str]) -> SocketUnit:
+    listening = parse_listen(properties.get("Listen", ""))
+    return SocketUnit(
+        name=properties["Id"],
+        active=properties.get("ActiveState") in ("active", "deactivating"),
+        enabled=properties.get("UnitFileState") in ("enabled", "enabled-runtime"),
+        accept=properties.get("Accept") == "yes",
+        ports=tuple(str(Port(number, protocol)) for protocol, number in listening),
+        triggers=tuple(properties.get("Triggers", "").split()),
+    )
+
+
+def show_unit(host: Host, name: str, *, state: str) -> dict[str, str]:
+    """The properties of a unit that is to be changed.
+
+    Raises HostError without systemd, and for state present InvalidInput where the unit is missing or masked: what
+    is left of a unit that is gone can still be removed.
+    """
+    if systemd_version(host) is None:
+        raise HostError(f"unit is {name!r}, but systemd does not run this host; use privport_setcap instead")
+    properties = show(host, [name])[name]
+    state = properties.get("LoadState", "") if state == "present" else "loaded"
+    if state == "not-found":
+        raise InvalidInput(f"unit is {name!r}, which does not exist on this host; install it first or correct the name")
+    if state != "loaded":
+        raise InvalidInput(f"unit is {name!r}, which is {state}; see systemctl status {name}")
+    return properties
+
+
+def commands(host: Host, properties: Mapping[str, str], *, own_dropin: str) -> tuple[units.Command, ...]:
+    """The unit's ExecStart= commands as its files write them, the collection's own drop-in left out."""
+    paths = [properties.get("FragmentPath", ""), *units.split_paths(properties.get("DropInPaths", ""))]
+    return units.effective_commands([_read(host, path) for path in paths if path and path != own_dropin])
+
+
+def overriding(host: Host, properties: Mapping[str, str]) -> dict[str, str]:
+    """The drop-ins that take back what ours sets, by setting."""
+    paths = units.split_paths(properties.get("DropInPaths", ""))
+    return units.overriding({path: _read(host, path) for path in paths})
+
+
+def _read(host: Host, path: str) -> str:
+    """The text of a unit's file; '' for one that is gone, as it will be to systemd once that reads the files again."""
+    text = host.read(path)
+    if text is None and host.status(path) is not None:
+        raise HostError(f"{path} cannot be read")
+    return text or ""
+
+
+def foreign_dropin(host: Host, properties: Mapping[str, str], *, own_dropin: str) -> str:
+    """Somebody else's drop-in that ours would replace, or hide for having its base name; '' for none."""
+    if units.parse_own_dropin(host.read(own_dropin)) is not None:
+        return ""
+    if _exists(host, own_dropin):
+        return own_dropin
+    name = own_dropin.rpartition("/")[2]
+    paths = units.split_paths(properties.get("DropInPaths", ""))
+    return next((path for path in paths if path != own_dropin and path.rpartition("/")[2] == name), "")
+
+
+def granting(host: Host, properties: Mapping[str, str]) -> tuple[str, ...]:
+    """The files of the unit that grant the capability to bind ports."""
+    paths = [properties.get("FragmentPath", ""), *units.split_paths(properties.get("DropInPaths", ""))]
+    return units.granting({path: _read(host, path) for path in paths if path}, capability=CAPABILITY)
+
+
+@dataclass(frozen=True)
+class Dropin:
+    """A drop-in before and after a change, '' for none, and what a killed run left of an earlier change."""
+
+    path: str
+    before: str
+    after: str
+    leftovers: tuple[str, ...] = ()
+
+    @property
+    def changed(self) -> bool:
+        return self.before != self.after or bool(self.leftovers)
+
+    @property
+    def diff(self) -> dict[str, str]:
+        """As diff mode shows it."""
+        header = {"before_header": self.path, "after_header": self.path}
+        left = "".join(f"# {path}, which an interrupted run left\n" for path in self.leftovers)
+        return {**header, "before": left + self.before, "after": self.after}
+
+
+def plan_dropin(host: Host, *, unit: str, dropin: str, strategy: str, wanted: str) -> Dropin:
+    """What the drop-in is to become: wanted, or '' for none.
+
+    Only a drop-in that the collection wrote is ever replaced, and only one of this strategy removed. Raises Refused
+    for somebody else's file of that name.
+    """
+    path = units.dropin_path(unit=unit, dropin=dropin)
+    before = host.read(path) or ""
+    leftovers = host.leftovers(path)
+    own = units.parse_own_dropin(before)
+    # An empty file or a link to /dev/null is how people keep a drop-in of that name out.
+    if own is None and wanted and _exists(host, path):
+        raise Refused(f"{path} was not written by this collection; choose another name with the option dropin")
+    if not wanted and (own is None or own.strategy != strategy):
+        return Dropin(path=path, before=before, after=before, leftovers=leftovers)
+    return Dropin(path=path, before=before, after=wanted, leftovers=leftovers)
+
+
+def _exists(host: Host, path: str) -> bool:
+    return host.status(path) is not None or host.link_target(path) is not None
+
+
+def is_unread_removal(host: Host, path: str, properties: Mapping[str, str]) -> bool:
+    """Whether a drop-in is gone, and systemd has not been told: the unit still has its settings."""
+    return path in units.split_paths(properties.get("DropInPaths", "")) and not _exists(host, path)
+
+
+def install_dropin(host: Host, dropin: Dropin, *, unit: str, in_force: Callable[[Mapping[str, str]], bool]) -> None:
+    """Make the drop-in what it is to become, have systemd read it, and read back that it is in force.
+
+    in_force judges the unit's properties, whatever the drop-in is to become. HostError where it says no, or where
+    systemd fails; the drop-in is then what it was before.
+    """
+    _put(host, dropin)
+    try:
+        _reload(host)
+        properties = show(host, [unit])[unit]
+        if not in_force(properties):
+            raise HostError(
+                f"{dropin.path} does not come into force; look for a setting that overrides it in the unit's drop-ins: "
+                f"{properties.get('DropInPaths', 'none')}"
+            )
+    except PrivportError as failure:
+        if dropin.before == dropin.after:
+            raise
+        raise HostError(f"{failure}; {_take_back(host, dropin)}") from failure
+
+
+def _take_back(host: Host, dropin: Dropin) -> str:
+    """Undo the change and tell how that went."""
+    try:
+        _put(host, Dropin(path=dropin.path, before=dropin.after, after=dropin.before))
+    except HostError as failure:
+        return f"the change could not be taken back: {failure}"
+    try:
+        _reload(host)
+    except HostError:
+        return "the change was taken back, which systemd learns with its next daemon-reload"
+    return "the change was taken back"
+
+
+def _put(host: Host, dropin: Dropin) -> None:
+    if not dropin.after:
+        host.remove(dropin.path, with_folder=True)
+    elif dropin.before != dropin.after:
+        host.write(dropin.path, content=dropin.after)
+    else:
+        host.discard(dropin.leftovers)
+
+
+def _reload(host: Host) -> None:
+    host.run(["systemctl", "daemon-reload"]).checked()
+
+
+def main_process(host: Host, properties: Mapping[str, str]) -> Process | None:
+    """The unit's running main process."""
+    pid = int(properties.get("MainPID", "0") or 0)
+    return read_process(host, pid) if pid else None
