@@ -120,7 +120,6 @@ _value:
 """
 
 import json
-from dataclasses import replace
 from typing import Any, Callable, Mapping, Sequence
 
 from ansible.errors import AnsibleFilterError
@@ -152,7 +151,7 @@ def privport_plan(observation: Any, services: Any, policy: Any = (), keep: Any =
 def _keeping(services: tuple[Service, ...], keep: Any) -> tuple[Service, ...]:
     if not isinstance(keep, (bool, type(None))):
         raise InvalidInput(f"keep is {keep!r}; write true or false")
-    return tuple(replace(service, keep=keep) for service in services)
+    return tuple(service._replace(keep=keep) for service in services)
 
 
 def privport_idle_rules(plans: Mapping[str, Sequence[Mapping[str, Any]]], policy: Any) -> list[str]:

@@ -191,8 +191,7 @@ restart_required:
   type: bool
 """
 
-from dataclasses import dataclass
-from typing import Any, Mapping, Sequence
+from typing import Any, Mapping, NamedTuple, Sequence
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.netbind.privport.plugins.module_utils._apply.authbind_files import (
@@ -229,8 +228,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.uni
 from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host
 
 
-@dataclass(frozen=True)
-class Rules:
+class Rules(NamedTuple):
     """What was done to the rule files, and the module's result for them."""
 
     changes: tuple[RuleChange, ...]

@@ -163,8 +163,7 @@ after:
 """
 
 import os.path
-from dataclasses import dataclass, replace
-from typing import Any, Dict, Optional, Tuple
+from typing import Any, Dict, NamedTuple, Optional, Tuple
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.netbind.privport.plugins.module_utils._apply import keep as keeping
@@ -203,8 +202,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._observe.program 
 UNREADABLE = "unreadable"
 
 
-@dataclass(frozen=True)
-class Request:
+class Request(NamedTuple):
     """The options, understood; capabilities is None where all shall go."""
 
     path: str
@@ -216,8 +214,7 @@ class Request:
     keep: Optional[bool] = None
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What was done to the file, or would be."""
 
     real_path: str
@@ -292,7 +289,7 @@ def _take_back(outcome: Outcome, *, host: Host) -> None:
 def _with_units(outcome: Outcome, planned: Optional[keeping.Keeping]) -> Outcome:
     if planned is None or not planned.changed:
         return outcome
-    return replace(outcome, changed=True, units=planned.diffs)
+    return outcome._replace(changed=True, units=planned.diffs)
 
 
 def carry_out(*, request: Request, host: Host, check_mode: bool) -> Outcome:

@@ -130,8 +130,7 @@ evidence:
 """
 
 import time
-from dataclasses import dataclass
-from typing import Any, Iterator, Mapping, Sequence
+from typing import Any, Iterator, Mapping, NamedTuple, Sequence
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.case import Case
@@ -156,8 +155,7 @@ _PAUSE_SECONDS = 0.25
 _WORTH_WAITING = ("listening", "connect")
 
 
-@dataclass(frozen=True)
-class Proof:
+class Proof(NamedTuple):
     """A service on this host, and the evidence for each of its ports, as of one moment."""
 
     case: Case

@@ -18,4 +18,4 @@ try:
 except PrivportError as error:
     print(json.dumps({"msg": str(error)}))
 else:
-    print(json.dumps(outcome.__dict__))
+    print(json.dumps(outcome._asdict()))

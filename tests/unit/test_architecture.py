@@ -25,7 +25,6 @@ PURE = {
         "array",
         "base64",
         "collections",
-        "dataclasses",
         "enum",
         "errno",
         "fnmatch",

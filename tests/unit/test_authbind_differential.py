@@ -11,7 +11,6 @@ import os
 import stat
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, Iterator, Optional, Sequence, Tuple
 
@@ -104,11 +103,10 @@ def authbind() -> Iterator[Authbind]:
         driver.wait(timeout=30)
 
 
-@dataclass(frozen=True)
 class Listed(RuleFile):
     """With an access control list, and the attribute that holds it."""
 
-    attribute: bytes = b""
+    attribute = b""
 
 
 def flag(
@@ -119,7 +117,9 @@ def flag(
     if entries is None:
         return RuleFile(path=path, uid=uid, gid=gid, mode=mode)
     attribute = acl_attribute(mode, *entries)
-    return Listed(path=path, uid=uid, gid=gid, mode=mode, acl=parse_acl(attribute), attribute=attribute)
+    listed = Listed(path=path, uid=uid, gid=gid, mode=mode, acl=parse_acl(attribute))
+    listed.attribute = attribute
+    return listed
 
 
 def lines(content: str, *, name: str = "70001", mode: int = 0o644) -> RuleFile:

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 import pytest
@@ -275,7 +274,7 @@ def test_a_program_that_is_not_there_is_not_tried(monkeypatch: pytest.MonkeyPatc
 
 
 def test_real_trials_of_a_profile_that_is_not_loaded() -> None:
-    account = replace(cases.WEB, uid=65534, gid=65534, groups=(65534,))
+    account = cases.WEB._replace(uid=65534, gid=65534, groups=(65534,))
     assert trial.bind_in_profile("no-such-profile", port=Port(80)) is None
     assert trial.authbind_in_profile("no-such-profile", port=Port(80), account=account) is None
     assert trial.attached_profile("/nowhere") is None

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import pytest
@@ -101,7 +100,7 @@ def test_rules_are_taken_back_when_one_of_them_fails() -> None:
     host = machine(Full, files={"/etc/authbind/byport/90": "old"})
     before = dict(host.files)
     old = RuleFile(path="/etc/authbind/byport/90", uid=0, gid=0, mode=0o755, content="old")
-    changes = [RuleChange(before=old, after=dataclasses.replace(old, content="new"))]
+    changes = [RuleChange(before=old, after=old._replace(content="new"))]
     for port in (80, 443):
         rule = RuleFile(path=f"/etc/authbind/byport/{port}", uid=0, gid=0, mode=0o755, content="")
         changes.append(RuleChange(before=None, after=rule))

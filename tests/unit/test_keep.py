@@ -7,7 +7,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Sequence
 
@@ -113,8 +112,8 @@ ROOTS = Inode(path=PATH, mode=0o755, uid=0, owner="root", group="root", members=
 )
 def test_files_that_are_not_roots_alone_are_refused(fields: Any, folder: Any, refused: bool) -> None:
     found = ProgramFile(
-        inode=replace(ROOTS, **fields),
-        folders=(replace(ROOTS, path="/usr/bin", **folder),),
+        inode=ROOTS._replace(**fields),
+        folders=(ROOTS._replace(path="/usr/bin", **folder),),
         executable=Executable(form="elf-dynamic"),
         nosuid=False,
     )

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
@@ -182,7 +181,7 @@ def test_a_program_that_refuses_is_told(tmp_path: Path, monkeypatch: pytest.Monk
 )
 def test_units_are_brought_back(was: str, now: str, ran: List[str]) -> None:
     host = Machine(web=now)
-    before = replace(look(Machine()), units=(UnitState("web.service", was, "then"),))
+    before = look(Machine())._replace(units=(UnitState("web.service", was, "then"),))
     assert restore(host, before, check_mode=True).changed is bool(ran)
     assert host.ran == []
     assert restore(host, before).changed is bool(ran)
@@ -210,7 +209,7 @@ def test_own_units_are_brought_back(was: str, now: str, ran: List[str]) -> None:
     host = Machine(**{"privport-x": now, "web": "active"})
     running = UnitState("web.service", "active", "then" if was == "active" else "now")
     own = UnitState("privport-x.service", was, "then")
-    before = replace(look(Machine()), units=(running,), own_units=(own,))
+    before = look(Machine())._replace(units=(running,), own_units=(own,))
     restore(host, before)
     assert host.ran[: len(ran)] == ran
 
@@ -219,7 +218,7 @@ def test_own_units_are_brought_back(was: str, now: str, ran: List[str]) -> None:
 def test_a_unit_that_does_not_start_is_told_if_it_ran(was: str, left: int) -> None:
     host = Machine(web="failed")
     host.failing = ("restart",)
-    before = replace(look(Machine()), units=(UnitState("web.service", was, "then"),))
+    before = look(Machine())._replace(units=(UnitState("web.service", was, "then"),))
     assert len(restore(host, before).left) == left
 
 
@@ -257,7 +256,7 @@ def test_a_kernel_setting_comes_back(check_mode: bool) -> None:
 
 def test_a_service_that_does_not_listen_again_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(snapshots.time, "sleep", lambda seconds: None)
-    before = replace(look(Machine()), held=(Held("web", "80"),))
+    before = look(Machine())._replace(held=(Held("web", "80"),))
     assert restore(Machine(), before, seconds=0.01).left == ("web listened on port 80 before and does not now",)
     monkeypatch.setattr(snapshots.core, "held_ports", lambda *_: (Held("web", "80"),))
     assert restore(Machine(), before).done == ("web listens on port 80 as before",)

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import socket
 import threading
 import time
@@ -91,7 +90,7 @@ def answering(said: bytes, *, seconds: float, times: int = 1) -> int:
 )
 def test_a_port_in_front(said: bytes, seconds: float, outcome: str, listening: int) -> None:
     observed = observe(FakeHost(), parse_services([{"name": "web", "ports": [80]}])).services[0]
-    facts = dataclasses.replace(observed, listeners=(on(listening),))
+    facts = observed._replace(listeners=(on(listening),))
     tried = probing.probe(facts, port=Port(answering(said, seconds=seconds)), inner=Port(listening))
     assert (tried.connect, tried.front["ipv4"]) == ({"127.0.0.1": ""}, outcome)
 
@@ -99,7 +98,7 @@ def test_a_port_in_front(said: bytes, seconds: float, outcome: str, listening: i
 def test_a_service_that_closes_at_once_itself() -> None:
     inner = answering(b"", seconds=0, times=2)
     observed = observe(FakeHost(), parse_services([{"name": "web", "ports": [80]}])).services[0]
-    facts = dataclasses.replace(observed, listeners=(on(inner),))
+    facts = observed._replace(listeners=(on(inner),))
     tried = probing.probe(facts, port=Port(answering(b"", seconds=0)), inner=Port(inner))
     assert (tried.connect, tried.front["ipv4"]) == ({"127.0.0.1": ""}, "")
 
@@ -112,7 +111,7 @@ def test_a_stranger_meets_a_busy_port(listening: int) -> None:
 def test_what_is_tried_on_a_port(listening: int) -> None:
     listeners = (on(listening), on(listening, protocol="udp"), on(listening + 1))
     observed = observe(FakeHost(), parse_services([{"name": "web", "ports": [80]}])).services[0]
-    facts = dataclasses.replace(observed, listeners=listeners)
+    facts = observed._replace(listeners=listeners)
     tried = probing.probe(facts, port=Port(listening), inner=Port(listening))
     assert (tried.connect, set(tried.stranger)) == ({"127.0.0.1": ""}, {"ipv4"})
     assert probing.probe(facts, port=Port(listening, "udp"), inner=Port(listening, "udp")).connect == {}

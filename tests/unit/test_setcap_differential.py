@@ -204,6 +204,7 @@ most = st.frozensets(st.integers(0, 40), max_size=4).map(lambda few: frozenset(r
                 permitted=st.one_of(sets, most),
                 inheritable=st.one_of(sets, st.just(frozenset()), most),
                 effective=st.booleans(),
+                rootid=st.none(),
             ),
             st.builds(lambda pair, effective: FileCapabilities(*pair, effective), halves, st.booleans()),
         ),
@@ -223,7 +224,7 @@ def test_canonical_text_is_that_of_getcap(many: list[FileCapabilities], program:
 
 
 @settings(max_examples=500, deadline=None, derandomize=True, database=None)
-@given(caps=st.builds(FileCapabilities, permitted=sets, inheritable=sets, effective=st.booleans()))
+@given(caps=st.builds(FileCapabilities, permitted=sets, inheritable=sets, effective=st.booleans(), rootid=st.none()))
 def test_bytes_and_text_lead_back(caps: FileCapabilities) -> None:
     assert parse_xattr(format_xattr(caps)) == caps
     assume(not caps.is_empty)

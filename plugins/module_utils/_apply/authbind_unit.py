@@ -4,8 +4,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Mapping
+from typing import Any, Mapping, NamedTuple
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import InvalidInput, Refused
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import dropin_path, render_authbind
@@ -13,8 +12,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._host.host import
 from ansible_collections.netbind.privport.plugins.module_utils._observe import units
 
 
-@dataclass(frozen=True)
-class UnitChange:
+class UnitChange(NamedTuple):
     """A unit's properties as they are, and its drop-in before and after."""
 
     properties: Mapping[str, str]

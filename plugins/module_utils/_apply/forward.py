@@ -4,8 +4,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Optional, Sequence
+from typing import NamedTuple, Optional, Sequence
 
 from ansible_collections.netbind.privport.plugins.module_utils._apply import installation
 from ansible_collections.netbind.privport.plugins.module_utils._core.forwarding import forwarder as forward
@@ -92,8 +91,7 @@ def _places(host: Host, name: str, *, ports: Sequence[int], unit: str) -> tuple[
     return tuple(dict.fromkeys(paths)), tuple(it for port in numbers for it in forward.units(name, port))
 
 
-@dataclass(frozen=True)
-class Change:
+class Change(NamedTuple):
     """The way to what is asked for.
 
     held are the ports that the service's own unit holds until its next start. trials are configurations that the

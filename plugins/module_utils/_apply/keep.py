@@ -5,8 +5,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
-from typing import Optional, Tuple
+from typing import NamedTuple, Optional, Tuple
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.capability import keep as core
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import (
@@ -20,8 +19,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._observe import u
 _PYTHON = "/usr/bin/python3"
 
 
-@dataclass(frozen=True)
-class Keeping:
+class Keeping(NamedTuple):
     """The units as they are, '' for none, as they are when they work, and whether they are wanted."""
 
     units: core.KeepUnits

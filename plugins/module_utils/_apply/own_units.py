@@ -5,8 +5,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Optional, Sequence
+from typing import NamedTuple, Optional, Sequence
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.managed.installation import (
     SCRIPT_FOLDER,
@@ -23,8 +22,7 @@ _AT_BOOT = "/etc/rc2.d"
 _SCRIPT_SECONDS = 60.0
 
 
-@dataclass(frozen=True)
-class State:
+class State(NamedTuple):
     """A unit's ActiveState and InvocationID (systemd.exec(5)), which is another one after every start.
 
     Of a script daemon is its running process; it is active too while a boot starts it, and unread where only one of

@@ -7,8 +7,7 @@ from __future__ import annotations
 import base64
 import stat
 import time
-from dataclasses import dataclass
-from typing import Callable, Sequence
+from typing import Callable, NamedTuple, Sequence
 
 from ansible_collections.netbind.privport.plugins.module_utils._apply import keep as keeping
 from ansible_collections.netbind.privport.plugins.module_utils._apply import own_units
@@ -40,8 +39,7 @@ _PAUSE_SECONDS = 0.25
 _RESTART_SECONDS = 200.0
 
 
-@dataclass(frozen=True)
-class Restored:
+class Restored(NamedTuple):
     """What was done, what could not be done, each a sentence, and the changed files as diff mode shows them."""
 
     changed: bool
@@ -54,7 +52,7 @@ def take(host: Host, services: Sequence[Service]) -> Snapshot:
     """The host as it is, for these services. Raises PrivportError."""
     observation = observe(host, services)
     taken = _look(host, core.scope(observation), held=core.held_ports(observation, services))
-    return Snapshot(**{**vars(taken), "programs": tuple(it for it in taken.programs if it.mode >= 0)})
+    return taken._replace(programs=tuple(it for it in taken.programs if it.mode >= 0))
 
 
 def _look(host: Host, scope: Scope, *, held: tuple[core.Held, ...] = ()) -> Snapshot:

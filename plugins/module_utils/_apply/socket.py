@@ -4,8 +4,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Mapping, Optional, Tuple
+from typing import Mapping, NamedTuple, Optional, Tuple
 
 from ansible_collections.netbind.privport.plugins.module_utils._apply import installation
 from ansible_collections.netbind.privport.plugins.module_utils._core.managed.installation import (
@@ -58,8 +57,7 @@ def _is_there(host: Host, path: str) -> bool:
     return host.status_of_itself(path) is not None
 
 
-@dataclass(frozen=True)
-class SocketPlan:
+class SocketPlan(NamedTuple):
     """From the socket unit and the drop-in of a service unit as they are to what they are to be."""
 
     unit: str

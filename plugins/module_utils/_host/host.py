@@ -20,8 +20,7 @@ import shutil
 import signal
 import stat
 import subprocess
-from dataclasses import dataclass
-from typing import AbstractSet, Iterator, Sequence
+from typing import AbstractSet, Iterator, NamedTuple, Sequence
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import HostError
 from ansible_collections.netbind.privport.plugins.module_utils._host import atomic, netns, regular
@@ -31,8 +30,7 @@ ACL_XATTR = "system.posix_acl_access"
 COMMAND_SECONDS = 30.0
 
 
-@dataclass(frozen=True)
-class Completed:
+class Completed(NamedTuple):
     """What a command left behind."""
 
     argv: tuple[str, ...]
@@ -48,8 +46,7 @@ class Completed:
         return self
 
 
-@dataclass(frozen=True)
-class FileStatus:
+class FileStatus(NamedTuple):
     """The part of stat(2) that decides; a link is resolved before it is asked for."""
 
     mode: int

@@ -5,8 +5,7 @@
 from __future__ import annotations
 
 import os.path
-from dataclasses import dataclass, replace
-from typing import Iterator, Mapping
+from typing import Iterator, Mapping, NamedTuple
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.authbind import rules as authbind
 from ansible_collections.netbind.privport.plugins.module_utils._core.capability import executable
@@ -30,8 +29,7 @@ _BINARY_FORMATS = "/proc/sys/fs/binfmt_misc"
 _DYNAMIC = 61184
 
 
-@dataclass(frozen=True)
-class Runner:
+class Runner(NamedTuple):
     """Who executes, and where: uid is None where that cannot be told."""
 
     name: str
@@ -56,9 +54,9 @@ def runner(host: Host, *, properties: Mapping[str, str], account: Account | None
     )
     if account is not None:
         gids = (account.gid, *(gid for gid in account.groups if gid != account.gid))
-        return replace(plain, name=f"user {account.name}", uid=account.uid, gids=gids)
+        return plain._replace(name=f"user {account.name}", uid=account.uid, gids=gids)
     if properties.get("DynamicUser") == "yes":
-        return replace(plain, name="its dynamic user", uid=_DYNAMIC, gids=(_DYNAMIC,))
+        return plain._replace(name="its dynamic user", uid=_DYNAMIC, gids=(_DYNAMIC,))
     return plain
 
 

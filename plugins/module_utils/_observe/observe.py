@@ -4,8 +4,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Callable, Mapping, Optional, Sequence
+from typing import Callable, Mapping, NamedTuple, Optional, Sequence
 
 from ansible_collections.netbind.privport.plugins.module_utils._apply import authbind_files, redirect
 from ansible_collections.netbind.privport.plugins.module_utils._apply import forward as forwarding
@@ -86,7 +85,7 @@ def observe(host: Host, services: Sequence[Service]) -> Observation:
     found = tuple(_service(host, service, machine=machine) for service in services)
     confinements = Confinements(host, authbind=authbind_found.program if authbind_found else "")
     found = tuple(
-        replace(facts, confinement=confinements.of(facts, ports=service.ports))
+        facts._replace(confinement=confinements.of(facts, ports=service.ports))
         for service, facts in zip(services, found)
     )
     return Observation(
@@ -121,8 +120,7 @@ def _in_container(host: Host) -> bool:
     return any(host.status(path) is not None for path in marks)
 
 
-@dataclass(frozen=True)
-class _Machine:
+class _Machine(NamedTuple):
     """What all services share."""
 
     shown: Mapping[str, dict[str, str]]
@@ -156,7 +154,7 @@ def _service(host: Host, service: Service, *, machine: _Machine) -> ServiceFacts
         name=service.name,
         unit=unit,
         program=program,
-        interpreter=_interpreter(host, program, by=replace(by, namespace=seen), unread=unread),
+        interpreter=_interpreter(host, program, by=by._replace(namespace=seen), unread=unread),
         account=account,
         user_unit=_user_unit(host, unit, user=user) if unit else "",
         authbind_ports=_authbind_ports(service, account=account, rules=machine.rules, leftovers=machine.leftovers),
@@ -199,8 +197,7 @@ def _with_listeners(host: Host, services: Sequence[Service], found: Sequence[Ser
         with host.network(path):
             listeners[path] = processes.listeners(host, sorted({port for it in there for port in it.listens}))
     return tuple(
-        replace(
-            facts,
+        facts._replace(
             listeners=tuple(
                 it for it in listeners.get(facts.network.path, ()) if Port(it.port, it.protocol) in service.listens
             ),
@@ -299,7 +296,7 @@ def _program(
         capability=None if held is None else _capability_text(held),
         binds=held is not None and held.binds,
         # Who grants it is root, whoever observes.
-        obstacle=filecap.obstacle(replace(ground, may_set=True), path=real_path),
+        obstacle=filecap.obstacle(ground._replace(may_set=True), path=real_path),
         refusals=judged.refusals,
         warnings=judged.warnings,
         takes_sockets=takes,

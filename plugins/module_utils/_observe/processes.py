@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import re
 import sys
-from dataclasses import dataclass
-from typing import Sequence
+from typing import NamedTuple, Sequence
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import Listener, Process, Thread
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Port
@@ -104,8 +103,7 @@ def _from_proc(host: Host) -> tuple[Socket, ...]:
     return tuple(found)
 
 
-@dataclass(frozen=True)
-class _Owners:
+class _Owners(NamedTuple):
     """The ids of the processes that hold each socket; complete is False where some could not be asked."""
 
     pids: dict[int, tuple[int, ...]]

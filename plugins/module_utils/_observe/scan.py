@@ -4,8 +4,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Iterator
+from typing import Iterator, NamedTuple
 
 from ansible_collections.netbind.privport.plugins.module_utils._apply import authbind_files
 from ansible_collections.netbind.privport.plugins.module_utils._core.authbind.rules import BYUID, FOLDERS
@@ -39,8 +38,7 @@ _VIRTUAL = (
 _NETWORK = ("nfs", "nfs4", "cifs", "smb3", "9p", "ceph", "fuse.sshfs", "glusterfs", "afs")
 
 
-@dataclass(frozen=True)
-class Grant:
+class Grant(NamedTuple):
     """mechanism: setcap, ambient, authbind or sysctl; subject: the file, unit or setting; detail: what it holds."""
 
     mechanism: str

@@ -5,8 +5,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Callable, Mapping, Sequence
+from typing import Callable, Mapping, NamedTuple, Sequence
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import (
     HostError,
@@ -198,8 +197,7 @@ def granting(host: Host, properties: Mapping[str, str]) -> tuple[str, ...]:
     return units.granting({path: _read(host, path) for path in paths if path}, capability=CAPABILITY)
 
 
-@dataclass(frozen=True)
-class Dropin:
+class Dropin(NamedTuple):
     """A drop-in before and after a change, '' for none, and what a killed run left of an earlier change."""
 
     path: str

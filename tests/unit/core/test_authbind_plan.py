@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Dict
 
 import pytest
@@ -156,7 +155,7 @@ def test_present_beside_what_exists(before, asked, after) -> None:
 REFUSED = [
     ([byport("80", uid=5)], {}, "byport/80 (uid 5, gid 0, mode 0500) is not executable"),
     ([byport("80", uid=5)], {"method": "byuid"}, "take that rule away first"),
-    ([replace(byport("80", mode=0o470), acl=Acl(group=7))], {}, "mode 0470, an access control list) is not executable"),
+    ([byport("80", mode=0o470)._replace(acl=Acl(group=7))], {}, "mode 0470, an access control list) is not executable"),
     ([byport("80", uid=0, mode=0o644)], {}, "is not executable"),
     ([byport("80", uid=5)], {"grantee": TEAM}, "cannot be granted to group 'team'"),
     ([byaddr("::1,80", uid=5)], {"addresses": ["::1"]}, "byaddr/::1,80"),
@@ -332,8 +331,8 @@ def test_any_plan_converges_and_takes_nothing_from_others(files, asked) -> None:
 
 
 def test_a_rule_with_an_access_control_list_is_somebodys_decision() -> None:
-    listed = replace(byport("80", uid=0, mode=0o750), acl=Acl(group=5, users=((WEB.number, 1),)))
-    for file in (listed, replace(listed, uid=WEB.number)):
+    listed = byport("80", uid=0, mode=0o750)._replace(acl=Acl(group=5, users=((WEB.number, 1),)))
+    for file in (listed, listed._replace(uid=WEB.number)):
         assert plan_rules(rules(file), grantee=WEB, ports=[80]).changes == ()
         removal = plan_rules(rules(file), grantee=WEB, ports=[80], state="absent")
         assert removal.changes == ()

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, Dict, Tuple
 
 import pytest
@@ -31,7 +30,7 @@ UNREAD_CAPABILITY = {"unread": {"capability": "an unknown version"}}
 def unit_without_sandbox() -> Unit:
     """What an old systemd shows, which does not know the settings."""
     kept = ("Id", "LoadState", "ActiveState", "SubState", "Result", "ExecStart", "User")
-    return replace(unit(), properties={name: PROPERTIES[name] for name in kept})
+    return unit()._replace(properties={name: PROPERTIES[name] for name in kept})
 
 
 def doubted(setcap: str, authbind: str, ambient: str, _id: str, **fields: Any) -> Any:

@@ -4,8 +4,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from ansible_collections.netbind.privport.plugins.module_utils._core.capability.executable import Executable
 from ansible_collections.netbind.privport.plugins.module_utils._core.capability.file_rules import (
@@ -37,15 +35,15 @@ ELF = Executable(form="elf-dynamic")
 def program(
     *, file: Inode = FILE, folder: Inode = FOLDER, executable: Executable = ELF, nosuid: bool = False
 ) -> ProgramFile:
-    return ProgramFile(inode=file, folders=(folder, replace(FOLDER, path="/")), executable=executable, nosuid=nosuid)
+    return ProgramFile(inode=file, folders=(folder, FOLDER._replace(path="/")), executable=executable, nosuid=nosuid)
 
 
 def by_alice(inode: Inode) -> Inode:
-    return replace(inode, uid=1000, owner="alice")
+    return inode._replace(uid=1000, owner="alice")
 
 
 def by_group(inode: Inode, *members: tuple[int, str]) -> Inode:
-    return replace(inode, mode=inode.mode | 0o020, group="staff", members=members)
+    return inode._replace(mode=inode.mode | 0o020, group="staff", members=members)
 
 
 def test_an_ordinary_program_is_neither_refused_nor_warned_of() -> None:
@@ -56,19 +54,19 @@ def test_an_ordinary_program_is_neither_refused_nor_warned_of() -> None:
     ("subject", "fragment"),
     [
         (program(nosuid=True), "option nosuid"),
-        (replace(program(), origin_libraries=("/opt/app/lib/a.so",)), "finds /opt/app/lib/a.so beside itself"),
+        (program()._replace(origin_libraries=("/opt/app/lib/a.so",)), "finds /opt/app/lib/a.so beside itself"),
         (program(executable=Executable("script", ("/usr/bin/env", "python3"))), "a script run by /usr/bin/env python3"),
-        (program(file=replace(FILE, mode=0o757)), "every user can write /opt/app/server"),
+        (program(file=FILE._replace(mode=0o757)), "every user can write /opt/app/server"),
         (program(file=by_group(FILE, ALICE)), "alice can write /opt/app/server as group staff"),
         (program(file=by_group(FILE, ROOT, ALICE, BOB)), "alice, bob can write"),
         (program(file=by_group(by_alice(FILE), ALICE, BOB)), "bob can write /opt/app/server"),
-        (program(file=replace(FILE, path="/usr/bin/python3.11")), "allow_interpreter: true"),
-        (program(file=replace(FILE, listed=(ALICE,))), "alice can write /opt/app/server by its access control list"),
-        (program(file=replace(by_alice(FILE), listed=(ALICE, BOB))), "bob can write /opt/app/server by its access"),
-        (program(folder=replace(FOLDER, listed=(ROOT, BOB))), "bob can write in the folder /opt/app by its access"),
+        (program(file=FILE._replace(path="/usr/bin/python3.11")), "allow_interpreter: true"),
+        (program(file=FILE._replace(listed=(ALICE,))), "alice can write /opt/app/server by its access control list"),
+        (program(file=by_alice(FILE)._replace(listed=(ALICE, BOB))), "bob can write /opt/app/server by its access"),
+        (program(folder=FOLDER._replace(listed=(ROOT, BOB))), "bob can write in the folder /opt/app by its access"),
         (program(folder=by_alice(FOLDER)), "alice owns the folder /opt/app"),
-        (program(folder=replace(by_alice(FOLDER), mode=0o1755)), "alice owns the folder /opt/app"),
-        (program(folder=replace(FOLDER, mode=0o757)), "every user can write in the folder /opt/app"),
+        (program(folder=by_alice(FOLDER)._replace(mode=0o1755)), "alice owns the folder /opt/app"),
+        (program(folder=FOLDER._replace(mode=0o757)), "every user can write in the folder /opt/app"),
         (program(folder=by_group(FOLDER, BOB)), "bob can write in the folder /opt/app as group staff"),
         (program(file=by_alice(FILE), folder=by_group(by_alice(FOLDER), ALICE, BOB)), "bob can write in the folder"),
     ],
@@ -83,12 +81,12 @@ def test_refused(subject: ProgramFile, fragment: str) -> None:
 @pytest.mark.parametrize(
     ("subject", "fragment"),
     [
-        (program(file=replace(FILE, mode=0o775)), "writable by its group root"),
+        (program(file=FILE._replace(mode=0o775)), "writable by its group root"),
         (program(file=by_group(FILE, ROOT)), "writable by its group staff"),
         (program(file=by_alice(FILE)), "belongs to alice"),
         (program(file=by_alice(FILE), folder=by_alice(FOLDER)), "belongs to alice"),
-        (program(file=replace(FILE, mode=0o4755)), "has mode 4755"),
-        (program(file=replace(FILE, mode=0o2755)), "has mode 2755"),
+        (program(file=FILE._replace(mode=0o4755)), "has mode 4755"),
+        (program(file=FILE._replace(mode=0o2755)), "has mode 2755"),
         (program(executable=Executable("other")), "neither an ELF program nor a script"),
     ],
 )
@@ -102,13 +100,13 @@ def test_warned(subject: ProgramFile, fragment: str) -> None:
 @pytest.mark.parametrize(
     "subject",
     [
-        program(folder=replace(FOLDER, mode=0o1777)),
-        program(folder=by_group(replace(FOLDER, mode=0o1755), ALICE)),
+        program(folder=FOLDER._replace(mode=0o1777)),
+        program(folder=by_group(FOLDER._replace(mode=0o1755), ALICE)),
         program(folder=by_group(FOLDER)),
-        program(folder=replace(FOLDER, mode=0o1755, listed=(ALICE,))),
-        program(file=replace(FILE, listed=(ROOT,))),
+        program(folder=FOLDER._replace(mode=0o1755, listed=(ALICE,))),
+        program(file=FILE._replace(listed=(ROOT,))),
         program(folder=by_group(FOLDER, ROOT)),
-        program(file=replace(FILE, path="/opt/app/python3", mode=0o750, group="svc")),
+        program(file=FILE._replace(path="/opt/app/python3", mode=0o750, group="svc")),
         program(executable=Executable("go")),
         program(executable=Executable("elf-static")),
     ],
@@ -118,13 +116,13 @@ def test_safe(subject: ProgramFile) -> None:
 
 
 def test_an_allowed_interpreter_is_still_told() -> None:
-    judgement = judge(program(file=replace(FILE, path="/usr/bin/node")), allow_interpreter=True)
+    judgement = judge(program(file=FILE._replace(path="/usr/bin/node")), allow_interpreter=True)
     assert judgement.refusals == ()
     assert "every user can execute" in judgement.warnings[0]
 
 
 def test_every_refusal_is_told() -> None:
-    worst = program(file=replace(FILE, mode=0o777), folder=by_alice(FOLDER), nosuid=True)
+    worst = program(file=FILE._replace(mode=0o777), folder=by_alice(FOLDER), nosuid=True)
     assert len(judge(worst).refusals) == 3
 
 
@@ -200,10 +198,10 @@ GROUND = Ground(read_only=False, unchangeable=False, keeps_attributes=True, may_
 @pytest.mark.parametrize(
     ("ground", "fragment"),
     [
-        (replace(GROUND, read_only=True, may_set=False), "/x is on a read-only file system"),
-        (replace(GROUND, unchangeable=True, may_set=False), "/x is immutable"),
-        (replace(GROUND, keeps_attributes=False), "without extended attributes"),
-        (replace(GROUND, may_set=False), "needs CAP_SETFCAP"),
+        (GROUND._replace(read_only=True, may_set=False), "/x is on a read-only file system"),
+        (GROUND._replace(unchangeable=True, may_set=False), "/x is immutable"),
+        (GROUND._replace(keeps_attributes=False), "without extended attributes"),
+        (GROUND._replace(may_set=False), "needs CAP_SETFCAP"),
     ],
 )
 def test_obstacles(ground: Ground, fragment: str) -> None:
@@ -217,5 +215,5 @@ def test_obstacles(ground: Ground, fragment: str) -> None:
 )
 def test_shown(path: str, text: str) -> None:
     assert shown(path) == text
-    judged = judge(program(file=replace(FILE, path=path, mode=0o757)))
+    judged = judge(program(file=FILE._replace(path=path, mode=0o757)))
     assert f"write {text}, and" in judged.refusals[0]

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import Any, Dict, List, Tuple
 
 import pytest
@@ -48,7 +47,7 @@ def values(text: str, key: str) -> List[str]:
     ],
 )
 def test_each_forwarder_has_units_of_its_own(program: str, files: List[str], units: List[str]) -> None:
-    request = replace(WEB, forwarder=program)
+    request = WEB._replace(forwarder=program)
     wanted = forward.installation(request, GROUND)
     assert [file.path for file in wanted.files] == files
     assert list(wanted.units) == [f"privport-forward-web-80{ending}" for ending in units]
@@ -59,7 +58,7 @@ def test_each_forwarder_has_units_of_its_own(program: str, files: List[str], uni
 
 @pytest.mark.parametrize("program", FORWARDERS)
 def test_no_forwarder_is_root(program: str) -> None:
-    text = texts(replace(WEB, forwarder=program))[SERVICE]
+    text = texts(WEB._replace(forwarder=program))[SERVICE]
     given = ["CAP_NET_BIND_SERVICE"] if program == "socat" else []
     assert values(text, "DynamicUser") == values(text, "NoNewPrivileges") == ["yes"]
     assert values(text, "AmbientCapabilities") == given
@@ -88,12 +87,12 @@ def test_no_forwarder_is_root(program: str) -> None:
     ],
 )
 def test_commands(fields: Dict[str, Any], command: str) -> None:
-    assert values(texts(replace(WEB, **fields))[SERVICE], "ExecStart") == [command]
+    assert values(texts(WEB._replace(**fields))[SERVICE], "ExecStart") == [command]
 
 
 def test_a_name_that_systemd_escapes() -> None:
     """A backslash in a file's name is one in a path, and two in a command line (systemd.service(5))."""
-    request = replace(WEB, name="my-web", forwarder="haproxy")
+    request = WEB._replace(name="my-web", forwarder="haproxy")
     found = texts(request)
     text = found[rf"{UNITS}/privport-forward-my\x2dweb-80.service"]
     assert r"/etc/netbind.privport/my\x2dweb-80.haproxy.cfg" in found
@@ -114,7 +113,7 @@ def test_a_name_that_systemd_escapes() -> None:
 def test_each_family_has_a_socket_of_its_own(
     families: Tuple[str, ...], ipv6: bool, streams: List[str], descriptors: str
 ) -> None:
-    found = texts(replace(WEB, families=families, forwarder="nginx"), replace(GROUND, ipv6=ipv6))
+    found = texts(WEB._replace(families=families, forwarder="nginx"), GROUND._replace(ipv6=ipv6))
     assert values(found[SOCKET], "ListenStream") == streams
     assert values(found[SOCKET], "BindIPv6Only") == ["ipv6-only"]
     assert values(found[SERVICE], "Environment") == [f"NGINX={descriptors}"]
@@ -123,7 +122,7 @@ def test_each_family_has_a_socket_of_its_own(
     assert listens == streams
     # What nginx does not find among the sockets that it is handed, it would have to bind.
     assert "listen [::]:80 ipv6only=on;" in nginx or "[::]:80" not in streams
-    haproxy = texts(replace(WEB, families=families, forwarder="haproxy"), replace(GROUND, ipv6=ipv6))
+    haproxy = texts(WEB._replace(families=families, forwarder="haproxy"), GROUND._replace(ipv6=ipv6))
     assert haproxy["/etc/netbind.privport/web-80.haproxy.cfg"].count("bind fd@") == len(streams)
 
 
@@ -140,13 +139,13 @@ def test_each_family_has_a_socket_of_its_own(
     ],
 )
 def test_without_systemd_it_is_an_init_script(fields: Dict[str, Any], said: str) -> None:
-    wanted = forward.installation(replace(WEB, **fields), replace(GROUND, **SYSV))
+    wanted = forward.installation(WEB._replace(**fields), GROUND._replace(**SYSV))
     (file,) = wanted.files
     assert (file.path, file.mode) == ("/etc/init.d/privport-forward-web-80", 0o755)
     assert wanted.units == ("privport-forward-web-80",)
     assert is_own(file.text)
     assert said in file.text
-    assert forward.installation(WEB, replace(GROUND, **SYSV), later=(80,)).units == ()
+    assert forward.installation(WEB, GROUND._replace(**SYSV), later=(80,)).units == ()
 
 
 @pytest.mark.parametrize(
@@ -172,7 +171,7 @@ def test_each_init_script_has_a_user_of_its_own() -> None:
 def test_a_forwarder_starts_with_its_socket() -> None:
     text = texts()[SERVICE]
     assert values(text, "Requires") == values(text, "After") == ["privport-forward-web-80.socket"]
-    assert values(texts(replace(WEB, forwarder="socat"))[SERVICE], "Requires") == []
+    assert values(texts(WEB._replace(forwarder="socat"))[SERVICE], "Requires") == []
 
 
 @pytest.mark.parametrize(
@@ -189,7 +188,7 @@ def test_a_forwarder_starts_with_its_socket() -> None:
     ],
 )
 def test_the_client_is_told(program: str, said: str) -> None:
-    request = replace(WEB, forwarder=program)
+    request = WEB._replace(forwarder=program)
     assert f" {said}\n" in forward.configured(request, GROUND, port=Port(80))
     # What is judged alone has all of it but the sockets.
     trial = forward.configured(request, GROUND, port=Port(80), trial="/run/x")
@@ -202,7 +201,7 @@ def test_the_client_is_told(program: str, said: str) -> None:
 @pytest.mark.parametrize("program", ["", "socat"])
 @pytest.mark.parametrize("unit", ["", "web.service"])
 def test_a_restart_of_the_service_hands_over_the_port(program: str, unit: str) -> None:
-    found = texts(replace(WEB, forwarder=program, unit=unit))
+    found = texts(WEB._replace(forwarder=program, unit=unit))
     link = f"{UNITS}/{unit or 'multi-user.target'}.wants/privport-forward-web-80.service"
     assert found[link] == f"link to {SERVICE}\n"
     assert values(found[SERVICE if program else SOCKET], "Before") == ([unit] if unit else [])
@@ -234,7 +233,7 @@ def test_a_restart_of_the_service_hands_over_the_port(program: str, unit: str) -
     ],
 )
 def test_obstacles(request_fields: Dict[str, Any], ground_fields: Dict[str, Any], codes: List[str]) -> None:
-    request, ground = replace(WEB, **request_fields), replace(GROUND, **ground_fields)
+    request, ground = WEB._replace(**request_fields), GROUND._replace(**ground_fields)
     found = forward.obstacles(request, ground)
     assert [it.code for it in found] == codes
     if codes:
@@ -295,8 +294,8 @@ def test_what_belongs_to_a_service(name: str, port: Any) -> None:
 
 
 def test_where_it_goes_is_told() -> None:
-    request = replace(WEB, backends={Port(80): Backend("::1", 8080)})
+    request = WEB._replace(backends={Port(80): Backend("::1", 8080)})
     assert forward.forwarded_to(texts(request)[SERVICE]) == Backend("::1", 8080)
-    (script,) = texts(request, replace(GROUND, **SYSV)).values()
+    (script,) = texts(request, GROUND._replace(**SYSV)).values()
     assert forward.forwarded_to(script) == Backend("::1", 8080)
     assert forward.forwarded_to("[Unit]\n") is None

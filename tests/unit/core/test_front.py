@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, Dict, List, Tuple
 
 import pytest
@@ -23,7 +22,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.proof.check
 from ansible_collections.netbind.privport.plugins.module_utils._core.proof.persistence import notes
 from ansible_collections.netbind.privport.tests.unit.core.cases import case, listener, process, socket_unit
 
-INDIRECT = replace(STRATEGIES["unneeded"], indirect=True)
+INDIRECT = STRATEGIES["unneeded"]._replace(indirect=True)
 SYSTEMD = process(pid=1, uid=0, unit="init.scope")
 FORWARDER = process(pid=50, uid=65534, unit="privport-forward-web-80.service")
 OWN = {"forward": Installed(units=("privport-forward-web-80.socket", FORWARDER.unit))}
@@ -59,16 +58,16 @@ IN_FRONT = listener(FORWARDER, SYSTEMD, address="::", v6only=False)
             seen(listener(process(permitted=("cap_net_raw",)), **BACKEND)), [("held", FAIL)], id="a privilege behind it"
         ),
         pytest.param(
-            seen(BEHIND, probe=replace(ANSWERS, connect={"127.0.0.1": "ECONNREFUSED"})),
+            seen(BEHIND, probe=ANSWERS._replace(connect={"127.0.0.1": "ECONNREFUSED"})),
             [("connect", FAIL)],
             id="closed behind it",
         ),
         pytest.param(
-            seen(BEHIND, probe=replace(ANSWERS, front={"ipv4": "ECONNREFUSED"})),
+            seen(BEHIND, probe=ANSWERS._replace(front={"ipv4": "ECONNREFUSED"})),
             [("connect", FAIL)],
             id="closed in front",
         ),
-        pytest.param(seen(BEHIND, probe=replace(ANSWERS, front={})), [("connect", UNKNOWN)], id="not tried in front"),
+        pytest.param(seen(BEHIND, probe=ANSWERS._replace(front={})), [("connect", UNKNOWN)], id="not tried in front"),
         pytest.param(
             seen(BEHIND, description={"families": ["ipv6"]}), [("family", FAIL)], id="a family that nobody serves"
         ),
@@ -76,12 +75,12 @@ IN_FRONT = listener(FORWARDER, SYSTEMD, address="::", v6only=False)
             seen(BEHIND, IN_FRONT, description={"families": ["ipv4", "ipv6"]}), [], id="families of the forwarder"
         ),
         pytest.param(
-            seen(BEHIND, IN_FRONT, probe=replace(ANSWERS, front={"ipv4": "", "ipv6": "ECONNREFUSED"})),
+            seen(BEHIND, IN_FRONT, probe=ANSWERS._replace(front={"ipv4": "", "ipv6": "ECONNREFUSED"})),
             [("connect", FAIL)],
             id="one of two families",
         ),
         pytest.param(
-            seen(BEHIND, probe=replace(ANSWERS, stranger={"ipv4": ""})), [("stranger", FAIL)], id="open to a stranger"
+            seen(BEHIND, probe=ANSWERS._replace(stranger={"ipv4": ""})), [("stranger", FAIL)], id="open to a stranger"
         ),
     ],
 )

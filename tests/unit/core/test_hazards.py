@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, Dict, Set, Tuple
 
 import pytest
@@ -232,7 +231,7 @@ def test_a_systemd_that_ignores_socket_bind_deny(features: Tuple[str, ...], clos
     ],
 )
 def test_limits_of_the_whole_host(limits: Dict[str, Any], fields: Dict[str, Any], expected: Tuple[Any, ...]) -> None:
-    init = replace(process(pid=1, uid=0).status, **limits)
+    init = process(pid=1, uid=0).status._replace(**limits)
     found = tuple(codes(name, host_fields={"init": init}, **fields) for name in ("ambient", "setcap", "authbind"))
     assert found == expected
     assert codes("ambient", host_fields={"init": None}) == ()

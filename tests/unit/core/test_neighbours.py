@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, Dict, Tuple
 
 import pytest
@@ -78,7 +77,7 @@ OTHER = process(pid=7, unit="other.service", uid=0, name="nginx")
         pytest.param((listener(process()),), "", id="the service itself"),
         pytest.param((listener(process(), OTHER),), "", id="the service and who gave it the socket"),
         pytest.param((listener(known=False),), "", id="hidden from us"),
-        pytest.param((replace(listener(OTHER), address="127.0.0.53"),), "", id="another address"),
+        pytest.param((listener(OTHER)._replace(address="127.0.0.53"),), "", id="another address"),
         pytest.param((listener(SYSTEMD), socket_unit("80")), "", id="its own socket"),
         pytest.param(
             (listener(SYSTEMD), socket_unit("80", name="a.socket", triggers=("a.service",))),
@@ -98,7 +97,7 @@ OTHER = process(pid=7, unit="other.service", uid=0, name="nginx")
             id="another unit",
         ),
         pytest.param(
-            (replace(listener(OTHER), address="::"),),
+            (listener(OTHER)._replace(address="::"),),
             "service 'web': port 80 is held by pid 7 (nginx, uid 0 of other.service); stop that first",
             id="another unit on IPv6",
         ),

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Tuple
 
@@ -26,7 +25,7 @@ def read(name: str) -> str:
 
 @pytest.mark.parametrize(("nft", "keeps_address"), [("0.9.8", False), ("1.0.6", True), ("1.1.3", True)])
 def test_a_table_is_listed_as_it_was_written(nft: str, keeps_address: bool) -> None:
-    made = redirect.rules("web", WEB, families=(), tool=replace(NFT, keeps_address=keeps_address))
+    made = redirect.rules("web", WEB, families=(), tool=NFT._replace(keeps_address=keeps_address))
     listed = read(f"nft-list-table-{nft}.txt")
     head, text = made.text.split("\n", 1)
     assert head == "# Managed by netbind.privport (redirect); state=absent removes this file."

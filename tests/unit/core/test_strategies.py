@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, Dict, Mapping, Optional, Tuple
 
 import pytest
@@ -410,7 +409,7 @@ def test_authbind_without_a_unit_says_who_must_start_it() -> None:
 )
 def test_pending_of_what_an_upgrade_takes(kept: str, keep: Optional[bool], steps: Tuple[str, ...]) -> None:
     judged = case(program_fields={**BINDS, "kept": kept}, unit_fields={"process": setcap_process()})
-    judged = replace(judged, service=replace(judged.service, keep=keep))
+    judged = judged._replace(service=judged.service._replace(keep=keep))
     assert STRATEGIES["setcap"].pending(judged) == steps
 
 

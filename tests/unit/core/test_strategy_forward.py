@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, Dict, List, Tuple
 
 import pytest
@@ -62,7 +61,7 @@ def behind(**fields: Any) -> Case:
     ground = Ground(systemd=252, ipv6=bare.host.ipv6, programs=bare.host.forwarders)
     wanted = installation(request(bare), ground)
     found = Installed(units=UNITS, files=wanted.files, active=wanted.units)
-    return replace(bare, facts=replace(bare.facts, installed={"forward": found}))
+    return bare._replace(facts=bare.facts._replace(installed={"forward": found}))
 
 
 @pytest.mark.parametrize(
@@ -143,7 +142,7 @@ def test_it_goes_where_the_service_listens(listeners: Any, address: str) -> None
 def test_a_service_that_is_down_is_forwarded_to_as_before() -> None:
     there = behind(listeners=(listener(process(), port=8080, address="::1"),))
     assert FORWARD.pending(there) == ()
-    down = replace(there, facts=replace(there.facts, listeners=()))
+    down = there._replace(facts=there.facts._replace(listeners=()))
     assert request(down).backends[Port(80)].address == "::1"
 
 
@@ -166,14 +165,14 @@ def test_it_leaves_to_do(fields: Dict[str, Any], pending: Tuple[str, ...]) -> No
     there = behind(**fields)
     assert FORWARD.pending(there) == pending
     assert FORWARD.granted(there) is True
-    nothing = replace(there, facts=replace(there.facts, installed={}))
+    nothing = there._replace(facts=there.facts._replace(installed={}))
     assert FORWARD.pending(nothing) == ("forward", *pending)
     assert FORWARD.granted(nothing) is False
 
 
 def test_what_cannot_be_is_pending_whatever_is_there() -> None:
     there = behind()
-    assert FORWARD.pending(replace(there, host=replace(there.host, forwarders={}))) == ("forward",)
+    assert FORWARD.pending(there._replace(host=there.host._replace(forwarders={}))) == ("forward",)
 
 
 @pytest.mark.parametrize(
@@ -198,7 +197,7 @@ def test_what_becomes_of_the_clients_address_is_told(program: str, said: str) ->
 def test_who_binds_the_port_itself_needs_the_forwarder_gone(name: str) -> None:
     there = behind(description={"strategy": name})
     (decision,) = decide(
-        replace(there.host, services=(there.facts,), unprivileged_port_start=80 if name == "unneeded" else 1024),
+        there.host._replace(services=(there.facts,), unprivileged_port_start=80 if name == "unneeded" else 1024),
         [there.service],
     )
     if not decision.error:
@@ -208,7 +207,7 @@ def test_who_binds_the_port_itself_needs_the_forwarder_gone(name: str) -> None:
 
 def test_absent_takes_what_was_made() -> None:
     there = behind(description={"state": "absent"})
-    (decision,) = decide(replace(there.host, services=(there.facts,)), [there.service])
+    (decision,) = decide(there.host._replace(services=(there.facts,)), [there.service])
     assert decision.surplus == ("forward",)
 
 
@@ -250,8 +249,8 @@ def test_the_forwarder_holds_just_what_its_unit_gives(front: Any, program: str, 
     assert [(it.code, it.verdict) for it in checks if it.verdict != PASS] == failing
     if not failing:
         assert [it.code for it in checks] == ["owner", "held"]
-    assert checks_of_forwarder(replace(seen, strategy=STRATEGIES["ambient"])) == ()
-    assert checks_of_forwarder(replace(seen, strategy=None)) == ()
+    assert checks_of_forwarder(seen._replace(strategy=STRATEGIES["ambient"])) == ()
+    assert checks_of_forwarder(seen._replace(strategy=None)) == ()
 
 
 @pytest.mark.parametrize(("pid", "failing"), [(50, []), (51, [("owner", FAIL)])])

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, Dict, Optional, Tuple
 
 import pytest
@@ -32,7 +31,7 @@ NAMES: Dict[str, Any] = {"paths": redirect.paths("web"), "units": WANTED.units}
 DONE = Installed(files=WANTED.files, active=WANTED.units, kernel=WANTED.kernel, **NAMES)
 BACKEND = {"backend_ports": {80: 8080}}
 DROPS = Barrier(True, "8080", ("ipv4",), "chain input", "nft insert rule …")
-PERHAPS = replace(DROPS, certain=False)
+PERHAPS = DROPS._replace(certain=False)
 
 
 def ground(*barriers: Barrier, tool: Optional[Tool] = NFT, refused: str = "") -> Ground:
@@ -127,13 +126,13 @@ def test_what_drops_comes_with_its_way_out() -> None:
         (Installed(**NAMES), "active", ("redirect",)),
         (Installed(**NAMES), "inactive", ("redirect", "start")),
         (DONE, "active", ()),
-        (replace(DONE, files=DONE.files[1:]), "active", ("redirect",)),
-        (replace(DONE, active=()), "active", ("redirect",)),
+        (DONE._replace(files=DONE.files[1:]), "active", ("redirect",)),
+        (DONE._replace(active=()), "active", ("redirect",)),
         # Somebody flushed the rules.
-        (replace(DONE, kernel=()), "active", ("redirect",)),
-        (replace(DONE, kernel=(*WANTED.kernel, "more")), "active", ("redirect",)),
+        (DONE._replace(kernel=()), "active", ("redirect",)),
+        (DONE._replace(kernel=(*WANTED.kernel, "more")), "active", ("redirect",)),
         # Only root sees them.
-        (replace(DONE, kernel=None), "active", ()),
+        (DONE._replace(kernel=None), "active", ()),
     ],
 )
 def test_pending(installed: Installed, active: str, pending: Tuple[str, ...]) -> None:

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any, Dict, Tuple
 
 import pytest
@@ -263,7 +262,7 @@ def test_probes_that_were_not_made_are_unknown() -> None:
 
 
 def test_the_user_is_the_declared_one() -> None:
-    account = dataclasses.replace(WEB, uid=991, name="www")
+    account = WEB._replace(uid=991, name="www")
     found = evidence(**held_by(ambient_process(), account=account))
     assert "does not run as www (uid 991)" in found.reasons[0]
 

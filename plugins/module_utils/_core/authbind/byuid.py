@@ -10,12 +10,10 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from dataclasses import dataclass
-from typing import AbstractSet, Iterator, List, Optional, Sequence, Tuple
+from typing import AbstractSet, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 
-@dataclass(frozen=True)
-class ByuidGrant:
+class ByuidGrant(NamedTuple):
     """What one line of a byuid file permits; spec is the address part as it was written."""
 
     spec: str
@@ -31,8 +29,7 @@ class ByuidGrant:
         return inside and self.first_port <= port <= self.last_port
 
 
-@dataclass(frozen=True)
-class ByuidLine:
+class ByuidLine(NamedTuple):
     """One line as authbind reads it: a grant, or ignored; problem says why, unless it is blank or a comment."""
 
     number: int

@@ -9,8 +9,7 @@ admits: then byuid, which takes nothing from anyone.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Dict, FrozenSet, Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import Dict, FrozenSet, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.authbind import rules as authbind
 from ansible_collections.netbind.privport.plugins.module_utils._core.authbind.byuid import (
@@ -30,8 +29,7 @@ STATES = ("present", "absent")
 _NOBODY = 2**32 - 1
 
 
-@dataclass(frozen=True)
-class Grantee:
+class Grantee(NamedTuple):
     """Who is to bind: a user with all its groups, or a group (gids is then that one)."""
 
     kind: str
@@ -58,8 +56,7 @@ class Grantee:
         return file.uid == 0 and file.gid == self.number
 
 
-@dataclass(frozen=True)
-class RuleChange:
+class RuleChange(NamedTuple):
     """A file's state before and after; None where it does not exist."""
 
     before: Optional[RuleFile]
@@ -71,16 +68,14 @@ class RuleChange:
         return known.path if known else ""
 
 
-@dataclass(frozen=True)
-class RulePlan:
+class RulePlan(NamedTuple):
     """What to change, in the order of the paths, and sentences that the user should read."""
 
     changes: Tuple[RuleChange, ...]
     warnings: Tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class _Request:
+class _Request(NamedTuple):
     grantee: Grantee
     ports: Tuple[int, ...]
     addresses: Tuple[str, ...]

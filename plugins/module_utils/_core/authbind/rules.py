@@ -9,8 +9,7 @@ program is followed. authbind does not know protocols: a rule for a port is a ru
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass
-from typing import FrozenSet, Mapping, Optional, Tuple
+from typing import FrozenSet, Mapping, NamedTuple, Optional, Tuple
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.authbind.byuid import parse_byuid, pton
 from ansible_collections.netbind.privport.plugins.module_utils._core.capability.acl import EXECUTE, Acl
@@ -30,8 +29,7 @@ FIRST_MARKED_PORT = 512
 WILDCARDS = ("0.0.0.0", "::")  # noqa: S104
 
 
-@dataclass(frozen=True)
-class RuleFile:
+class RuleFile(NamedTuple):
     """A file below /etc/authbind (or one of FOLDERS, with empty content); mode is the permission bits."""
 
     path: str
@@ -42,16 +40,14 @@ class RuleFile:
     acl: Optional[Acl] = None
 
 
-@dataclass(frozen=True)
-class Principal:
+class Principal(NamedTuple):
     """Who calls bind(2): the real uid and every group of the process."""
 
     uid: int
     gids: FrozenSet[int]
 
 
-@dataclass(frozen=True)
-class Verdict:
+class Verdict(NamedTuple):
     """Whether authbind lets a bind through, the file that decided (None: no file matched) and why.
 
     errno_name is what the program's bind(2) fails with, '' when allowed.

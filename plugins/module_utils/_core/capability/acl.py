@@ -8,7 +8,7 @@ Where a file has one, the group's bits of its mode are the list's mask, and no l
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import UnknownFormat
 
@@ -21,8 +21,7 @@ _USER_OBJ, _USER, _GROUP_OBJ, _GROUP, _MASK, _OTHER = 0x01, 0x02, 0x04, 0x08, 0x
 _TAGS = (_USER_OBJ, _USER, _GROUP_OBJ, _GROUP, _MASK, _OTHER)
 
 
-@dataclass(frozen=True)
-class Acl:
+class Acl(NamedTuple):
     """What a list gives beyond the mode: permissions are READ, WRITE and EXECUTE added up, the mask applied.
 
     group is what the file's own group may do; users and groups hold (id, permissions).

@@ -10,8 +10,7 @@ from __future__ import annotations
 import posixpath
 import re
 import struct
-from dataclasses import dataclass
-from typing import Callable
+from typing import Callable, NamedTuple
 
 SCRIPT = "script"
 ELF_DYNAMIC = "elf-dynamic"
@@ -22,8 +21,7 @@ OTHER = "other"
 ReadAt = Callable[[int, int], bytes]
 
 
-@dataclass(frozen=True)
-class Executable:
+class Executable(NamedTuple):
     """form is one of the constants above; interpreter holds the words of a #! line, else nothing.
 
     Of an ELF program: machine is its e_machine, loader the path that PT_INTERP names, '' for none; needed holds the
@@ -80,8 +78,7 @@ class _CorruptError(Exception):
     """The headers do not describe a program."""
 
 
-@dataclass(frozen=True)
-class _Layout:
+class _Layout(NamedTuple):
     """The file header from e_type on, a program header, a section header and a dynamic entry of elf(5), for struct.
 
     at holds the positions of p_offset, p_vaddr and p_filesz.
@@ -141,8 +138,7 @@ def _elf(head: bytes, read_at: ReadAt) -> Executable:
     )
 
 
-@dataclass(frozen=True)
-class _Segment:
+class _Segment(NamedTuple):
     """Its type, where it is in the file and in memory, and its length in the file."""
 
     kind: int

@@ -4,8 +4,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Callable
+from typing import Callable, NamedTuple
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.capability.executable import (
     OTHER,
@@ -29,8 +28,7 @@ _SETID, _STICKY = 0o6000, 0o1000
 _GROUP_WRITES, _OTHERS_WRITE, _OTHERS_EXECUTE = 0o020, 0o002, 0o001
 
 
-@dataclass(frozen=True)
-class Inode:
+class Inode(NamedTuple):
     """The owner and the mode of a file or folder; members are the group's accounts as (uid, name).
 
     listed are those that an access control list lets write by entries of their own; the mode's bits of the group then
@@ -46,8 +44,7 @@ class Inode:
     listed: tuple[tuple[int, str], ...] = ()
 
 
-@dataclass(frozen=True)
-class ProgramFile:
+class ProgramFile(NamedTuple):
     """What decides about a grant to a program's file; folders are its parents up to /, the nearest first."""
 
     inode: Inode
@@ -58,16 +55,14 @@ class ProgramFile:
     origin_libraries: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Judgement:
+class Judgement(NamedTuple):
     """Why a grant is refused, and what to tell beside it: sentences for the user."""
 
     refusals: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class _Rule:
+class _Rule(NamedTuple):
     """Applies when `when` is true of an inode and of the program's file to which it belongs."""
 
     refused: bool
@@ -267,8 +262,7 @@ def side_effects(existing: FileCapabilities | None, outcome: FileCapabilities) -
     return (f"{names} is now effective too when the program starts: Linux has one effective flag for the whole file",)
 
 
-@dataclass(frozen=True)
-class Ground:
+class Ground(NamedTuple):
     """Whether this process can change the attribute where the file lies."""
 
     read_only: bool

@@ -9,8 +9,7 @@ but Python to rely on. What it may change is fixed when it is written: this path
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Tuple
+from typing import NamedTuple, Tuple
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.capability.file_rules import ProgramFile, shown
 from ansible_collections.netbind.privport.plugins.module_utils._core.capability.text import parse_xattr
@@ -44,8 +43,7 @@ _SCRIPT = (
 )
 
 
-@dataclass(frozen=True)
-class KeepUnits:
+class KeepUnits(NamedTuple):
     """The files that keep a program's capability: where they lie and what is in them, and where the link is."""
 
     service_path: str

@@ -4,16 +4,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Callable
+from typing import Callable, NamedTuple
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.capability.text import FileCapabilities, name_of
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import CAPABILITY, Process
 from ansible_collections.netbind.privport.plugins.module_utils._core.process.status import ProcessStatus
 
 
-@dataclass(frozen=True)
-class CapabilitySets:
+class CapabilitySets(NamedTuple):
     """The capability sets of a thread that decide what it may do (capabilities(7)), by name."""
 
     effective: frozenset[str] = frozenset()
@@ -50,12 +48,11 @@ def by_exec(*, ambient: frozenset[str], file: FileCapabilities | None) -> Capabi
     return CapabilitySets(effective=permitted if file.effective else frozenset(), permitted=permitted)
 
 
-@dataclass(frozen=True)
-class Expected:
+class Expected(NamedTuple):
     """What each thread of a process must hold, and what it may hold at most; authbind: libauthbind must be mapped."""
 
-    least: CapabilitySets = field(default_factory=CapabilitySets)
-    most: CapabilitySets = field(default_factory=CapabilitySets)
+    least: CapabilitySets = CapabilitySets()
+    most: CapabilitySets = CapabilitySets()
     authbind: bool = False
 
     def lacking(self, process: Process) -> tuple[str, ...]:

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import re
 import struct
-from dataclasses import dataclass
-from typing import Dict, Set
+from typing import Dict, NamedTuple, Set
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import InvalidInput, UnknownFormat
 
@@ -90,8 +89,7 @@ def parse_mask(hex_text: str) -> frozenset[int]:
     return _bits(int(text, 16))
 
 
-@dataclass(frozen=True)
-class FileCapabilities:
+class FileCapabilities(NamedTuple):
     """What the security.capability attribute of a file says; an attribute that grants nothing has empty sets.
 
     effective is one flag for the whole file (capabilities(7), "File capabilities"). rootid is None for

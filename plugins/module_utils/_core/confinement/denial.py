@@ -8,8 +8,7 @@ The text of the records: security/selinux/avc.c and security/apparmor/{capabilit
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Iterable
+from typing import Iterable, NamedTuple
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import UnknownFormat
 
@@ -29,8 +28,7 @@ _AVC = re.compile(r"avc:  (?P<verdict>denied|granted)  \{ (?P<permissions>[^}]+)
 _UNTRUSTED = ("comm", "profile", "name")
 
 
-@dataclass(frozen=True)
-class Denial:
+class Denial(NamedTuple):
     """One refusal. subject is the AppArmor profile or the SELinux context of the process."""
 
     module: str  # 'SELinux' or 'AppArmor'

@@ -6,8 +6,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from dataclasses import dataclass
-from typing import Callable, Mapping, Sequence
+from typing import Callable, Mapping, NamedTuple, Sequence
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import UnknownFormat
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Port
@@ -15,8 +14,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model.servi
 UNCONFINED = "unconfined"
 
 
-@dataclass(frozen=True)
-class Refusal:
+class Refusal(NamedTuple):
     """One thing that is not allowed: a code, a sentence with the way out, and what was seen."""
 
     code: str
@@ -24,8 +22,7 @@ class Refusal:
     evidence: str
 
 
-@dataclass(frozen=True)
-class Confinement:
+class Confinement(NamedTuple):
     """How SELinux or AppArmor confines a service."""
 
     module: str  # 'SELinux' or 'AppArmor'
@@ -44,8 +41,7 @@ class Confinement:
 # --- SELinux
 
 
-@dataclass(frozen=True)
-class PortType:
+class PortType(NamedTuple):
     """A line of semanage port -l: the type of some ports of one protocol, ranges with both ends."""
 
     name: str
@@ -102,8 +98,7 @@ def type_of_context(context: str) -> str:
     return parts[2]
 
 
-@dataclass(frozen=True)
-class Access:
+class Access(NamedTuple):
     """What the kernel's policy says of one access; told by /sys/fs/selinux/access."""
 
     source: str

@@ -4,8 +4,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Callable
+from typing import Callable, NamedTuple
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.capability.process_sets import (
     CapabilitySets,
@@ -23,8 +22,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model.obser
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Port, Service
 
 
-@dataclass(frozen=True)
-class Reason:
+class Reason(NamedTuple):
     """Why a strategy does not fit: a short code, a sentence, and what was seen."""
 
     code: str
@@ -35,13 +33,11 @@ class Reason:
         return f"{self.text} ({self.evidence})"
 
 
-@dataclass(frozen=True)
 class Unknown(Reason):
     """Why a strategy may not fit: what decides it could not be found out. It can be tried, after all others."""
 
 
-@dataclass(frozen=True)
-class Case:
+class Case(NamedTuple):
     """One service on one host."""
 
     host: Observation
@@ -115,8 +111,7 @@ THE_UNIT, THE_USER, WHO_EXECUTES, EVERYONE = AUDIENCES = (
 )
 
 
-@dataclass(frozen=True)
-class Strategy:
+class Strategy(NamedTuple):
     """One way to a privileged port. Every function is pure and judges a Case.
 
     hazards:  why it cannot work here, or, as Unknown, may not; () when it can.

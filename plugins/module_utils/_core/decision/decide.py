@@ -4,8 +4,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Mapping, Sequence
+from typing import Mapping, NamedTuple, Sequence
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.authbind.rules import WILDCARDS
 from ansible_collections.netbind.privport.plugins.module_utils._core.capability.process_sets import Expected
@@ -33,8 +32,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.sysctl impo
 _BY_DROPIN = frozenset({"ambient", "authbind", "socket"})
 
 
-@dataclass(frozen=True)
-class Decision:
+class Decision(NamedTuple):
     """What is to happen for one service.
 
     strategy is '' where none is left (error then says why) and where the service is to be absent.
@@ -99,10 +97,9 @@ def _without_surplus_setting(observation: Observation, services: Sequence[Servic
     if state is None or not state.own or named:
         return observation
     start = sysctl.start_without_own(state)
-    return replace(
-        observation,
+    return observation._replace(
         services=tuple(
-            replace(facts, network=replace(facts.network, unprivileged_port_start=start))
+            facts._replace(network=facts.network._replace(unprivileged_port_start=start))
             if facts.network.is_host
             else facts
             for facts in observation.services
@@ -110,8 +107,7 @@ def _without_surplus_setting(observation: Observation, services: Sequence[Servic
     )
 
 
-@dataclass(frozen=True)
-class _Choice:
+class _Choice(NamedTuple):
     """What a service would get if it were alone on the host."""
 
     case: Case

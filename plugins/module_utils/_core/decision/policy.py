@@ -4,8 +4,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Mapping, Sequence
+from typing import Any, Mapping, NamedTuple, Sequence
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import InvalidInput
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import STRATEGY_NAMES
@@ -13,8 +12,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model.servi
 EFFECTS = ("forbid", "prefer", "require")
 
 
-@dataclass(frozen=True)
-class Rule:
+class Rule(NamedTuple):
     """effect is one of EFFECTS; when is a JMESPath expression; why is shown to people."""
 
     effect: str

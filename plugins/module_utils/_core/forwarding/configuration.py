@@ -4,8 +4,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Callable, Mapping, Tuple
+from typing import Callable, Mapping, NamedTuple, Tuple
 
 _HAPROXY = """\
 defaults
@@ -65,8 +64,7 @@ _OWN_FOLDER = "/tmp"  # noqa: S108
 _LISTENS = {"ipv4": "listen 0.0.0.0:{port};", "ipv6": "listen [::]:{port} ipv6only=on;"}
 
 
-@dataclass(frozen=True)
-class Front:
+class Front(NamedTuple):
     """A port, the families that it is reached by, and where its connections go, as ADDRESS:PORT.
 
     trial is '' or a folder: for a configuration that the program is only to judge, without sockets of systemd's.

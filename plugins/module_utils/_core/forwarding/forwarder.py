@@ -12,8 +12,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import shlex
-from dataclasses import dataclass
-from typing import Any, Dict, Mapping, Optional, Tuple
+from typing import Any, Dict, Mapping, NamedTuple, Optional, Tuple
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.authbind.rules import WILDCARDS
 from ansible_collections.netbind.privport.plugins.module_utils._core.forwarding import init_script as forward_script
@@ -71,8 +70,7 @@ _CONNECTIONS = 2048
 _FILES = 6 * _CONNECTIONS + 256
 
 
-@dataclass(frozen=True)
-class Backend:
+class Backend(NamedTuple):
     """Where somebody listens."""
 
     address: str
@@ -82,8 +80,7 @@ class Backend:
         return f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
 
 
-@dataclass(frozen=True)
-class Request:
+class Request(NamedTuple):
     """What is asked for: name is the service's, unit its own unit, '' for none; forwarder '' for what suits the host.
 
     backends are by port; families () stands for those that the host has.
@@ -97,8 +94,7 @@ class Request:
     unit: str = ""
 
 
-@dataclass(frozen=True)
-class Ground:
+class Ground(NamedTuple):
     """What a host has for forwarding: systemd's version, None for no systemd, and the forwarders' paths.
 
     init_scripts: whether a boot runs those of sysv-rc.
@@ -110,8 +106,7 @@ class Ground:
     init_scripts: bool = False
 
 
-@dataclass(frozen=True)
-class Obstacle:
+class Obstacle(NamedTuple):
     """Why it cannot be: a code, a sentence, and what was seen."""
 
     code: str

@@ -5,8 +5,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Optional, Tuple
+from typing import NamedTuple, Optional, Tuple
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import Refused
 
@@ -43,8 +42,7 @@ def is_script(unit: str) -> bool:
     return not unit.endswith(_UNIT_ENDINGS)
 
 
-@dataclass(frozen=True)
-class File:
+class File(NamedTuple):
     """A file, or a symbolic link, which has a target and no text."""
 
     path: str
@@ -58,8 +56,7 @@ class File:
         return f"link to {self.target}\n" if self.target else self.text
 
 
-@dataclass(frozen=True)
-class Installed:
+class Installed(NamedTuple):
     """What was found where files of one purpose are looked for."""
 
     # Where was looked: every path that may be written, and every unit that may be started.
@@ -85,8 +82,7 @@ class Installed:
         return not (self.files or self.leftovers or self.active or self.kernel)
 
 
-@dataclass(frozen=True)
-class Installation:
+class Installation(NamedTuple):
     """What is to be there. The first file tells that there is something: it is the first to come and the last to go.
 
     units are those that are to be active, in the order of their start.
@@ -108,8 +104,7 @@ class Installation:
         return found.kernel in (None, self.kernel)
 
 
-@dataclass(frozen=True)
-class Plan:
+class Plan(NamedTuple):
     """From what was found to what is wanted."""
 
     found: Installed

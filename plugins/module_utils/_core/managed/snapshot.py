@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import base64
 import posixpath
-from dataclasses import dataclass
-from typing import Mapping, Optional, Sequence, Tuple, Union
+from typing import Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.authbind import rules as authbind
 from ansible_collections.netbind.privport.plugins.module_utils._core.capability import keep
@@ -38,8 +37,7 @@ MISSING, FILE, FOLDER, LINK, OTHER = "missing", "file", "folder", "link", "other
 _RUNNING = ("active", "reloading", "activating", "refreshing")
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """What a path names, a link itself included; kind is one of the five above."""
 
     path: str
@@ -60,8 +58,7 @@ class Entry:
         return head + body
 
 
-@dataclass(frozen=True)
-class ProgramFile:
+class ProgramFile(NamedTuple):
     """A program's file and the hex text of its security.capability, None for no such attribute.
 
     uid, gid and mode are -1 where there is no file (any more).
@@ -84,8 +81,7 @@ class ProgramFile:
             return f"security.capability 0x{self.capability}"
 
 
-@dataclass(frozen=True)
-class UnitState:
+class UnitState(NamedTuple):
     """A unit's ActiveState and InvocationID (systemd.exec(5)), which is another one after every start."""
 
     name: str
@@ -97,24 +93,21 @@ class UnitState:
         return self.active in _RUNNING
 
 
-@dataclass(frozen=True)
-class Held:
+class Held(NamedTuple):
     """A port, as text, that a process of the service listened on."""
 
     service: str
     port: str
 
 
-@dataclass(frozen=True)
-class KernelSetting:
+class KernelSetting(NamedTuple):
     """A file below /proc/sys and its text."""
 
     path: str
     value: str
 
 
-@dataclass(frozen=True)
-class Snapshot:
+class Snapshot(NamedTuple):
     """Everything that may change, by path or by name."""
 
     format: int
@@ -127,8 +120,7 @@ class Snapshot:
     held: Tuple[Held, ...]
 
 
-@dataclass(frozen=True)
-class Scope:
+class Scope(NamedTuple):
     """What may change for some services: paths of files and folders, of programs, and names of units."""
 
     paths: Tuple[str, ...]
@@ -137,8 +129,7 @@ class Scope:
     own_units: Tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Change:
+class Change(NamedTuple):
     """One step back: what is there now becomes what was there before; text tells it in the past tense."""
 
     before: Union[Entry, ProgramFile]

@@ -1,10 +1,10 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Frozen dataclasses to and from plain JSON data, so that an observation can travel."""
+"""Named tuples to and from plain JSON data, so that an observation can travel."""
 
 from __future__ import annotations
 
-import dataclasses
+import collections.abc
 from typing import Any, Mapping, TypeVar, get_args, get_origin, get_type_hints
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import InvalidInput
@@ -13,9 +13,9 @@ T = TypeVar("T")
 
 
 def dump(value: Any) -> Any:
-    """A dataclass (or a container of them) as dicts, lists and scalars."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: dump(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    """A named tuple (or a container of them) as dicts, lists and scalars."""
+    if _is_named(type(value)):
+        return {name: dump(item) for name, item in zip(value._fields, value)}
     if isinstance(value, Mapping):
         return {key: dump(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -24,28 +24,32 @@ def dump(value: Any) -> Any:
 
 
 def load(kind: type[T], data: Any, *, where: str = "observation") -> T:
-    """The dataclass that dump() made data from. Raises InvalidInput that names the first wrong place below where."""
+    """The named tuple that dump() made data from. Raises InvalidInput that names the first wrong place below where."""
     loaded: T = _load(kind, data, where=where)
     return loaded
 
 
 def _load(kind: Any, data: Any, *, where: str) -> Any:
-    if dataclasses.is_dataclass(kind):
-        return _load_dataclass(kind, data, where=where)
+    if _is_named(kind):
+        return _load_named(kind, data, where=where)
     origin, arguments = get_origin(kind), get_args(kind)
     if type(None) in arguments:
         return None if data is None else _load(arguments[0], data, where=where)
     if origin is tuple:
         _require(isinstance(data, (list, tuple)), data, where=where)
         return tuple(_load(arguments[0], item, where=f"{where}[{index}]") for index, item in enumerate(data))
-    if origin is dict:
+    if origin in (dict, collections.abc.Mapping):
         _require(isinstance(data, Mapping), data, where=where)
         return {str(key): _load(arguments[1], item, where=f"{where}.{key}") for key, item in data.items()}
     _require(isinstance(data, kind) and (kind is bool or not isinstance(data, bool)), data, where=where)
     return kind(data)
 
 
-def _load_dataclass(kind: Any, data: Any, *, where: str) -> Any:
+def _is_named(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, tuple) and hasattr(kind, "_fields")
+
+
+def _load_named(kind: Any, data: Any, *, where: str) -> Any:
     _require(isinstance(data, Mapping), data, where=where)
     hints: dict[str, Any] = get_type_hints(kind)
     _require(set(data) == set(hints), sorted(map(str, data)), where=where)

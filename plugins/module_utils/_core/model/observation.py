@@ -8,7 +8,7 @@ controller. Optional means: could not be read, or is not there; the field's comm
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.capability.executable import is_interpreter
 from ansible_collections.netbind.privport.plugins.module_utils._core.confinement.policy import Confinement
@@ -24,8 +24,7 @@ _OTHERS_EXECUTE = 0o001
 CAPABILITY = "cap_net_bind_service"
 
 
-@dataclass(frozen=True)
-class Account:
+class Account(NamedTuple):
     """A user of the host, and its primary group and all of its groups as the service's unit sets them."""
 
     name: str
@@ -34,16 +33,14 @@ class Account:
     groups: tuple[int, ...]
 
 
-@dataclass(frozen=True)
-class Thread:
+class Thread(NamedTuple):
     """A thread: capabilities and user ids are each thread's own (capabilities(7), credentials(7))."""
 
     tid: int
     status: ProcessStatus
 
 
-@dataclass(frozen=True)
-class Process:
+class Process(NamedTuple):
     """A process as /proc shows it."""
 
     pid: int
@@ -68,8 +65,7 @@ class Process:
         return f"pid {self.pid} ({name}, uid {self.status.uid}{unit})"
 
 
-@dataclass(frozen=True)
-class Listener:
+class Listener(NamedTuple):
     """A listening socket and who holds it; owners_known is False where /proc was closed to us."""
 
     protocol: str
@@ -81,8 +77,7 @@ class Listener:
     owners_known: bool
 
 
-@dataclass(frozen=True)
-class Unit:
+class Unit(NamedTuple):
     """A systemd unit: its effective properties (systemctl show), original commands and our drop-in."""
 
     name: str
@@ -123,8 +118,7 @@ class Unit:
         return self.says("User") or ("" if self.is_on("DynamicUser") else "root")
 
 
-@dataclass(frozen=True)
-class Program:
+class Program(NamedTuple):
     """The file that a service executes."""
 
     path: str
@@ -160,8 +154,7 @@ class Program:
         return is_interpreter(self.real_path) and self.open_to_all
 
 
-@dataclass(frozen=True)
-class Authbind:
+class Authbind(NamedTuple):
     """authbind(1) on the host."""
 
     program: str
@@ -170,8 +163,7 @@ class Authbind:
     helper_nosuid: bool | None
 
 
-@dataclass(frozen=True)
-class AuthbindPort:
+class AuthbindPort(NamedTuple):
     """What authbind's rules say to the service's user on one port."""
 
     port: int
@@ -183,8 +175,7 @@ class AuthbindPort:
     own_rules: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Network:
+class Network(NamedTuple):
     """The network namespace that a service runs in (network_namespaces(7)); None is what could not be read."""
 
     is_host: bool
@@ -195,8 +186,7 @@ class Network:
     local_port_range: tuple[int, ...] | None
 
 
-@dataclass(frozen=True)
-class SocketUnit:
+class SocketUnit(NamedTuple):
     """A socket unit that starts the service's unit or names one of its ports (systemd.socket(5))."""
 
     name: str
@@ -210,8 +200,7 @@ class SocketUnit:
     triggers: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class ServiceFacts:
+class ServiceFacts(NamedTuple):
     """What was found for one declared service."""
 
     name: str
@@ -244,8 +233,7 @@ class ServiceFacts:
         return tuple(it for it in self.listeners if (it.port, it.protocol) == (port.number, port.protocol))
 
 
-@dataclass(frozen=True)
-class Observation:
+class Observation(NamedTuple):
     """A host, at one moment."""
 
     format: int

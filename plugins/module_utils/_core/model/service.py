@@ -6,8 +6,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from dataclasses import dataclass, field
-from typing import Any, Mapping, Optional, Sequence
+from typing import Any, Mapping, NamedTuple, Optional, Sequence
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import InvalidInput
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import unit_name
@@ -35,8 +34,7 @@ _SOCKET_KEYS = ("backlog", "no_delay", "reuse_port", "address_allow", "address_d
 _PORT = re.compile(r"(?P<first>[0-9]{1,5})(?:-(?P<last>[0-9]{1,5}))?(?:/(?P<protocol>tcp|udp))?")
 
 
-@dataclass(frozen=True, order=True)
-class Port:
+class Port(NamedTuple):
     """A port of a protocol, 'tcp' or 'udp'."""
 
     number: int
@@ -46,8 +44,7 @@ class Port:
         return str(self.number) if self.protocol == "tcp" else f"{self.number}/{self.protocol}"
 
 
-@dataclass(frozen=True)
-class SocketOptions:
+class SocketOptions(NamedTuple):
     """What systemd.socket(5) and systemd.resource-control(5) let one say of a socket; None and () stand for nothing."""
 
     backlog: Optional[int] = None
@@ -57,8 +54,7 @@ class SocketOptions:
     address_deny: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Service:
+class Service(NamedTuple):
     """One declared service; '' stands for what is not given."""
 
     name: str
@@ -69,7 +65,7 @@ class Service:
     strategy: str = "auto"
     socket_activation: bool = False
     socket: SocketOptions = SocketOptions()
-    backend_ports: dict[str, int] = field(default_factory=dict)
+    backend_ports: Mapping[str, int] = {}
     # One of FORWARDERS, '' for what suits the host.
     forward_with: str = ""
     # Those that it must be reached by; none for whatever it listens on.

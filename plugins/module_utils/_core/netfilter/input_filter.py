@@ -7,8 +7,7 @@ A packet goes through every chain of the hook input; one that drops it is enough
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Mapping, Optional, Sequence, Tuple
+from typing import Mapping, NamedTuple, Optional, Sequence, Tuple
 
 ACCEPT, DROP, JUMP, GOTO, RETURN = "accept", "drop", "jump", "goto", "return"
 # net/netfilter/nf_tables_api.c, NFT_JUMP_STACK_SIZE
@@ -16,8 +15,7 @@ _DEEPEST = 16
 _FAMILY_NAMES = {"ipv4": "IPv4", "ipv6": "IPv6"}
 
 
-@dataclass(frozen=True)
-class Packet:
+class Packet(NamedTuple):
     """The first packet of a redirected connection from another host: what every rule can know of it."""
 
     # 'ipv4' or 'ipv6', 'tcp' or 'udp'.
@@ -28,8 +26,7 @@ class Packet:
     original: int
 
 
-@dataclass(frozen=True)
-class Rule:
+class Rule(NamedTuple):
     """A rule as it concerns a packet; applies is None where the rule asks for what nobody knows beforehand.
 
     verdict is '' for a rule that only counts, logs or marks.
@@ -42,8 +39,7 @@ class Rule:
     text: str = ""
 
 
-@dataclass(frozen=True)
-class Chain:
+class Chain(NamedTuple):
     """A chain; policy is '' for one that is only jumped to. way_in is the command that lets the packet in."""
 
     name: str
@@ -52,8 +48,7 @@ class Chain:
     way_in: str = ""
 
 
-@dataclass(frozen=True)
-class Barrier:
+class Barrier(NamedTuple):
     """What keeps redirected connections out, or, not certain, may do so; way_in is the command that mends it."""
 
     certain: bool
@@ -84,12 +79,11 @@ def merged(barriers: Sequence[Barrier]) -> Tuple[Barrier, ...]:
     """One for all families that meet it."""
     found: dict[Barrier, list[str]] = {}
     for it in barriers:
-        found.setdefault(replace(it, families=()), []).extend(it.families)
-    return tuple(replace(it, families=tuple(families)) for it, families in found.items())
+        found.setdefault(it._replace(families=()), []).extend(it.families)
+    return tuple(it._replace(families=tuple(families)) for it, families in found.items())
 
 
-@dataclass(frozen=True)
-class _Outcome:
+class _Outcome(NamedTuple):
     """What becomes of the packet, '' for what comes behind, by which rule, and the rules that may let it in before."""
 
     verdict: str

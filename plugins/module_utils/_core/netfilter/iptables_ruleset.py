@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from dataclasses import dataclass
-from typing import Callable, Iterator, Mapping, Optional, Tuple
+from typing import Callable, Iterator, Mapping, NamedTuple, Optional, Tuple
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import UnknownFormat
 from ansible_collections.netbind.privport.plugins.module_utils._core.netfilter.input_filter import (
@@ -31,8 +30,7 @@ _PASSING = ("LOG", "NFLOG", "ULOG", "MARK", "CONNMARK", "AUDIT", "SET", "TRACE",
 _CHAIN = re.compile(r":(?P<name>\S+) (?P<policy>\S+) \[[0-9]+:[0-9]+\]")
 
 
-@dataclass(frozen=True)
-class _Option:
+class _Option(NamedTuple):
     """An option of a rule with its values; negated where a ! stands before it."""
 
     name: str

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import json
 import operator as operators
-from dataclasses import dataclass
-from typing import Any, Collection, Dict, Iterator, List, Mapping, Optional, Tuple
+from typing import Any, Collection, Dict, Iterator, List, Mapping, NamedTuple, Optional, Tuple
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import UnknownFormat
 from ansible_collections.netbind.privport.plugins.module_utils._core.netfilter.input_filter import (
@@ -38,8 +37,7 @@ _ORDERS = {"<": operators.lt, ">": operators.gt, "<=": operators.le, ">=": opera
 _MISSING = object()
 
 
-@dataclass(frozen=True)
-class Ruleset:
+class Ruleset(NamedTuple):
     """The chains of the hook input, in their order, and all chains by name."""
 
     bases: Tuple[Chain, ...]
@@ -87,15 +85,13 @@ def _chain(it: Mapping[str, Any], rules: List[Rule], packet: Packet) -> Chain:
     )
 
 
-@dataclass(frozen=True)
-class _Unlike:
+class _Unlike(NamedTuple):
     """A value of which nothing is known but that it is none of these."""
 
     these: Tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class _Reader:
+class _Reader(NamedTuple):
     """Reads one rule for a packet; sets are those of all tables by name."""
 
     packet: Packet

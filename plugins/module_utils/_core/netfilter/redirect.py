@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
-from typing import Dict, Optional, Sequence, Tuple
+from typing import Dict, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.managed.installation import (
     File,
@@ -47,8 +46,7 @@ PROBE = (
 )
 
 
-@dataclass(frozen=True)
-class Tool:
+class Tool(NamedTuple):
     """What loads rules, nftables or iptables, and the paths of its programs by their names.
 
     keeps_address tells whether it can change a packet's port alone, which nft 0.9 cannot in the family inet.
@@ -59,16 +57,14 @@ class Tool:
     keeps_address: bool = True
 
 
-@dataclass(frozen=True)
-class Redirect:
+class Redirect(NamedTuple):
     """A low port, and the high one of the same protocol that takes its place."""
 
     port: Port
     to: int
 
 
-@dataclass(frozen=True)
-class Ground:
+class Ground(NamedTuple):
     """What a host offers to redirects of a service."""
 
     # None where there is neither nft nor iptables.
@@ -78,8 +74,7 @@ class Ground:
     barriers: Tuple[Barrier, ...]
 
 
-@dataclass(frozen=True)
-class Rules:
+class Rules(NamedTuple):
     """What is to be redirected for a service, and how it is loaded and taken away.
 
     kernel is the form in which Installed tells what is in force.
@@ -91,7 +86,7 @@ class Rules:
     unload: Tuple[Tuple[str, ...], ...]
 
 
-def redirects(ports: Sequence[Port], backend_ports: dict[str, int], *, where: str) -> Tuple[Redirect, ...]:
+def redirects(ports: Sequence[Port], backend_ports: Mapping[str, int], *, where: str) -> Tuple[Redirect, ...]:
     """The redirect of each port. Raises InvalidInput for a port without a backend."""
     for port in ports:
         if str(port.number) not in backend_ports:

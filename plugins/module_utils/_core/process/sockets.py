@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import UnknownFormat
 
@@ -31,8 +31,7 @@ _PROTOCOLS = {"Stream": "tcp", "Datagram": "udp"}
 _LISTENING = {"tcp": "0A", "udp": "07"}  # include/net/tcp_states.h: TCP_LISTEN, TCP_CLOSE
 
 
-@dataclass(frozen=True)
-class Socket:
+class Socket(NamedTuple):
     """A listening socket. address is an IP address, with %INTERFACE where bound to one."""
 
     protocol: str

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.capability.text import name_of, parse_mask
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import UnknownFormat
@@ -13,8 +13,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model.error
 _UNIT_IN_CGROUP = re.compile(r"/(?P<unit>[^/]+\.(?:service|scope|socket))(?:/|$)")
 
 
-@dataclass(frozen=True)
-class ProcessStatus:
+class ProcessStatus(NamedTuple):
     """The identity and privileges of a process or thread; capabilities by name."""
 
     name: str

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import Mapping, Sequence
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.case import Case
@@ -90,7 +89,7 @@ def advise(case: Case, evidence: Evidence, *, journal: Sequence[str], denials: S
             found.extend(_advice(case, evidence, check, journal=journal))
     if evidence.verdict == FAIL:
         found.extend(f"{denial}: no grant helps against that; allow it in the policy" for denial in denials)
-    return replace(evidence, advice=tuple(dict.fromkeys(found)))
+    return evidence._replace(advice=tuple(dict.fromkeys(found)))
 
 
 def _advice(case: Case, evidence: Evidence, check: Check, *, journal: Sequence[str]) -> list[str]:

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from typing import Mapping, NamedTuple
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.authbind.rules import WILDCARDS
 from ansible_collections.netbind.privport.plugins.module_utils._core.capability.process_sets import Expected
@@ -19,20 +19,18 @@ CLOSED = "the end of the connection at once"
 _FAMILY_NAMES = {"ipv4": "IPv4", "ipv6": "IPv6"}
 
 
-@dataclass(frozen=True)
-class Probe:
+class Probe(NamedTuple):
     """What was tried on a port: '' for success, else the errno's name; None where it could not be tried."""
 
     # By the address of each listener.
-    connect: dict[str, str | None] = field(default_factory=dict)
+    connect: Mapping[str, str | None] = {}
     # Over loopback to the port itself, by family, where the service listens on another one; CLOSED counts as errno.
-    front: dict[str, str | None] = field(default_factory=dict)
+    front: Mapping[str, str | None] = {}
     # bind(2) by a uid that nobody granted anything, by family: 'ipv4' or 'ipv6'.
-    stranger: dict[str, str | None] = field(default_factory=dict)
+    stranger: Mapping[str, str | None] = {}
 
 
-@dataclass(frozen=True)
-class Check:
+class Check(NamedTuple):
     """One thing that was looked at; text tells what was seen."""
 
     code: str
@@ -40,8 +38,7 @@ class Check:
     text: str
 
 
-@dataclass(frozen=True)
-class Seen:
+class Seen(NamedTuple):
     """What was seen of one port of one service; strategy is None where there is none to prove, and error says why."""
 
     case: Case

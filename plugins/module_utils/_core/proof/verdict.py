@@ -4,8 +4,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Mapping
+from typing import Mapping, NamedTuple
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.case import Case
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.decide import decide
@@ -30,8 +29,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.proof.persi
 )
 
 
-@dataclass(frozen=True)
-class Evidence:
+class Evidence(NamedTuple):
     """The proof for one port of one service.
 
     processes are those of the service that hold the port; process is the first that is no parent of root, if any.
@@ -70,7 +68,7 @@ def strategy_in_force(case: Case) -> tuple[str, str]:
     granted = [name for name, strategy in STRATEGIES.items() if strategy.granted(case)]
     if len(granted) == 1:
         return granted[0], ""
-    alone = replace(case.host, services=(replace(case.facts, listeners=()),))
+    alone = case.host._replace(services=(case.facts._replace(listeners=()),))
     decision = decide(alone, [case.service])[0]
     return decision.strategy, decision.error
 
@@ -85,7 +83,7 @@ def prove(case: Case, *, probes: Mapping[Port, Probe]) -> tuple[Evidence, ...]:
     """The evidence for each port of a service that is to be present."""
     name, error = strategy_in_force(case)
     # What is there was wanted, whoever chose it: some strategies ask to be named before they are chosen.
-    case = replace(case, service=replace(case.service, strategy=name or case.service.strategy))
+    case = case._replace(service=case.service._replace(strategy=name or case.service.strategy))
     return tuple(
         _evidence(
             Seen(case=case, port=port, strategy=STRATEGIES.get(name), error=error, probe=probes.get(port, Probe()))

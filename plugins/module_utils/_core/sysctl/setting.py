@@ -6,9 +6,8 @@ from __future__ import annotations
 
 import posixpath
 import re
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Iterator, Mapping, Sequence
+from typing import Iterator, Mapping, NamedTuple, Sequence
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import Refused
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import Observation
@@ -26,8 +25,7 @@ OWN_PATH = f"/etc/sysctl.d/{OWN_NAME}"
 _MARK = "# Written by netbind.privport; changes made here are lost."
 
 
-@dataclass(frozen=True)
-class Setting:
+class Setting(NamedTuple):
     """What a file says: the value's text, and the file's path."""
 
     value: str
@@ -49,8 +47,7 @@ class Setting:
         return start if start <= 65535 else None
 
 
-@dataclass(frozen=True)
-class State:
+class State(NamedTuple):
     """The files of FOLDERS, path to text, the live value, and the first port of ip_local_port_range (ip(7))."""
 
     files: dict[str, str]
@@ -70,8 +67,7 @@ class State:
         return {path: text for path, text in self.files.items() if path != OWN_PATH or not self.own}
 
 
-@dataclass(frozen=True)
-class Plan:
+class Plan(NamedTuple):
     """What the collection's file ('' for none) and the live value are, and what they are to become."""
 
     own_before: str

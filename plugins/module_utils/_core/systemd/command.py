@@ -6,8 +6,7 @@ from __future__ import annotations
 
 import posixpath
 import shlex
-from dataclasses import dataclass
-from typing import Mapping, Sequence
+from typing import Mapping, NamedTuple, Sequence
 
 _SHELLS = ("sh", "bash", "dash", "ash", "ksh", "zsh", "rbash")
 # Beyond these a shell does more than to execute one program.
@@ -15,8 +14,7 @@ _SHELL_SYNTAX = set(";|&<>()`\n{}*?[]")
 _MOST_WRAPPERS = 8
 
 
-@dataclass(frozen=True)
-class _Wrapper:
+class _Wrapper(NamedTuple):
     """How a program that executes another one is told so.
 
     valued are the options that take a word of their own, flags those that take none; user is the option that names
@@ -81,8 +79,7 @@ WRAPPERS: Mapping[str, _Wrapper] = {
 }
 
 
-@dataclass(frozen=True)
-class Launch:
+class Launch(NamedTuple):
     """program is the path or the name of what is executed in the end, '' where that cannot be told.
 
     user is the one that a wrapper changes to, '' for none; wrappers are the base names of all before the program;

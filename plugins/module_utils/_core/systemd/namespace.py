@@ -4,8 +4,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Callable, Mapping
+from typing import Callable, Mapping, NamedTuple
 
 # Images bring files that the host does not show.
 _IMAGES = ("RootImage", "MountImages", "ExtensionImages", "ExtensionDirectories")
@@ -14,8 +13,7 @@ _TEMPORARY = ("/tmp", "/var/tmp")  # noqa: S108
 _MOST_LINKS = 40
 
 
-@dataclass(frozen=True)
-class Mount:
+class Mount(NamedTuple):
     """A folder or file of the unit's: source is the host's path of it, '' where nothing of the host is there."""
 
     target: str
@@ -26,8 +24,7 @@ class Mount:
         return self.target in ("/", path) or path.startswith(self.target + "/")
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(NamedTuple):
     """Where the host has what the unit has at path.
 
     outer is the host's path, links resolved as the unit sees them, '' where the unit has nothing of the host's there;
@@ -41,8 +38,7 @@ class Place:
     noexec: str
 
 
-@dataclass(frozen=True)
-class Namespace:
+class Namespace(NamedTuple):
     """mounts in no order; closed are those below which nothing can be mounted."""
 
     mounts: tuple[Mount, ...]

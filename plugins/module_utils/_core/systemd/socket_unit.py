@@ -5,8 +5,7 @@
 from __future__ import annotations
 
 import posixpath
-from dataclasses import dataclass
-from typing import Callable, Iterable, Iterator, Sequence
+from typing import Callable, Iterable, Iterator, NamedTuple, Sequence
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.managed.installation import File, heading
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import Listener, Process
@@ -56,8 +55,7 @@ def names_its_sockets(program: str) -> bool:
     return posixpath.basename(program) == _NGINX
 
 
-@dataclass(frozen=True)
-class Handed:
+class Handed(NamedTuple):
     """What a service unit is to be handed: program is the one that it starts in the end, '' where nobody can tell."""
 
     unit: str

@@ -6,8 +6,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from dataclasses import dataclass
-from typing import Iterator, Mapping, Sequence
+from typing import Iterator, Mapping, NamedTuple, Sequence
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.managed.installation import heading
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import InvalidInput, UnknownFormat
@@ -76,8 +75,7 @@ def dropin_path(*, unit: str, dropin: str) -> str:
     return f"{UNIT_FOLDER}/{unit}.d/{dropin}.conf"
 
 
-@dataclass(frozen=True)
-class Systemd:
+class Systemd(NamedTuple):
     """What `systemctl --version` tells: features are what it was built with and without, '+PAM' and '-BTF'."""
 
     version: int
@@ -133,8 +131,7 @@ def split_paths(value: str) -> tuple[str, ...]:
         raise UnknownFormat(f"systemctl show printed the paths {value!r}, whose quotes do not close") from failure
 
 
-@dataclass(frozen=True)
-class Assignment:
+class Assignment(NamedTuple):
     """One setting in a unit file."""
 
     section: str
@@ -178,8 +175,7 @@ def _logical_lines(text: str) -> list[str]:
     return lines + ([pending.strip()] if pending.strip() else [])
 
 
-@dataclass(frozen=True)
-class Command:
+class Command(NamedTuple):
     """An ExecStart= line: its prefix characters and the command line as written, quoting and all."""
 
     prefix: str
@@ -273,8 +269,7 @@ def search_path(properties: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(properties.get("ExecSearchPath", "").split()) or _DEFAULT_PATH
 
 
-@dataclass(frozen=True)
-class OwnDropin:
+class OwnDropin(NamedTuple):
     """A drop-in that the collection wrote: for which strategy, and with which settings."""
 
     strategy: str

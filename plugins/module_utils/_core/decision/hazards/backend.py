@@ -4,8 +4,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.case import (
     Case,
     Reason,
@@ -23,7 +21,7 @@ def backends(case: Case) -> tuple[Port, ...]:
 
 def behind(case: Case) -> Case:
     """The same service as one of its backend ports, which it binds by itself."""
-    return replace(case, service=replace(case.service, ports=backends(case) or case.service.ports))
+    return case._replace(service=case.service._replace(ports=backends(case) or case.service.ports))
 
 
 def other_network(case: Case) -> Reason | None:
