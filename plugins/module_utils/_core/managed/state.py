@@ -1,0 +1,160 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The resources of a host that the collection manages: as they are, as they are to be, and the way between."""
+
+from __future__ import annotations
+
+import posixpath
+from typing import Mapping, NamedTuple, Optional, Sequence, Tuple, TypeVar
+
+from ansible_collections.netbind.privport.plugins.module_utils._core.capability.text import describe, parse_xattr
+from ansible_collections.netbind.privport.plugins.module_utils._core.managed.installation import (
+    SCRIPT_FOLDER,
+    is_own,
+)
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import UnknownFormat
+from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import UNIT_FOLDER
+
+MISSING, FILE, FOLDER, LINK, OTHER = "missing", "file", "folder", "link", "other"
+# systemctl(1), is-active: what has a process, or is on its way to one.
+_RUNNING = ("active", "reloading", "activating", "refreshing")
+# The folders that are there for others too, and are never removed.
+_SHARED = (UNIT_FOLDER, SCRIPT_FOLDER)
+
+
+class Entry(NamedTuple):
+    """What a path names, a link itself included; kind is one of the five above."""
+
+    path: str
+    kind: str = MISSING
+    # The text of a file, undecodable bytes kept as surrogates; the target of a link.
+    content: str = ""
+    uid: int = 0
+    gid: int = 0
+    mode: int = 0
+
+    @property
+    def shown(self) -> str:
+        """The entry as diff mode shows it."""
+        if self.kind == MISSING:
+            return ""
+        if self.kind == LINK:
+            return f"link to {self.content}\n"
+        return self.content if self.kind == FILE else f"{self.kind} {self.uid}:{self.gid} {self.mode:04o}\n"
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether somebody else wrote this file of systemd's folder or of the init scripts."""
+        in_shared = self.path.startswith((f"{UNIT_FOLDER}/", f"{SCRIPT_FOLDER}/"))
+        return self.kind == OTHER or (self.kind == FILE and in_shared and not is_own(self.content))
+
+
+class Attribute(NamedTuple):
+    """A program's file and the hex text of its security.capability, None for no such attribute.
+
+    uid, gid and mode are those of the file; -1 where there is none, and where nobody looked.
+    """
+
+    path: str
+    value: Optional[str]
+    uid: int = -1
+    gid: int = -1
+    mode: int = -1
+
+    @property
+    def shown(self) -> str:
+        """The capabilities as getcap prints them, '' for none."""
+        if self.value is None:
+            return ""
+        try:
+            return describe(parse_xattr(bytes.fromhex(self.value))) + "\n"
+        except UnknownFormat:
+            return f"security.capability 0x{self.value}\n"
+
+
+class KernelSetting(NamedTuple):
+    """A file below /proc/sys and its text."""
+
+    path: str
+    value: str
+
+    @property
+    def shown(self) -> str:
+        return f"{self.value}\n"
+
+
+class UnitState(NamedTuple):
+    """A unit's ActiveState and InvocationID (systemd.exec(5)), which is another one after every start.
+
+    An init script counts as active while its daemon runs or a boot starts it.
+    """
+
+    path: str
+    active: str
+    invocation: str = ""
+
+    @property
+    def runs(self) -> bool:
+        return self.active in _RUNNING
+
+
+class State(NamedTuple):
+    """Resources by path or by name: all that one look was asked for."""
+
+    entries: Mapping[str, Entry] = {}
+    attributes: Mapping[str, Attribute] = {}
+    settings: Mapping[str, KernelSetting] = {}
+    # The collection's own units and init scripts.
+    units: Mapping[str, UnitState] = {}
+
+
+class Desired(NamedTuple):
+    """What is to become of the resources that a strategy holds for a service; what it does not name stays.
+
+    running are the collection's own units and scripts that are to be active, in the order of their start; stopped
+    those that are not to be. An entry of kind MISSING is to go, and its folder with it where nothing else is in it.
+    """
+
+    entries: Tuple[Entry, ...] = ()
+    attributes: Tuple[Attribute, ...] = ()
+    settings: Tuple[KernelSetting, ...] = ()
+    running: Tuple[str, ...] = ()
+    stopped: Tuple[str, ...] = ()
+
+
+def file(path: str, text: str, *, mode: int = 0o644, uid: int = 0, gid: int = 0) -> Entry:
+    return Entry(path=path, kind=FILE, content=text, uid=uid, gid=gid, mode=mode)
+
+
+def link(path: str, target: str) -> Entry:
+    return Entry(path=path, kind=LINK, content=target, mode=0o777)
+
+
+def gone(path: str) -> Entry:
+    return Entry(path=path)
+
+
+def merged(first: Desired, then: Desired) -> Desired:
+    """Both together; of a resource that both name, what the second says."""
+    stopped = dict.fromkeys((*first.stopped, *then.stopped))
+    return Desired(
+        entries=_latest(first.entries, then.entries),
+        attributes=_latest(first.attributes, then.attributes),
+        settings=_latest(first.settings, then.settings),
+        running=tuple(dict.fromkeys(it for it in (*first.running, *then.running) if it not in then.stopped)),
+        stopped=tuple(it for it in stopped if it not in then.running),
+    )
+
+
+Resource = TypeVar("Resource", Entry, Attribute, KernelSetting)
+
+
+def _latest(first: Sequence[Resource], then: Sequence[Resource]) -> Tuple[Resource, ...]:
+    replaced = {it.path for it in then}
+    return (*(it for it in first if it.path not in replaced), *then)
+
+
+def folder_of(path: str) -> str:
+    """The folder that goes with the last file in it, '' for one that others use too."""
+    folder = posixpath.dirname(path)
+    return "" if folder in _SHARED else folder
