@@ -151,7 +151,7 @@ Resource = TypeVar("Resource", Entry, Attribute, KernelSetting)
 
 def _latest(first: Sequence[Resource], then: Sequence[Resource]) -> Tuple[Resource, ...]:
     replaced = {it.path for it in then}
-    return (*(it for it in first if it.path not in replaced), *then)
+    return tuple(it for it in first if it.path not in replaced) + tuple(then)
 
 
 def folder_of(path: str) -> str:
