@@ -119,22 +119,17 @@ _value:
       type: dict
 """
 
-import json
 from typing import Any, Callable, Mapping, Sequence
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.netbind.privport.plugins.module_utils._core.decision.decide import Decision, decide
-from ansible_collections.netbind.privport.plugins.module_utils._core.decision.policy import Rule, parse_policy
-from ansible_collections.netbind.privport.plugins.module_utils._core.model.document import dump, load
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.decide import decide
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.plan import as_data
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.policy import parse_policy
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.document import load
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import InvalidInput, PrivportError
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import Observation
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Service, parse_services
-
-try:
-    import jmespath
-    from jmespath.exceptions import JMESPathError
-except ImportError:  # Only a policy needs it.
-    jmespath = None
+from ansible_collections.netbind.privport.plugins.plugin_utils.policy import applying
 
 
 def privport_plan(observation: Any, services: Any, policy: Any = (), keep: Any = None) -> list[dict[str, Any]]:
@@ -142,10 +137,10 @@ def privport_plan(observation: Any, services: Any, policy: Any = (), keep: Any =
     try:
         described = _keeping(parse_services(services), keep)
         observed = load(Observation, _without_grants(observation))
-        decisions = decide(observed, described, policy=_applying(parse_policy(policy), observed, described))
+        decisions = decide(observed, described, policy=applying(parse_policy(policy), observed, described))
     except PrivportError as error:
         raise AnsibleFilterError(f"privport_plan: {error}") from error
-    return [_result(decision, service) for decision, service in zip(decisions, described)]
+    return [as_data(decision, service) for decision, service in zip(decisions, described)]
 
 
 def _keeping(services: tuple[Service, ...], keep: Any) -> tuple[Service, ...]:
@@ -158,10 +153,10 @@ def privport_idle_rules(plans: Mapping[str, Sequence[Mapping[str, Any]]], policy
     """The rules that apply to no service in the plans of these hosts, by host name; as text."""
     try:
         rules = [str(rule) for rule in parse_policy(policy)]
-        applying = {rule for plan in plans.values() for decision in plan for rule in decision["policy"]}
+        used = {rule for plan in plans.values() for decision in plan for rule in decision["policy"]}
     except (PrivportError, AttributeError, KeyError, TypeError) as error:
         raise AnsibleFilterError(f"privport_idle_rules: {error}") from error
-    return [rule for rule in rules if rule not in applying]
+    return [rule for rule in rules if rule not in used]
 
 
 def _without_grants(observation: Any) -> Any:
@@ -169,48 +164,6 @@ def _without_grants(observation: Any) -> Any:
     if not isinstance(observation, Mapping):
         return observation
     return {key: value for key, value in observation.items() if key != "grants"}
-
-
-def _applying(
-    rules: tuple[Rule, ...], observed: Observation, described: tuple[Service, ...]
-) -> dict[str, tuple[Rule, ...]]:
-    """The rules whose expression is true, for each service by its name."""
-    if rules and jmespath is None:
-        raise InvalidInput("policy needs jmespath on the controller; install it with 'pip install jmespath'")
-    # Plain JSON: JMESPath judges types by their names, which Ansible's tagged ones do not have.
-    document = json.loads(json.dumps(dump(observed)))
-    facts = {it["name"]: it for it in document["services"]}
-    return {
-        service.name: tuple(
-            rule
-            for rule in rules
-            if _is_true(rule, {**document, "service": {**facts.get(service.name, {}), "declared": dump(service)}})
-        )
-        for service in described
-    }
-
-
-def _is_true(rule: Rule, document: dict[str, Any]) -> bool:
-    try:
-        return bool(jmespath.search(rule.when, document))
-    except JMESPathError as error:
-        reason = " ".join(str(error).split())
-        raise InvalidInput(f"policy rule {rule}: its expression cannot be evaluated: {reason}") from error
-
-
-def _result(decision: Decision, service: Service) -> dict[str, Any]:
-    described = {
-        **dump(service),
-        "ports": [str(port) for port in service.ports],
-        "strategy": decision.strategy or service.strategy,
-        "socket": {key: value for key, value in dump(service.socket).items() if value not in (None, [])},
-    }
-    del described["keep"]  # The role's, not the service's.
-    return {**dump(decision), "service": _given(described)}
-
-
-def _given(described: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in described.items() if value not in (None, "", [], {}) and value is not False}
 
 
 class FilterModule:

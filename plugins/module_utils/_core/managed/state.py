@@ -99,20 +99,25 @@ class UnitState(NamedTuple):
 
 
 class State(NamedTuple):
-    """Resources by path or by name: all that one look was asked for."""
+    """Resources by path or by name: all that one look was asked for.
+
+    leftovers are the temporary files that a killed run left of a change to one of the paths.
+    """
 
     entries: Mapping[str, Entry] = {}
     attributes: Mapping[str, Attribute] = {}
     settings: Mapping[str, KernelSetting] = {}
     # The collection's own units and init scripts.
     units: Mapping[str, UnitState] = {}
+    leftovers: Tuple[str, ...] = ()
 
 
 class Desired(NamedTuple):
     """What is to become of the resources that a strategy holds for a service; what it does not name stays.
 
     running are the collection's own units and scripts that are to be active, in the order of their start; stopped
-    those that are not to be. An entry of kind MISSING is to go, and its folder with it where nothing else is in it.
+    those that are not to be; with_service those that a start of the service starts.
+    An entry of kind MISSING is to go, and its folder with it where nothing else is in it.
     """
 
     entries: Tuple[Entry, ...] = ()
@@ -120,6 +125,7 @@ class Desired(NamedTuple):
     settings: Tuple[KernelSetting, ...] = ()
     running: Tuple[str, ...] = ()
     stopped: Tuple[str, ...] = ()
+    with_service: Tuple[str, ...] = ()
 
 
 def file(path: str, text: str, *, mode: int = 0o644, uid: int = 0, gid: int = 0) -> Entry:
@@ -137,12 +143,15 @@ def gone(path: str) -> Entry:
 def merged(first: Desired, then: Desired) -> Desired:
     """Both together; of a resource that both name, what the second says."""
     stopped = dict.fromkeys((*first.stopped, *then.stopped))
+    running = dict.fromkeys((*first.running, *then.running))
+    with_service = dict.fromkeys((*first.with_service, *then.with_service))
     return Desired(
         entries=_latest(first.entries, then.entries),
         attributes=_latest(first.attributes, then.attributes),
         settings=_latest(first.settings, then.settings),
-        running=tuple(dict.fromkeys(it for it in (*first.running, *then.running) if it not in then.stopped)),
-        stopped=tuple(it for it in stopped if it not in then.running),
+        running=tuple(it for it in running if it not in then.stopped),
+        stopped=tuple(it for it in stopped if it not in (*then.running, *then.with_service)),
+        with_service=tuple(it for it in with_service if it not in then.stopped),
     )
 
 

@@ -1,0 +1,268 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The one engine that changes a host: it looks at resources, brings them to what is wanted, and reads them back.
+
+An undo is the same way with the state before as what is wanted.
+"""
+
+from __future__ import annotations
+
+import stat
+from typing import Callable, Iterable, List, NamedTuple, Sequence, Tuple
+
+from ansible_collections.netbind.privport.plugins.module_utils._apply import own_units
+from ansible_collections.netbind.privport.plugins.module_utils._core.managed.changes import (
+    Change,
+    changes,
+    scope,
+)
+from ansible_collections.netbind.privport.plugins.module_utils._core.managed.state import (
+    FILE,
+    FOLDER,
+    LINK,
+    MISSING,
+    OTHER,
+    Attribute,
+    Desired,
+    Entry,
+    KernelSetting,
+    State,
+    UnitState,
+    folder_of,
+    merged,
+)
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import (
+    HostError,
+    PrivportError,
+    Refused,
+)
+from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import UNIT_FOLDER
+from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host
+from ansible_collections.netbind.privport.plugins.module_utils._observe.program import why_failed
+
+
+class Attempts:
+    """Steps that are made one after the other: the sentences of those that worked, and of those that did not.
+
+    With tolerant=True a step that fails is told in failed and the rest is made all the same, as an undo has to do;
+    otherwise its HostError passes through.
+    """
+
+    def __init__(self, *, tolerant: bool) -> None:
+        self._tolerant = tolerant
+        self.done: List[str] = []
+        self.failed: List[str] = []
+
+    def make(self, text: str, step: Callable[..., object], *arguments: object) -> None:
+        """Make a step; text tells it in the past tense, '' for one that nobody has to be told of."""
+        try:
+            step(*arguments)
+        except PrivportError as failure:
+            if not self._tolerant:
+                raise
+            self.failed.append(str(failure))
+        else:
+            self.done.extend([text] if text else [])
+
+
+class Way(NamedTuple):
+    """From the resources as they are to those that are wanted.
+
+    anew: the collection's own units that are to run are started anew, whatever changes: something of theirs is gone.
+    reread: systemd has to read its files again, whatever changes.
+    """
+
+    now: State
+    wanted: Desired
+    anew: bool = False
+    reread: bool = False
+
+    @property
+    def changes(self) -> Tuple[Change, ...]:
+        return changes(self.now, self.wanted)
+
+    @property
+    def refusals(self) -> Tuple[str, ...]:
+        return tuple(it.refusal for it in self.changes if it.refusal)
+
+    @property
+    def stopped(self) -> Tuple[str, ...]:
+        """The collection's own units that run and are not to."""
+        return tuple(name for name in self.wanted.stopped if self.now.units[name].runs)
+
+    @property
+    def restarted(self) -> Tuple[str, ...]:
+        """Those that run and are to, but with what there is then."""
+        stale = self.anew or bool(self.changes)
+        there = (*self.wanted.running, *self.wanted.with_service)
+        return tuple(name for name in there if stale and self.now.units[name].runs)
+
+    @property
+    def concerns_systemd(self) -> bool:
+        left = any(path.startswith(f"{UNIT_FOLDER}/") for path in self.now.leftovers)
+        return self.reread or left or any(it.concerns_systemd and not it.refusal for it in self.changes)
+
+
+def look(host: Host, wanted: Iterable[Desired]) -> State:
+    """The resources that these name, as they are, with the folders that go with their files."""
+    asked = scope(wanted)
+    units = own_units.states(host, asked.running)
+    return State(
+        entries={it.path: _entry(host, it.path) for it in asked.entries},
+        leftovers=tuple(left for it in asked.entries for left in host.leftovers(it.path)),
+        attributes={it.path: _attribute(host, it.path) for it in asked.attributes},
+        settings={it.path: KernelSetting(it.path, text.strip()) for it, text in _settings(host, asked.settings)},
+        units={name: UnitState(name, state.active, state.invocation) for name, state in units.items()},
+    )
+
+
+def _settings(host: Host, asked: Sequence[KernelSetting]) -> Iterable[Tuple[KernelSetting, str]]:
+    for it in asked:
+        text = host.read(it.path)
+        if text is not None:
+            yield it, text
+
+
+def _entry(host: Host, path: str) -> Entry:
+    status = host.status_of_itself(path)
+    if status is None:
+        return Entry(path)
+    owned = Entry(path, uid=status.uid, gid=status.gid, mode=status.permissions)
+    if stat.S_ISDIR(status.mode):
+        return owned._replace(kind=FOLDER)
+    if stat.S_ISLNK(status.mode):
+        return Entry(path, kind=LINK, content=host.link_target(path) or "", mode=0o777)
+    text = host.read(path) if stat.S_ISREG(status.mode) else None
+    return owned._replace(kind=OTHER) if text is None else owned._replace(kind=FILE, content=text)
+
+
+def _attribute(host: Host, path: str) -> Attribute:
+    try:
+        with host.open_regular(path) as file:
+            status, value = file.status(), file.capability()
+    except (HostError, OSError):
+        return Attribute(path, None)
+    return Attribute(path, None if value is None else value.hex(), status.uid, status.gid, status.permissions)
+
+
+def ways(host: Host, wanted: Sequence[Desired], *, anew: bool = False, reread: bool = False) -> Tuple[Way, ...]:
+    """The ways from the host as it is. Raises Refused where somebody else's file is in one."""
+    found = tuple(Way(look(host, [it]), it, anew=anew, reread=reread) for it in wanted)
+    refusals = [refusal for it in found for refusal in it.refusals]
+    if refusals:
+        raise Refused("; ".join(refusals))
+    return found
+
+
+def bring(host: Host, ways: Sequence[Way], *, attempts: Attempts, between: Callable[[], None] = lambda: None) -> None:
+    """Bring the resources to what is wanted: one daemon-reload for all ways.
+
+    between is called when everything is granted and everything that is to stop has stopped, before the collection's
+    own units start: the services start anew there. Units of a way that are to run are started anew, for they may run
+    with what was there before.
+    """
+    wanted = Desired()
+    for it in ways:
+        wanted = merged(wanted, it.wanted)
+    made = [change for it in ways for change in it.changes]
+    attempts.failed.extend(change.refusal for change in made if change.refusal)
+    made = [change for change in made if not change.refusal]
+    stopped = [name for it in ways for name in it.stopped]
+    again = [name for it in ways for name in it.restarted]
+    last = [change for change in made if change.takes and _is_of(change, stopped)]
+
+    # First, or what watches a program would give back a capability that is taken from it.
+    _stop(host, [name for name in stopped if name.endswith(".path")], attempts=attempts)
+    first = [change for change in made if change not in last]
+    _make(host, [change for change in first if not change.takes], attempts=attempts)
+    _make(host, [change for change in first if change.takes and change.concerns_systemd], attempts=attempts)
+    attempts.make("", host.discard, [path for it in ways for path in it.now.leftovers])
+    if any(it.concerns_systemd for it in ways):
+        attempts.make("", reload, host)
+    _make(host, [change for change in first if change.takes and not change.concerns_systemd], attempts=attempts)
+    _stop(host, [name for name in (*stopped, *again) if not name.endswith(".path")], attempts=attempts)
+    _stop(host, [name for name in again if name.endswith(".path")], attempts=attempts)
+    between()
+    for name in wanted.running:
+        if name in again or not _runs(host, name):
+            attempts.make(f"started {name}", own_units.start, host, [name])
+    _make(host, last, attempts=attempts)
+    if any(change.concerns_systemd for change in last):
+        attempts.make("", reload, host)
+
+
+def _is_of(change: Change, units: Sequence[str]) -> bool:
+    """Whether this is the file of one of these units: without it a unit cannot do what it does when it stops."""
+    return change.path.rpartition("/")[2] in units and not folder_of(change.path).endswith(".wants")
+
+
+def _runs(host: Host, name: str) -> bool:
+    return own_units.states(host, [name])[name].active in ("active", "reloading")
+
+
+def _stop(host: Host, names: Sequence[str], *, attempts: Attempts) -> None:
+    for name in dict.fromkeys(names):
+        attempts.make(f"stopped {name}", _stop_one, host, name)
+
+
+def _stop_one(host: Host, name: str) -> None:
+    own_units.stop(host, [name])
+    if name.endswith(".path"):
+        # And what it may just have started: neither gives anything back any more.
+        own_units.stop(host, [name[: -len(".path")] + ".service"])
+    own_units.disable(host, [name])
+
+
+def reload(host: Host) -> None:
+    """Have systemd read its files again. Raises HostError."""
+    host.run(["systemctl", "daemon-reload"]).checked()
+
+
+def _make(host: Host, made: Sequence[Change], *, attempts: Attempts) -> None:
+    for change in made:
+        attempts.make(change.text, make, host, change)
+
+
+def make(host: Host, change: Change) -> None:
+    """Make one change, whole or not at all. Raises HostError."""
+    now, then = change.now, change.then
+    if isinstance(then, Attribute):
+        _set_attribute(host, then)
+    elif isinstance(then, KernelSetting):
+        host.set_kernel(then.path, then.value)
+    elif isinstance(now, Entry):
+        _put(host, then, now=now)
+
+
+def _set_attribute(host: Host, then: Attribute) -> None:
+    try:
+        with host.open_regular(then.path) as file:
+            if then.value is None:
+                file.remove_capability()
+            else:
+                file.set_capability(bytes.fromhex(then.value))
+    except OSError as failure:
+        raise HostError(why_failed(failure, path=then.path)) from failure
+
+
+def _put(host: Host, then: Entry, *, now: Entry) -> None:
+    owner = {"uid": then.uid, "gid": then.gid, "mode": then.mode}
+    if then.kind == MISSING and now.kind == FOLDER:
+        # Where somebody else has put a file there since, the folder stays.
+        host.remove_folder_if_empty(then.path)
+    elif then.kind == MISSING:
+        host.remove(then.path, with_folder=bool(folder_of(then.path)))
+    elif then.kind == FOLDER:
+        host.make_folder(then.path)
+        host.set_owner(then.path, **owner)
+    elif then.kind == LINK:
+        host.make_folder(then.path.rpartition("/")[0])
+        host.link(then.path, target=then.content)
+    else:
+        host.write(then.path, content=then.content, **owner)
+
+
+def differing(host: Host, wanted: Desired) -> Tuple[str, ...]:
+    """The resources that read back otherwise than wanted. A folder stays where somebody else has a file in it."""
+    left = changes(look(host, [wanted]), wanted)
+    return tuple(it.path for it in left if not (isinstance(it.now, Entry) and it.now.kind == FOLDER and it.takes))

@@ -1,0 +1,57 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The services' own units: started, restarted by need, and waited for."""
+
+from __future__ import annotations
+
+import time
+from typing import Dict, Mapping, Sequence, Tuple
+
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.decide import Decision
+from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host
+from ansible_collections.netbind.privport.plugins.module_utils._observe import units
+
+_PAUSE_SECONDS = 0.1
+_PROPERTIES = ("Id", "Job", "ActiveState")
+
+
+def start(host: Host, decisions: Sequence[Decision]) -> Tuple[Tuple[str, str], ...]:
+    """Start or restart the units of these decisions, each once, without waiting for them.
+
+    Gives what was done, 'started' or 'restarted', by the unit's name. Raises HostError.
+    """
+    verbs: Dict[str, str] = {}
+    for it in decisions:
+        if {"start", "restart"} & set(it.pending) and verbs.get(it.unit) != "restart":
+            verbs[it.unit] = "start" if "start" in it.pending else "restart"
+    failed = sorted({it.unit for it in decisions if it.unit in verbs and it.unit_failed})
+    if failed:
+        # Their failures so far were for want of the grant, and their number must not keep them from starting now.
+        host.run(["systemctl", "reset-failed", "--", *failed])
+    for verb in ("restart", "start"):
+        names = [name for name, wanted in verbs.items() if wanted == verb]
+        if names:
+            # Without waiting: systemd itself may wait for ever for a unit to say that it is ready.
+            host.run(["systemctl", "--no-block", verb, "--", *names]).checked()
+    return tuple((name, f"{verb}ed") for name, verb in verbs.items())
+
+
+def restart(host: Host, names: Sequence[str]) -> None:
+    """Restart units without waiting for them. Raises HostError."""
+    if names:
+        host.run(["systemctl", "--no-block", "restart", "--", *names]).checked()
+
+
+def await_jobs(host: Host, names: Sequence[str], *, seconds: float) -> Tuple[str, ...]:
+    """Wait until systemd is done with these units; gives those that it still works on when the time is up."""
+    deadline = time.monotonic() + seconds
+    busy = _busy(host, names)
+    while busy and time.monotonic() < deadline:
+        time.sleep(_PAUSE_SECONDS)
+        busy = _busy(host, busy)
+    return busy
+
+
+def _busy(host: Host, names: Sequence[str]) -> Tuple[str, ...]:
+    shown: Mapping[str, Mapping[str, str]] = units.show(host, names, properties=_PROPERTIES)
+    return tuple(name for name, properties in shown.items() if properties.get("Job", "0") not in ("", "0"))

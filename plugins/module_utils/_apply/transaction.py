@@ -1,0 +1,334 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The whole job on a host: grant, restart by need, prove, remove what is surplus, prove again; or undo all of it."""
+
+from __future__ import annotations
+
+from typing import Callable, Dict, List, Mapping, NamedTuple, Sequence, Set, Tuple
+
+from ansible_collections.netbind.privport.plugins.module_utils._apply import managed, services, undo
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.case import Case
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.decide import (
+    Decision,
+    cases_of,
+    decide,
+    digest_of,
+)
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.desired import (
+    Group,
+    grants,
+    removals,
+    sharing,
+)
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.policy import Rule
+from ansible_collections.netbind.privport.plugins.module_utils._core.managed.state import State
+from ansible_collections.netbind.privport.plugins.module_utils._core.managed.undo import FORMAT, Before, held_ports
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import PrivportError, Refused
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Service
+from ansible_collections.netbind.privport.plugins.module_utils._core.proof.checks import FAIL
+from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host
+from ansible_collections.netbind.privport.plugins.module_utils._observe.observe import observe
+from ansible_collections.netbind.privport.plugins.module_utils._observe.proof import Proof, await_proof
+
+
+class Interrupted(PrivportError):
+    """Somebody asked this process to end while it changed the host."""
+
+
+class Request(NamedTuple):
+    """What is asked of the host.
+
+    rules are those of the site's policy that apply, by the service's name. digest is that of the decisions which
+    were made elsewhere from the same facts, '' for none. undo: 'failed' or 'all', what a failed proof takes back.
+    """
+
+    services: Tuple[Service, ...]
+    rules: Mapping[str, Tuple[Rule, ...]] = {}
+    seconds: float = 30.0
+    restart_absent: bool = False
+    undo: str = "failed"
+    digest: str = ""
+
+
+class Step(NamedTuple):
+    """What was done for a service, a sentence without its subject."""
+
+    service: str
+    text: str
+
+
+class Outcome(NamedTuple):
+    """What came of it. failure is what went wrong beside the proofs, '' for nothing."""
+
+    decisions: Tuple[Decision, ...] = ()
+    steps: Tuple[Step, ...] = ()
+    diff: Tuple[Mapping[str, str], ...] = ()
+    proofs: Tuple[Proof, ...] = ()
+    restored: Tuple[str, ...] = ()
+    left: Tuple[str, ...] = ()
+    warnings: Tuple[str, ...] = ()
+    failure: str = ""
+    # Whether the host is another one than before.
+    changed: bool = False
+
+
+class View(NamedTuple):
+    """The services on the host as it is, and what is decided for them."""
+
+    cases: Tuple[Case, ...]
+    decisions: Tuple[Decision, ...]
+
+    @property
+    def settled(self) -> bool:
+        return not any(it.pending or it.surplus for it in self.decisions)
+
+    @property
+    def errors(self) -> Tuple[str, ...]:
+        return tuple(it.error for it in self.decisions if it.error)
+
+
+def look(host: Host, request: Request) -> View:
+    """Observe the host and decide. Nothing is changed. Raises PrivportError."""
+    observation = observe(host, request.services)
+    cases = cases_of(observation, request.services, rules=request.rules)
+    return View(cases, decide(observation, request.services, policy=request.rules))
+
+
+def run(host: Host, request: Request, *, check_mode: bool) -> Outcome:
+    """Bring the host to what is asked for and prove it, or leave it as it was.
+
+    Takes the host's lock only where something is to be changed. Raises PrivportError where nothing was changed.
+    """
+    view = look(host, request)
+    waiting = undo.is_interrupted(host)
+    if not waiting and (view.errors or view.settled):
+        return _settled(host, request, view)
+    if check_mode:
+        return _foreseen(host, view, waiting=waiting)
+    with host.locked(needed=True):
+        finished = undo.finish_interrupted(host, seconds=request.seconds) if undo.is_interrupted(host) else None
+        view = look(host, request)
+        if view.errors or view.settled:
+            outcome = _settled(host, request, view)
+        else:
+            _require_same(view, request)
+            outcome = _Transaction(host, request, view).run()
+    return outcome if finished is None else _with_finished(outcome, finished)
+
+
+def _with_finished(outcome: Outcome, finished: undo.Restored) -> Outcome:
+    told = [f"an earlier run was interrupted, and its undo was finished: {text}" for text in finished.done]
+    told = told or ["an earlier run was interrupted before it changed anything"]
+    return outcome._replace(
+        changed=outcome.changed or bool(finished.done),
+        warnings=(*told, *(f"of an earlier run: {text}" for text in finished.left), *outcome.warnings),
+    )
+
+
+def _require_same(view: View, request: Request) -> None:
+    if request.digest and request.digest != digest_of(view.decisions):
+        raise Refused(
+            "the host changed between the look and this run, and something else would be decided now than was; "
+            "nothing was changed; run it again"
+        )
+
+
+def _settled(host: Host, request: Request, view: View) -> Outcome:
+    if view.errors:
+        return Outcome(view.decisions, failure="\n".join(view.errors), warnings=_warnings(view))
+    return Outcome(view.decisions, proofs=_prove(host, request, view), warnings=_warnings(view))
+
+
+def _warnings(view: View) -> Tuple[str, ...]:
+    return tuple(dict.fromkeys(warning for it in view.decisions for warning in it.warnings))
+
+
+def _prove(host: Host, request: Request, view: View) -> Tuple[Proof, ...]:
+    chosen = [
+        service._replace(strategy=it.strategy)
+        for service, it in zip(request.services, view.decisions)
+        if service.state == "present"
+    ]
+    return await_proof(host, chosen, seconds=request.seconds) if chosen else ()
+
+
+def _foreseen(host: Host, view: View, *, waiting: bool) -> Outcome:
+    """What a run would do, told as if it were done."""
+    if view.errors:
+        return Outcome(view.decisions, failure="\n".join(view.errors), warnings=_warnings(view))
+    groups = (*grants(view.cases, view.decisions), *removals(view.cases, view.decisions))
+    ways = managed.ways(host, [it.desired for it in groups])
+    steps = [step for group, way in zip(groups, ways) for step in _steps(group, way)]
+    steps += [Step(it.name, f"{verb}ed {it.unit}") for it in view.decisions for verb in _process_steps(it)]
+    warnings = ["an earlier run was interrupted; its undo would be finished first"] if waiting else []
+    return Outcome(
+        view.decisions,
+        steps=tuple(steps),
+        diff=_diff(ways),
+        warnings=(*warnings, *_warnings(view)),
+        changed=True,
+    )
+
+
+def _process_steps(decision: Decision) -> List[str]:
+    return [step for step in ("restart", "start") if step in decision.pending]
+
+
+def _steps(group: Group, way: managed.Way) -> List[Step]:
+    own = [f"started {name}" for name in way.wanted.running] + [f"stopped {name}" for name in way.stopped]
+    return [Step(group.service, text) for text in (*(it.text for it in way.changes), *own)]
+
+
+def _diff(ways: Sequence[managed.Way]) -> Tuple[Mapping[str, str], ...]:
+    """As diff mode shows it, each resource once."""
+    shown: Dict[str, Dict[str, str]] = {}
+    for change in (change for way in ways for change in way.changes):
+        before = shown.get(change.path, change.diff)["before"]
+        shown[change.path] = {**change.diff, "before": before}
+    return tuple(shown.values())
+
+
+class _Transaction:
+    """One run that changes a host; the lock is held from its first look to its end."""
+
+    def __init__(self, host: Host, request: Request, view: View) -> None:
+        self._host = host
+        self._request = request
+        self._view = view
+        self._groups: List[Group] = []
+        self._ways: List[managed.Way] = []
+        self._steps: List[Step] = []
+        self._restored: List[str] = []
+        self._left: List[str] = []
+        self._failed: Set[str] = set()
+        self._kept: List[str] = []
+        self._before = Before(format=FORMAT, state=State(), units=(), held=())
+        # What was decided when the run began.
+        self._decisions = view.decisions
+
+    def run(self) -> Outcome:
+        try:
+            self._remember((*grants(*self._view), *removals(*self._view)))
+            proofs = self._change()
+        except PrivportError as failure:
+            self._undo(self._before)
+            return self._outcome((), failure=str(failure))
+        if not self._left:
+            undo.forget(self._host)
+        return self._outcome(proofs, failure="")
+
+    def _outcome(self, proofs: Tuple[Proof, ...], *, failure: str) -> Outcome:
+        return Outcome(
+            decisions=self._decisions,
+            steps=tuple(self._steps),
+            diff=_diff(self._ways),
+            proofs=proofs,
+            restored=tuple(self._restored),
+            left=tuple(self._left),
+            warnings=(*_warnings(self._view), *self._kept),
+            failure=failure,
+            changed=bool(self._steps),
+        )
+
+    def _remember(self, groups: Sequence[Group]) -> None:
+        """Note what these may change, on disk before anything is changed."""
+        known, now = self._before.state, managed.look(self._host, [it.desired for it in groups])
+        held = self._before.held or held_ports(self._view.cases)
+        names = sorted({it.unit for it in self._view.decisions if it.unit})
+        self._before = Before(
+            format=FORMAT,
+            state=State(
+                entries={**now.entries, **known.entries},
+                attributes={**now.attributes, **known.attributes},
+                settings={**now.settings, **known.settings},
+                units={**now.units, **known.units},
+            ),
+            units=self._before.units or undo.unit_states(self._host, names),
+            held=held,
+        )
+        undo.remember(self._host, self._before)
+
+    def _change(self) -> Tuple[Proof, ...]:
+        self._bring(grants(*self._view), between=self._start)
+        proofs = self._proved()
+        surplus = [it for it in self._good() if it.surplus]
+        retained = [it for it in self._good() if it.retained]
+        if not surplus and not retained:
+            return proofs
+        self._clear()
+        return (*(it for it in proofs if it.case.service.name in self._failed), *self._proved())
+
+    def _good(self) -> List[Decision]:
+        return [it for it in self._view.decisions if it.name not in self._failed]
+
+    def _bring(self, groups: Sequence[Group], *, between: Callable[[], None]) -> None:
+        wanted = [it for it in groups if it.service not in self._failed]
+        reread = any(case.facts.unit is not None and case.facts.unit.unread for case in self._view.cases)
+        ways = managed.ways(self._host, [it.desired for it in wanted], anew=True, reread=reread)
+        self._groups += wanted
+        self._ways += ways
+        self._steps += [step for group, way in zip(wanted, ways) for step in _steps(group, way)]
+        managed.bring(self._host, ways, attempts=managed.Attempts(tolerant=False), between=between)
+
+    def _start(self) -> None:
+        """Start what does not run, and restart what lacks its grant: a second look tells who does."""
+        self._view = look(self._host, self._request)
+        self._restart([it for it in self._good() if it.state == "present"])
+
+    def _restart(self, decisions: Sequence[Decision]) -> None:
+        done = services.start(self._host, decisions)
+        units = {it.unit: it.name for it in self._view.decisions}
+        self._steps += [Step(units[name], f"{verb} {name}") for name, verb in done]
+        services.await_jobs(self._host, [name for name, _verb in done], seconds=self._request.seconds)
+
+    def _proved(self) -> Tuple[Proof, ...]:
+        """The proofs of those that did not fail before; what fails now is taken back."""
+        wanted = [it for it in self._request.services if it.name not in self._failed]
+        names = {it.name for it in wanted}
+        view = View(
+            tuple(it for it in self._view.cases if it.service.name in names),
+            tuple(it for it in self._view.decisions if it.name in names),
+        )
+        proofs = _prove(self._host, self._request._replace(services=tuple(wanted)), view)
+        failed = {proof.case.service.name for proof in proofs if any(it.verdict == FAIL for it in proof.evidence)}
+        if failed:
+            self._take_back(failed)
+        return proofs
+
+    def _take_back(self, failed: Set[str]) -> None:
+        everything = {it.name for it in self._request.services}
+        gone = everything if self._request.undo == "all" else sharing(self._groups, self._view.cases, failed)
+        self._failed |= gone
+        if gone == everything:
+            self._undo(self._before)
+            return
+        of = [it.desired for it in self._groups if it.service in gone]
+        units = [it.unit for it in self._view.decisions if it.name in gone and it.unit]
+        self._undo(undo.part_of(self._before, wanted=of, units=units, services=sorted(gone)))
+
+    def _undo(self, before: Before) -> None:
+        done = undo.restore(self._host, before, seconds=self._request.seconds)
+        self._restored += done.done
+        self._left += done.left
+        if not done.left and before is self._before:
+            undo.forget(self._host)
+
+    def _clear(self) -> None:
+        """Remove what is no longer needed, and restart what keeps it."""
+        self._view = look(self._host, self._request)
+        keeping = [it for it in self._good() if it.retained]
+        groups = removals(*self._view)
+        self._remember(groups)
+        self._bring(groups, between=lambda: self._restart_keepers(keeping))
+        self._view = look(self._host, self._request)
+
+    def _restart_keepers(self, keeping: Sequence[Decision]) -> None:
+        present = [it for it in keeping if it.unit and it.state == "present"]
+        self._restart([it._replace(pending=("restart",)) for it in present])
+        absent = [it for it in keeping if it.unit and it.state == "absent"]
+        if self._request.restart_absent:
+            # Without its grant it may well fail, and that is not this run's failure.
+            services.restart(self._host, [it.unit for it in absent])
+            self._steps += [Step(it.name, f"restarted {it.unit}") for it in absent]
+        told = [it for it in keeping if it not in present and not (self._request.restart_absent and it in absent)]
+        self._kept += [sentence for it in told for sentence in it.retained]

@@ -1,0 +1,238 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: privport
+short_description: Give services their privileged ports, prove it, or leave the host as it was
+version_added: 0.2.0
+author:
+  - The netbind.privport authors (@netbind)
+description:
+  - Does the whole job for a list of services in one transaction on the host. It observes the host, decides which
+    strategy each service gets, grants what is missing, starts and restarts units by need, proves the result, and
+    removes grants that are no longer needed.
+  - Everything that cannot work is refused, with its reasons, before anything is changed. A second run changes nothing.
+  - When a proof fails, that service and those that share a resource with it get back what they had. When the host
+    cannot carry on, all of them do. The module fails with the reasons and says what was restored.
+  - The transaction ends by itself on the host when the controller or the connection is gone. A journal in
+    C(/var/lib/netbind.privport) tells the next run of one that was killed, and its undo is finished first.
+  - Runs on one host that change something come one after the other. A run that changes nothing waits for none.
+  - This is an action plugin. The decision by O(policy) is made on the controller, from what was observed on the host.
+extends_documentation_fragment:
+  - netbind.privport.attributes
+  - netbind.privport.services
+options:
+  policy:
+    description:
+      - Rules of the site's own, as in the filter P(netbind.privport.privport_plan#filter). Each names a strategy to
+        V(forbid), V(prefer) or V(require), with V(when), a JMESPath expression over the observation, and V(why).
+    type: list
+    elements: dict
+    default: []
+  keep:
+    description:
+      - Have the host itself give file capabilities back that an upgrade takes away, by a systemd path unit
+        (O(netbind.privport.privport_setcap#module:keep)).
+    type: bool
+    default: false
+  state:
+    description: The state of every service, whatever its description says. Without it each description says so.
+    type: str
+    choices: [present, absent]
+  restart_absent:
+    description:
+      - Whether to restart the units whose running process keeps what V(absent) took back. Without it such a process
+        keeps its privilege until it ends, and a warning says so.
+    type: bool
+    default: false
+  undo:
+    description:
+      - What a failed proof takes back, that of the V(failed) services and of those that share a resource with them, or
+        V(all) that this run changed on the host.
+    type: str
+    choices: [failed, all]
+    default: failed
+  timeout:
+    description: How many seconds a service may take until it listens.
+    type: int
+    default: 30
+  decided:
+    description:
+      - What the action plugin decided, set by it alone. V(rules) are the rules of O(policy) that apply, by the
+        service's name; V(digest) is that of the decisions.
+    type: dict
+    default: {}
+notes:
+  - Run it as root (C(become=true)).
+seealso:
+  - module: netbind.privport.privport_verify
+  - module: netbind.privport.privport_info
+"""
+
+EXAMPLES = r"""
+- name: Give caddy its ports
+  netbind.privport.privport:
+    services:
+      - name: caddy
+        ports: [80, 443, 443/udp]
+        unit: caddy.service
+
+- name: Take them back
+  netbind.privport.privport:
+    services:
+      - name: caddy
+        ports: [80, 443, 443/udp]
+        unit: caddy.service
+    state: absent
+    restart_absent: true
+"""
+
+RETURN = r"""
+plan:
+  description: The decision for each service, as the filter P(netbind.privport.privport_plan#filter) returns it.
+  returned: always
+  type: list
+  elements: dict
+steps:
+  description: What was done for each service, or would be in check mode.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    service:
+      description: The service's name.
+      type: str
+    text:
+      description: What was done, such as V(restarted caddy.service).
+      type: str
+evidence:
+  description: The proof of each port, as M(netbind.privport.privport_verify) returns it.
+  returned: always
+  type: list
+  elements: dict
+journal:
+  description: The last lines of the journal of each unit with a failed check, by the unit's name.
+  returned: always
+  type: dict
+verdict:
+  description: V(fail), V(unknown) or V(pass) for all ports together. Empty where nothing was proven.
+  returned: always
+  type: str
+restored:
+  description: What was brought back, each as a sentence.
+  returned: always
+  type: list
+  elements: str
+left:
+  description: What could not be brought back, each as a sentence.
+  returned: always
+  type: list
+  elements: str
+reasons:
+  description: What went wrong beside the proofs, each as a sentence.
+  returned: always
+  type: list
+  elements: str
+"""
+
+import signal
+from typing import Any, Dict, Mapping, NoReturn, Tuple
+
+from ansible_collections.netbind.privport.plugins.module_utils._apply.transaction import (
+    Interrupted,
+    Outcome,
+    Request,
+    run,
+)
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.plan import as_data
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.policy import Rule
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.document import dump, load
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import HostError
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Service, parse_services
+from ansible_collections.netbind.privport.plugins.module_utils._core.proof.checks import FAIL
+from ansible_collections.netbind.privport.plugins.module_utils._core.proof.verdict import combine
+from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host
+from ansible_collections.netbind.privport.plugins.module_utils._module import run_module
+from ansible_collections.netbind.privport.plugins.module_utils._observe.proof import evidence_of
+
+
+def request_of(params: Mapping[str, Any]) -> Request:
+    """The options, understood. Raises InvalidInput."""
+    services = parse_services(params["services"])
+    if params["state"]:
+        services = tuple(service._replace(state=params["state"]) for service in services)
+    rules = params["decided"].get("rules", {})
+    return Request(
+        services=tuple(service._replace(keep=params["keep"]) for service in services),
+        rules={name: tuple(load(Rule, rule, where="decided") for rule in found) for name, found in rules.items()},
+        seconds=params["timeout"],
+        restart_absent=params["restart_absent"],
+        undo=params["undo"],
+        digest=params["decided"].get("digest", ""),
+    )
+
+
+def carry_out(params: Mapping[str, Any], *, host: Host, check_mode: bool) -> Dict[str, Any]:
+    """The module's result. Raises PrivportError where nothing was changed."""
+    request = request_of(params)
+    if host.effective_uid() != 0:
+        raise HostError(f"this runs with uid {host.effective_uid()}; granting ports needs root: say become: true")
+    _end_by_itself()
+    outcome = run(host, request, check_mode=check_mode)
+    return _result(host, outcome, services=request.services)
+
+
+def _end_by_itself() -> None:
+    """A lost connection is no reason to stop half-way, and a request to end is one to leave the host as it was."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    for asked in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(asked, _interrupt)
+
+
+def _interrupt(number: int, _frame: object) -> NoReturn:
+    for asked in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(asked, signal.SIG_IGN)
+    raise Interrupted(f"the run was asked to end by {signal.Signals(number).name}")
+
+
+def _result(host: Host, outcome: Outcome, *, services: Tuple[Service, ...]) -> Dict[str, Any]:
+    evidence, journal = evidence_of(host, outcome.proofs)
+    verdict = combine(tuple(it.verdict for it in evidence)) if evidence else ""
+    return {
+        "changed": outcome.changed,
+        "diff": list(outcome.diff),
+        "plan": [as_data(decision, service) for decision, service in zip(outcome.decisions, services)],
+        "steps": dump(outcome.steps),
+        "evidence": dump(evidence),
+        "journal": dump(journal),
+        "verdict": verdict,
+        "restored": list(outcome.restored),
+        "left": list(outcome.left),
+        "reasons": outcome.failure.split("\n") if outcome.failure else [],
+        "warnings": list(outcome.warnings),
+        "failed": bool(outcome.failure) or verdict == FAIL or bool(outcome.left),
+        "msg": outcome.failure,
+    }
+
+
+def main() -> None:
+    run_module(
+        carry_out,
+        argument_spec={
+            "services": {"type": "list", "elements": "dict", "default": []},
+            "policy": {"type": "list", "elements": "dict", "default": []},
+            "keep": {"type": "bool", "default": False},
+            "state": {"type": "str", "choices": ["present", "absent"]},
+            "restart_absent": {"type": "bool", "default": False},
+            "undo": {"type": "str", "choices": ["failed", "all"], "default": "failed"},
+            "timeout": {"type": "int", "default": 30},
+            "decided": {"type": "dict", "default": {}},
+        },
+    )
+
+
+if __name__ == "__main__":
+    main()
