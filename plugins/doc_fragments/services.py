@@ -9,23 +9,79 @@ class ModuleDocFragment:
     DOCUMENTATION = r"""
 options:
   services:
-    description:
-      - The services, each a mapping. Wrong descriptions are refused with the name of the service and of the key.
-      - 'V(name) (required): what the service is called here, such as V(caddy).'
-      - 'V(ports) (required): a list of V(N), V(N-M), V(N/tcp) or V(N/udp).'
-      - 'V(unit): the systemd service unit that runs it, where systemd does.'
-      - 'V(executable): the absolute path of its program. By default that of the unit''s C(ExecStart=).'
-      - 'V(user): the user that it runs as. By default that of the unit''s C(User=).'
-      - 'V(strategy): V(auto) (default), or the name of the strategy that it must get.'
-      - 'V(socket_activation): V(true) when it accepts C(LISTEN_FDS). V(false) by default.'
-      - 'V(socket): what systemd sets on its socket, a mapping of V(backlog), V(no_delay), V(reuse_port),
-        V(address_allow) and V(address_deny).'
-      - 'V(backend_ports): a mapping of low ports to the high ports that it listens on instead.'
-      - 'V(forward_with): what takes connections to V(backend_ports), of V(proxyd), V(socat), V(haproxy) and V(nginx).
-        By default V(proxyd), and V(socat) where systemd does not run the host.'
-      - 'V(families): a list of V(ipv4) and V(ipv6), those that it must be reached by. By default any will do.'
-      - 'V(state): V(present) (default) or V(absent).'
+    description: The services. Wrong descriptions are refused with the name of the service and of the key.
     type: list
     elements: dict
     default: []
+    suboptions:
+      name:
+        description: What the service is called here, such as V(caddy). No two services share a name.
+        type: str
+        required: true
+      ports:
+        description:
+          - Its ports, each V(N), V(N-M), V(N/tcp) or V(N/udp). As text they are written with commas, V(80,443/udp).
+          - No two services that are present share a port.
+        type: list
+        elements: str
+        required: true
+      unit:
+        description: The systemd service unit that runs it, where systemd does. C(.service) may be left out.
+        type: str
+      executable:
+        description: The absolute path of its program. By default that of the unit's C(ExecStart=).
+        type: str
+      user:
+        description: The user that it runs as. By default that of the unit's C(User=).
+        type: str
+      strategy:
+        description: The strategy that it must get, which is refused where it cannot work. V(auto) chooses one.
+        type: str
+        choices: [auto, unneeded, socket, ambient, setcap, authbind, redirect, forward, sysctl]
+        default: auto
+      socket_activation:
+        description: Whether it accepts C(LISTEN_FDS), so that systemd can bind its ports.
+        type: bool
+        default: false
+      socket:
+        description: What systemd sets on its socket. By default what systemd itself does.
+        type: dict
+        suboptions:
+          backlog:
+            description: How many connections may wait to be accepted (C(Backlog=)).
+            type: int
+          no_delay:
+            description: Whether small packets are sent at once (C(NoDelay=)).
+            type: bool
+          reuse_port:
+            description: Whether other sockets may be bound to the same ports (C(ReusePort=)).
+            type: bool
+          address_allow:
+            description: Whom C(address_deny) does not concern, written in the same way.
+            type: list
+            elements: str
+          address_deny:
+            description:
+              - From whom packets are dropped. Addresses, networks, V(any), V(localhost), V(link-local) or
+                V(multicast).
+            type: list
+            elements: str
+      backend_ports:
+        description: "High ports that it listens on instead, by low port, such as V({80: 8080})."
+        type: dict
+      forward_with:
+        description:
+          - What takes connections to C(backend_ports). By default V(proxyd), and V(socat) where systemd does not
+            run the host.
+        type: str
+        choices: [proxyd, socat, haproxy, nginx]
+      families:
+        description: Those of V(ipv4) and V(ipv6) that it must be reached by. By default any will do.
+        type: list
+        elements: str
+      state:
+        description: Whether it has its ports. With V(absent) everything is taken back that belongs to it.
+        type: str
+        choices: [present, absent]
+        default: present
 """

@@ -19,9 +19,10 @@ options:
     type: dict
     required: true
   services:
-    description: The service descriptions that were given to M(netbind.privport.privport_info).
-    type: list
-    elements: dict
+    description:
+      - The service descriptions that were given to M(netbind.privport.privport_info). A list of mappings, or a text
+        that holds one as JSON.
+    type: raw
     required: true
   policy:
     description:
@@ -37,8 +38,8 @@ options:
   keep:
     description:
       - Whether the host is to give file capabilities back that an upgrade takes away. The plan has C(keep) pending
-        where the host does otherwise. Without it nothing is said about that.
-    type: bool
+        where the host does otherwise. Without it nothing is said about that. V(true) or V(false), also as text.
+    type: raw
 """
 
 EXAMPLES = r"""
@@ -128,6 +129,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.decision.po
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.document import load
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import InvalidInput, PrivportError
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import Observation
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.options import flag
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Service, parse_services
 from ansible_collections.netbind.privport.plugins.plugin_utils.policy import applying
 
@@ -144,9 +146,8 @@ def privport_plan(observation: Any, services: Any, policy: Any = (), keep: Any =
 
 
 def _keeping(services: tuple[Service, ...], keep: Any) -> tuple[Service, ...]:
-    if not isinstance(keep, (bool, type(None))):
-        raise InvalidInput(f"keep is {keep!r}; write true or false")
-    return tuple(service._replace(keep=keep) for service in services)
+    asked = None if keep is None else flag(keep, where="keep")
+    return tuple(service._replace(keep=asked) for service in services)
 
 
 def privport_idle_rules(plans: Mapping[str, Sequence[Mapping[str, Any]]], policy: Any) -> list[str]:

@@ -105,6 +105,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model.error
     Refused,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import Process
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.options import words
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import (
     parse_own_dropin,
     render_ambient,
@@ -157,8 +158,9 @@ def run(params: Mapping[str, Any], *, host: Host, check_mode: bool) -> dict[str,
 
 
 def _names(given: Sequence[str], *, where: str) -> list[str]:
+    written = words(given, where=where, example="[cap_net_bind_service]")
     try:
-        return sorted({name_of(parse_name(name)) for name in given})
+        return sorted({name_of(parse_name(name)) for name in written})
     except InvalidInput as error:
         raise InvalidInput(f"{where}: {error}") from error
 

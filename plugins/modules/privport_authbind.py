@@ -223,6 +223,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model.error
     PrivportError,
     Refused,
 )
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.options import words
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import parse_ports
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import unit_name
 from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host
@@ -279,7 +280,8 @@ def manage_rules(params: Mapping[str, Any], *, host: Host, check_mode: bool) -> 
     """Carries out what is asked of the rule files. Raises PrivportError."""
     ports = sorted({port.number for port in parse_ports(params["ports"], where="ports")})
     grantee = find_grantee(user=params["user"], group=params["group"], state=params["state"], host=host)
-    asked = {"grantee": grantee, "ports": ports, "addresses": params["addresses"]}
+    addresses = words(params["addresses"], where="addresses", example="[192.0.2.1]")
+    asked = {"grantee": grantee, "ports": ports, "addresses": addresses}
     rules = read_rules(host)
     plan = plan_rules(rules, method=params["method"], state=params["state"], **asked)
     check_host(plan, state=params["state"], host=host)

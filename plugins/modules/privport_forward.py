@@ -43,7 +43,6 @@ options:
     description: By which of V(ipv4) and V(ipv6) the ports are reached. By default by both where the kernel has IPv6.
     type: list
     elements: str
-    choices: [ipv4, ipv6]
     default: []
   with:
     description:
@@ -134,7 +133,8 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.netbind.privport.plugins.module_utils._apply import forward as _forward
 from ansible_collections.netbind.privport.plugins.module_utils._core.forwarding import forwarder as forward
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import InvalidInput, PrivportError
-from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import FORWARDERS, parse_ports
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import parse_families, parse_ports
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.service_spec import FORWARDERS
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import unit_name
 from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host
 
@@ -175,7 +175,7 @@ def _request(params: Mapping[str, Any], *, unit: str) -> forward.Request:
         name=params["name"],
         ports=ports,
         backends={port: backends[port.number] for port in ports if port.number in backends},
-        families=tuple(sorted(set(params["families"]))),
+        families=parse_families(params["families"], where="families"),
         forwarder=params["with"] or "",
         unit=unit,
     )
@@ -187,7 +187,7 @@ def main() -> None:
             "name": {"type": "str", "required": True},
             "ports": {"type": "list", "elements": "raw", "default": []},
             "backend_ports": {"type": "dict", "default": {}},
-            "families": {"type": "list", "elements": "str", "choices": ["ipv4", "ipv6"], "default": []},
+            "families": {"type": "list", "elements": "str", "default": []},
             "with": {"type": "str", "choices": list(FORWARDERS)},
             "unit": {"type": "str", "default": ""},
             "restart": {"type": "bool", "default": False},

@@ -311,6 +311,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.document import dump
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import PrivportError
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import parse_services
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.service_spec import SERVICES
 from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host
 from ansible_collections.netbind.privport.plugins.module_utils._observe.observe import observe
 from ansible_collections.netbind.privport.plugins.module_utils._observe.scan import scan
@@ -325,7 +326,7 @@ def run(params: dict[str, Any], *, host: Host) -> dict[str, Any]:
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "services": {"type": "list", "elements": "dict", "default": []},
+            "services": SERVICES,
             "scan": {"type": "bool", "default": False},
         },
         supports_check_mode=True,

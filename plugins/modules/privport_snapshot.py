@@ -95,6 +95,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.managed.sna
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.document import dump, load
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import PrivportError
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import parse_services
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.service_spec import SERVICES
 from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host
 
 
@@ -116,7 +117,7 @@ def run(params: Mapping[str, Any], *, host: Host, check_mode: bool) -> dict[str,
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "services": {"type": "list", "elements": "dict", "default": []},
+            "services": SERVICES,
             "restore": {"type": "dict"},
             "timeout": {"type": "int", "default": 30},
         },

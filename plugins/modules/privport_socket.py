@@ -39,7 +39,6 @@ options:
         its own C(listen) line. Without this option it needs C(listen [::]:80 ipv6only=off).
     type: list
     elements: str
-    choices: [ipv4, ipv6]
     default: []
   backlog:
     description: How many connections may wait to be accepted. A program that calls C(listen) itself sets its own.
@@ -157,12 +156,11 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model.servi
     parse_ports,
     parse_socket,
 )
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.service_spec import SOCKET_OPTIONS
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd import socket_unit
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import unit_name
 from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host
 from ansible_collections.netbind.privport.plugins.module_utils._observe import processes, units
-
-_SOCKET_OPTIONS = ("backlog", "no_delay", "reuse_port", "address_allow", "address_deny")
 
 
 def run(params: Mapping[str, Any], *, host: Host, check_mode: bool) -> dict[str, Any]:
@@ -197,7 +195,7 @@ def _handed(params: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "ports": parse_ports(params["ports"], where="ports"),
         "families": parse_families(params["families"], where="families"),
-        "options": parse_socket({name: params[name] for name in _SOCKET_OPTIONS}, where="option"),
+        "options": parse_socket({name: params[name] for name in SOCKET_OPTIONS}, where="option"),
     }
 
 
@@ -213,7 +211,7 @@ def main() -> None:
         argument_spec={
             "unit": {"type": "str", "required": True},
             "ports": {"type": "list", "elements": "raw", "default": []},
-            "families": {"type": "list", "elements": "str", "choices": ["ipv4", "ipv6"], "default": []},
+            "families": {"type": "list", "elements": "str", "default": []},
             "backlog": {"type": "int"},
             "no_delay": {"type": "bool"},
             "reuse_port": {"type": "bool"},

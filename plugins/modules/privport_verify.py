@@ -137,6 +137,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.decision.ca
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.document import dump
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import PrivportError
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Port, Service, parse_services
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.service_spec import SERVICES
 from ansible_collections.netbind.privport.plugins.module_utils._core.proof.advice import advise, message
 from ansible_collections.netbind.privport.plugins.module_utils._core.proof.checks import FAIL, Probe
 from ansible_collections.netbind.privport.plugins.module_utils._core.proof.verdict import (
@@ -223,7 +224,7 @@ def _worth_waiting(proofs: Sequence[Proof]) -> bool:
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "services": {"type": "list", "elements": "dict", "default": []},
+            "services": SERVICES,
             "timeout": {"type": "int", "default": 30},
         },
         supports_check_mode=True,

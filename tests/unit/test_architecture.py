@@ -13,7 +13,7 @@ from typing import Iterator, List, Set
 
 import pytest
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.registry import STRATEGIES
-from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import STRATEGY_NAMES
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.service_spec import STRATEGY_NAMES
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = "ansible_collections.netbind.privport."
@@ -23,6 +23,7 @@ PURE = {
     *[
         "__future__",
         "array",
+        "ast",
         "base64",
         "collections",
         "enum",

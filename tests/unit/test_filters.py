@@ -79,8 +79,9 @@ def test_a_rule_applies_where_its_expression_is_true(when: str, chosen: str) -> 
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        pytest.param((observation(), [{"name": "web", "ports": [0]}]), "service 'web': ports holds 0", id="service"),
+        pytest.param((observation(), [{"name": "web", "ports": [0]}]), "service 'web': ports holds '0'", id="service"),
         pytest.param((observation(), [{"name": "other", "ports": [80]}]), "'other' was not observed", id="unobserved"),
+        pytest.param((observation(), SERVICES, [], "maybe"), "keep is 'maybe'; write true or false", id="keep"),
         pytest.param(("text", SERVICES), "observe the host again", id="no-observation"),
         pytest.param(({"format": 0}, SERVICES), "observe the host again", id="other-version"),
         pytest.param(
@@ -99,6 +100,14 @@ def test_wrong_input_gets_one_sentence(arguments: tuple[Any, ...], told: str) ->
     with pytest.raises(AnsibleFilterError) as refused:
         privport_plan(*arguments)
     assert told in str(refused.value)
+
+
+@pytest.mark.parametrize(("keep", "means"), [("true", True), (" No ", False), (1, True), (False, False), (None, None)])
+def test_what_is_written_as_text_means_the_same(keep: Any, means: Any) -> None:
+    policy = [{"forbid": "ambient", "when": "`true`", "why": "the site says so"}]
+    written = privport_plan(observation(), json.dumps(SERVICES), json.dumps(policy), keep)
+    assert written == privport_plan(observation(), SERVICES, policy, means)
+    assert privport_idle_rules({"host-a": written}, json.dumps(policy)) == []
 
 
 def test_rules_that_apply_nowhere_are_told() -> None:

@@ -181,7 +181,7 @@ def old_kernel() -> Machine:
     [
         (machine(), {"ports": []}, InvalidInput, "ports is empty"),
         (machine(), {"ports": [443]}, InvalidInput, "backend_ports names no port for 443"),
-        (machine(), {"backend_ports": {"80": "x"}}, InvalidInput, "backend_ports holds 'x'"),
+        (machine(), {"backend_ports": {"80": "x"}}, InvalidInput, "backend_ports port is 'x'"),
         (machine(), {"families": ["ip"]}, InvalidInput, "families is"),
         (machine(), {"name": ""}, InvalidInput, "name is ''"),
         (not_root(), {}, HostError, "become: true"),

@@ -23,11 +23,8 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model.obser
     Thread,
     Unit,
 )
-from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import (
-    FORWARDERS,
-    Service,
-    parse_services,
-)
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Service, parse_services
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.service_spec import FORWARDERS
 from ansible_collections.netbind.privport.plugins.module_utils._core.process.status import ProcessStatus
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import Command, render_ambient
 

@@ -17,7 +17,8 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.forwarding.
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.managed.installation import MARK, is_own
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import InvalidInput, Refused
-from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import FORWARDERS, Port
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Port
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.service_spec import FORWARDERS
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import parse_unit_file
 
 GROUND = Ground(systemd=252, ipv6=True, programs={name: f"/usr/bin/{name}" for name in FORWARDERS})

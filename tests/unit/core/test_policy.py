@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.decide import decide
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.policy import Rule, parse_policy
@@ -20,11 +22,11 @@ def test_a_rule_is_read() -> None:
 @pytest.mark.parametrize(
     ("rule", "told"),
     [
-        pytest.param("forbid setcap", "'forbid setcap'; a rule is a mapping", id="text"),
+        pytest.param("forbid setcap", "policy[0] is 'forbid setcap'; write a mapping", id="text"),
         pytest.param({"when": "a", "why": "b"}, "just one of forbid, prefer, require", id="no-effect"),
         pytest.param({**RULE, "prefer": "ambient"}, "just one of forbid, prefer, require", id="two-effects"),
         pytest.param({**RULE, "if": "a"}, "just one of forbid, prefer, require", id="unknown-key"),
-        pytest.param({**RULE, "forbid": "magic"}, "'magic' is no strategy", id="unknown-strategy"),
+        pytest.param({**RULE, "forbid": "magic"}, "forbid is 'magic'; choose one of unneeded", id="unknown-strategy"),
         pytest.param({**RULE, "when": True}, "when is True; write it as text", id="when-is-no-text"),
         pytest.param({**RULE, "why": " "}, "why is ' '; write it as text", id="no-reason"),
     ],
@@ -33,6 +35,10 @@ def test_a_wrong_rule_is_refused_with_its_own_text(rule: object, told: str) -> N
     with pytest.raises(InvalidInput) as refused:
         parse_policy([rule])
     assert told in str(refused.value)
+
+
+def test_a_policy_as_text() -> None:
+    assert parse_policy(json.dumps([RULE])) == parse_policy([RULE])
 
 
 def test_a_policy_is_a_list() -> None:

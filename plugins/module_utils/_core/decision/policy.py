@@ -4,10 +4,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Mapping, NamedTuple, Sequence
+from typing import Any, Mapping, NamedTuple
 
+from ansible_collections.netbind.privport.plugins.module_utils._core.model import options
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import InvalidInput
-from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import STRATEGY_NAMES
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.service_spec import STRATEGY_NAMES
 
 EFFECTS = ("forbid", "prefer", "require")
 
@@ -29,24 +30,22 @@ class Rule(NamedTuple):
 
 
 def parse_policy(descriptions: Any) -> tuple[Rule, ...]:
-    """A list of {forbid|prefer|require: STRATEGY, when: EXPRESSION, why: TEXT}. InvalidInput quotes a wrong rule."""
-    if not isinstance(descriptions, Sequence) or isinstance(descriptions, str):
-        raise InvalidInput(f"policy is {descriptions!r}, not a list of rules")
-    return tuple(_parse_rule(description) for description in descriptions)
+    """A list of {forbid|prefer|require: STRATEGY, when: EXPRESSION, why: TEXT}, or a text that holds one.
+
+    Raises InvalidInput that quotes a wrong rule.
+    """
+    found = options.mappings(descriptions, where="policy", example="{forbid: setcap, when: '`true`', why: a sentence}")
+    return tuple(_parse_rule(description) for description in found)
 
 
-def _parse_rule(description: Any) -> Rule:
-    if not isinstance(description, Mapping):
-        raise InvalidInput(f"policy holds {description!r}; a rule is a mapping with forbid, prefer or require")
+def _parse_rule(description: Mapping[Any, Any]) -> Rule:
     where = f"policy rule {dict(description)!r}:"
     effects = [effect for effect in EFFECTS if effect in description]
     unknown = sorted(str(key) for key in description if key not in (*EFFECTS, "when", "why"))
     if len(effects) != 1 or unknown:
         raise InvalidInput(f"{where} write just one of {', '.join(EFFECTS)}, with when and why")
-    strategy = description[effects[0]]
-    if strategy not in STRATEGY_NAMES:
-        raise InvalidInput(f"{where} {strategy!r} is no strategy; choose one of {', '.join(STRATEGY_NAMES)}")
+    strategy = options.choice(description[effects[0]], STRATEGY_NAMES, where=f"{where} {effects[0]}")
     for key in ("when", "why"):
         if not isinstance(description.get(key), str) or not description[key].strip():
             raise InvalidInput(f"{where} {key} is {description.get(key)!r}; write it as text")
-    return Rule(effect=effects[0], strategy=str(strategy), when=str(description["when"]), why=str(description["why"]))
+    return Rule(effect=effects[0], strategy=strategy, when=str(description["when"]), why=str(description["why"]))

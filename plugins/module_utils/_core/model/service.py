@@ -8,29 +8,21 @@ import ipaddress
 import re
 from typing import Any, Mapping, NamedTuple, Optional, Sequence
 
+from ansible_collections.netbind.privport.plugins.module_utils._core.model import options
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import InvalidInput
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.service_spec import (
+    FORWARDERS,
+    SERVICE_OPTIONS,
+    SOCKET_OPTIONS,
+    STATES,
+    STRATEGY_NAMES,
+)
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import unit_name
 
-STRATEGY_NAMES = ("unneeded", "socket", "ambient", "setcap", "authbind", "redirect", "forward", "sysctl")
-_KEYS = (
-    "name",
-    "ports",
-    "unit",
-    "executable",
-    "user",
-    "strategy",
-    "socket_activation",
-    "socket",
-    "backend_ports",
-    "forward_with",
-    "families",
-    "state",
-)
 FAMILIES = ("ipv4", "ipv6")
-FORWARDERS = ("proxyd", "socat", "haproxy", "nginx")
 # systemd.resource-control(5), IPAddressAllow=.
 _ADDRESS_NAMES = ("any", "localhost", "link-local", "multicast")
-_SOCKET_KEYS = ("backlog", "no_delay", "reuse_port", "address_allow", "address_deny")
+_EXAMPLE = "{name: caddy, ports: [80, 443], unit: caddy.service}"
 _PORT = re.compile(r"(?P<first>[0-9]{1,5})(?:-(?P<last>[0-9]{1,5}))?(?:/(?P<protocol>tcp|udp))?")
 
 
@@ -86,142 +78,121 @@ class Service(NamedTuple):
         return None if number is None else Port(number, port.protocol)
 
 
-def parse_ports(values: Sequence[Any], *, where: str) -> tuple[Port, ...]:
-    """The ports that N, N-M, N/tcp and N/udp name, sorted, each once.
+def parse_ports(value: Any, *, where: str) -> tuple[Port, ...]:
+    """The ports that N, N-M, N/tcp and N/udp name, in a list or as text, sorted, each once.
 
     where begins the error ("service 'caddy': ports"). Raises InvalidInput.
     """
-    if not isinstance(values, (list, tuple)):
-        raise InvalidInput(f"{where} is {values!r}, not a list; write [80, 443/udp]")
-    if not values:
+    written = options.words(value, where=where, example="[80, 443/udp]")
+    if not written:
         raise InvalidInput(f"{where} is empty; name at least one port, such as [80]")
-    found = {port for value in values for port in _parse_port(value, where=where)}
-    return tuple(sorted(found))
+    return tuple(sorted({port for word in written for port in _parse_port(word, where=where)}))
 
 
-def _parse_port(value: Any, *, where: str) -> list[Port]:
-    match = _PORT.fullmatch(str(value)) if isinstance(value, (int, str)) and not isinstance(value, bool) else None
+def _parse_port(word: str, *, where: str) -> list[Port]:
+    match = _PORT.fullmatch(word)
     if match is None:
-        raise InvalidInput(f"{where} holds {value!r}; a port is a number, 'N-M', 'N/tcp' or 'N/udp'")
+        raise InvalidInput(f"{where} holds {word[:80]!r}; a port is a number, 'N-M', 'N/tcp' or 'N/udp'")
     first = int(match["first"])
     last = int(match["last"] or first)
     if not 1 <= first <= last <= 65535:
-        raise InvalidInput(f"{where} holds {value!r}; ports go from 1 to 65535, the lower one first")
-    return [Port(number, match["protocol"] or "tcp") for number in range(first, last + 1)]
+        raise InvalidInput(f"{where} holds {word!r}; ports go from 1 to 65535, the lower one first")
+    protocol = match["protocol"] or "tcp"
+    return [Port(number, protocol) for number in range(first, last + 1)]
 
 
 def parse_services(descriptions: Any) -> tuple[Service, ...]:
-    """A list of service descriptions as data. Raises InvalidInput that names the service and the key."""
-    if not isinstance(descriptions, (list, tuple)):
-        raise InvalidInput(f"services is {descriptions!r}, not a list of service descriptions")
-    services = tuple(_parse_service(description) for description in descriptions)
+    """A list of service descriptions, or a text that holds one, as data. A key that is None is not given.
+
+    Raises InvalidInput that names the service and the key, with a line for each service that is described wrongly.
+    """
+    services, problems = [], []
+    for description in options.mappings(descriptions, where="services", example=_EXAMPLE):
+        try:
+            services.append(_parse_service(description))
+        except InvalidInput as error:
+            problems.append(str(error))
+    if problems:
+        raise InvalidInput("\n".join(problems))
     _refuse_shared_names(services)
     _refuse_shared_ports(services)
-    return services
+    return tuple(services)
 
 
-def _parse_service(description: Any) -> Service:
-    if not isinstance(description, Mapping):
-        raise InvalidInput(f"services holds {description!r}; each service is a mapping with a name and ports")
+def _parse_service(description: Mapping[Any, Any]) -> Service:
     given = {key: value for key, value in description.items() if value is not None}
-    name = given.get("name")
-    if not isinstance(name, str) or not name.strip():
+    name = options.text(given.get("name", ""), where="a service's name")
+    if not name.strip():
         raise InvalidInput(f"a service has the name {name!r}; give each a name of its own, such as 'caddy'")
     where = f"service {name!r}:"
-    unknown = sorted(str(key) for key in given if key not in _KEYS)
-    if unknown:
-        raise InvalidInput(f"{where} unknown key {unknown[0]!r}; the keys are {', '.join(_KEYS)}")
+    _refuse_unknown_keys(given, SERVICE_OPTIONS, where=where)
+    unit = options.text(given.get("unit", ""), where=f"{where} unit")
     return Service(
-        name=str(name),
+        name=name,
         ports=parse_ports(given.get("ports", ()), where=f"{where} ports"),
-        unit=unit_name(_text(given, "unit", where=where), where=f"{where} unit") if given.get("unit") else "",
-        executable=_absolute(_text(given, "executable", where=where), where=f"{where} executable"),
-        user=_text(given, "user", where=where),
-        strategy=_choice(given, "strategy", ("auto", *STRATEGY_NAMES), where=where),
-        socket_activation=_flag(given, "socket_activation", where=where),
+        unit=unit_name(unit, where=f"{where} unit") if unit else "",
+        executable=_absolute(given.get("executable", ""), where=f"{where} executable"),
+        user=options.text(given.get("user", ""), where=f"{where} user"),
+        strategy=options.choice(given.get("strategy", "auto"), ("auto", *STRATEGY_NAMES), where=f"{where} strategy"),
+        socket_activation=options.flag(given.get("socket_activation", False), where=f"{where} socket_activation"),
         socket=parse_socket(given.get("socket", {}), where=f"{where} socket"),
         backend_ports=parse_backend_ports(given.get("backend_ports", {}), where=f"{where} backend_ports"),
-        forward_with=_choice(given, "forward_with", ("", *FORWARDERS), where=where),
+        forward_with=options.choice(given.get("forward_with", ""), ("", *FORWARDERS), where=f"{where} forward_with"),
         families=parse_families(given.get("families", ()), where=f"{where} families"),
-        state=_choice(given, "state", ("present", "absent"), where=where),
+        state=options.choice(given.get("state", "present"), STATES, where=f"{where} state"),
     )
 
 
-def _text(given: Mapping[str, Any], key: str, *, where: str) -> str:
-    value = given.get(key, "")
-    if not isinstance(value, str):
-        # A user may be named by its number.
-        if key == "user" and isinstance(value, int) and not isinstance(value, bool):
-            return str(value)
-        raise InvalidInput(f"{where} {key} is {value!r}; write it as text")
-    if "\n" in value or "\0" in value:
-        raise InvalidInput(f"{where} {key} is {value!r}; it cannot hold a newline or NUL")
-    return str(value)
+def _refuse_unknown_keys(given: Mapping[Any, Any], known: Mapping[str, Any], *, where: str) -> None:
+    unknown = sorted(str(key) for key in given if key not in known)
+    if unknown:
+        raise InvalidInput(f"{where} unknown key {unknown[0]!r}; the keys are {', '.join(known)}")
 
 
-def _absolute(path: str, *, where: str) -> str:
+def _absolute(value: Any, *, where: str) -> str:
+    path = options.text(value, where=where)
     if path and not path.startswith("/"):
         raise InvalidInput(f"{where} is {path!r}; write the absolute path, such as '/usr/bin/caddy'")
     return path
 
 
-def _choice(given: Mapping[str, Any], key: str, choices: tuple[str, ...], *, where: str) -> str:
-    value = given.get(key, choices[0])
-    if value not in choices:
-        raise InvalidInput(f"{where} {key} is {value!r}; choose one of {', '.join(filter(None, choices))}")
-    return str(value)
-
-
 def parse_families(value: Any, *, where: str) -> tuple[str, ...]:
     """Some of FAMILIES, sorted, each once. Raises InvalidInput."""
-    known = isinstance(value, (list, tuple)) and all(family in FAMILIES for family in value)
-    if not known:
-        raise InvalidInput(f"{where} is {value!r}; write a list of {' and '.join(FAMILIES)}")
-    return tuple(sorted(set(value)))
-
-
-def _flag(given: Mapping[str, Any], key: str, *, where: str) -> bool:
-    value = given.get(key, False)
-    if not isinstance(value, bool):
-        raise InvalidInput(f"{where} {key} is {value!r}; write true or false")
-    return value
+    found = options.words(value, where=where, example="[ipv4, ipv6]")
+    return tuple(sorted({options.choice(family, FAMILIES, where=where) for family in found}))
 
 
 def parse_socket(value: Any, *, where: str) -> SocketOptions:
     """The mapping of a service's socket options. Raises InvalidInput that names the key."""
-    if not isinstance(value, Mapping):
-        raise InvalidInput(f"{where} is {value!r}; write a mapping such as {{backlog: 512}}")
-    given = {key: item for key, item in value.items() if item is not None}
-    unknown = sorted(str(key) for key in given if key not in _SOCKET_KEYS)
-    if unknown:
-        raise InvalidInput(f"{where} holds the key {unknown[0]!r}; the keys are {', '.join(_SOCKET_KEYS)}")
-    backlog = given.get("backlog")
-    if backlog is not None and (isinstance(backlog, bool) or not isinstance(backlog, int) or backlog < 1):
-        raise InvalidInput(f"{where} backlog is {backlog!r}; write how many connections may wait, such as 512")
+    found = options.mapping(value, where=where, example="{backlog: 512}")
+    given = {key: item for key, item in found.items() if item is not None}
+    _refuse_unknown_keys(given, SOCKET_OPTIONS, where=f"{where}:")
+    flags = {
+        key: options.flag(given[key], where=f"{where} {key}") for key in ("no_delay", "reuse_port") if key in given
+    }
+    backlog = options.whole_number(given["backlog"], where=f"{where} backlog", least=1) if "backlog" in given else None
     return SocketOptions(
         backlog=backlog,
-        no_delay=_flag(given, "no_delay", where=where) if "no_delay" in given else None,
-        reuse_port=_flag(given, "reuse_port", where=where) if "reuse_port" in given else None,
         address_allow=_addresses(given.get("address_allow", ()), where=f"{where} address_allow"),
         address_deny=_addresses(given.get("address_deny", ()), where=f"{where} address_deny"),
+        **flags,
     )
 
 
 def _addresses(value: Any, *, where: str) -> tuple[str, ...]:
-    if not isinstance(value, (list, tuple)):
-        raise InvalidInput(f"{where} is {value!r}; write a list such as [10.0.0.0/8, localhost]")
-    return tuple(_address(item, where=where) for item in value)
+    found = options.words(value, where=where, example="[10.0.0.0/8, localhost]")
+    return tuple(_address(word, where=where) for word in found)
 
 
-def _address(value: Any, *, where: str) -> str:
+def _address(word: str, *, where: str) -> str:
     """An address or a network as systemd takes it."""
-    if value in _ADDRESS_NAMES:
-        return str(value)
+    if word in _ADDRESS_NAMES:
+        return word
     try:
-        return str(ipaddress.ip_interface(value if isinstance(value, str) else "").with_prefixlen)
+        return str(ipaddress.ip_interface(word).with_prefixlen)
     except ValueError:
         names = ", ".join(_ADDRESS_NAMES)
-        message = f"{where} holds {value!r}; write addresses, networks such as 10.0.0.0/8, or {names}"
+        message = f"{where} holds {word!r}; write addresses, networks such as 10.0.0.0/8, or {names}"
         raise InvalidInput(message) from None
 
 
@@ -230,23 +201,20 @@ def parse_backend_ports(value: Any, *, where: str) -> dict[str, int]:
 
     Both are of the protocol that the service's port has.
     """
-    if not isinstance(value, Mapping):
-        raise InvalidInput(f"{where} is {value!r}; write a mapping such as {{80: 8080}}")
-    return {str(_one_number(low, where=where)): _one_number(high, where=where) for low, high in value.items()}
+    found = options.mapping(value, where=where, example="{80: 8080}")
+    return {str(_one_port(low, where=where)): _one_port(high, where=where) for low, high in found.items()}
 
 
-def _one_number(value: Any, *, where: str) -> int:
-    ports = _parse_port(value, where=where)
-    if len(ports) != 1 or ports[0].protocol != "tcp" or "/" in str(value):
-        raise InvalidInput(f"{where} holds {value!r}; write single ports, such as {{80: 8080}}")
-    return ports[0].number
+def _one_port(value: Any, *, where: str) -> int:
+    return options.whole_number(value, where=f"{where} port", least=1, most=65535)
 
 
 def _refuse_shared_names(services: Sequence[Service]) -> None:
-    names = [service.name for service in services]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise InvalidInput(f"service {twice[0]!r}: name is used by two services; give each its own")
+    seen: set[str] = set()
+    for service in services:
+        if service.name in seen:
+            raise InvalidInput(f"service {service.name!r}: name is used by two services; give each its own")
+        seen.add(service.name)
 
 
 def _refuse_shared_ports(services: Sequence[Service]) -> None:

@@ -1,0 +1,39 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The keys of a service description, in the words of Ansible's argument_spec.
+
+The types let everything pass that service.parse_services() takes. Hence lists of choices have none here: Ansible
+splits a text at its commas and leaves the blanks.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Mapping
+
+STRATEGY_NAMES = ("unneeded", "socket", "ambient", "setcap", "authbind", "redirect", "forward", "sysctl")
+FORWARDERS = ("proxyd", "socat", "haproxy", "nginx")
+STATES = ("present", "absent")
+
+SOCKET_OPTIONS: Mapping[str, Mapping[str, Any]] = {
+    "backlog": {"type": "int"},
+    "no_delay": {"type": "bool"},
+    "reuse_port": {"type": "bool"},
+    "address_allow": {"type": "list", "elements": "str"},
+    "address_deny": {"type": "list", "elements": "str"},
+}
+SERVICE_OPTIONS: Mapping[str, Mapping[str, Any]] = {
+    "name": {"type": "str", "required": True},
+    "ports": {"type": "list", "elements": "str", "required": True},
+    "unit": {"type": "str"},
+    "executable": {"type": "str"},
+    "user": {"type": "str"},
+    "strategy": {"type": "str", "choices": ["auto", *STRATEGY_NAMES], "default": "auto"},
+    "socket_activation": {"type": "bool", "default": False},
+    "socket": {"type": "dict", "options": SOCKET_OPTIONS},
+    "backend_ports": {"type": "dict"},
+    "forward_with": {"type": "str", "choices": list(FORWARDERS)},
+    "families": {"type": "list", "elements": "str"},
+    "state": {"type": "str", "choices": list(STATES), "default": "present"},
+}
+# The option of a module that takes descriptions.
+SERVICES: Mapping[str, Any] = {"type": "list", "elements": "dict", "default": [], "options": SERVICE_OPTIONS}
