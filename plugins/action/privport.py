@@ -9,7 +9,7 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.policy import Rule, parse_policy
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.document import dump, load
-from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import PrivportError
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import InvalidInput, PrivportError
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import Observation
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.options import (
     choice,
@@ -22,6 +22,8 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.report.run_
 from ansible_collections.netbind.privport.plugins.plugin_utils.policy import applying
 
 _MODULE = "netbind.privport.privport"
+_SERVICE = "{name: caddy, ports: [80, 443], unit: caddy.service}"
+_RULE = "{forbid: setcap, when: '`true`', why: we upgrade every night}"
 _STATES = ("", "present", "absent")
 _OPTIONS = ("services", "policy", "keep", "state", "restart_absent", "undo", "timeout")
 
@@ -66,17 +68,17 @@ def _understood(arguments: dict[str, Any]) -> tuple[dict[str, Any], tuple[Servic
     """The module's options, each in its own type, and the services. Raises InvalidInput."""
     unknown = sorted(str(name) for name in arguments if name not in _OPTIONS)
     if unknown:
-        raise PrivportError(f"option {unknown[0]!r} is unknown; the options are {', '.join(_OPTIONS)}")
+        raise InvalidInput(f"option {unknown[0]!r} is unknown; the options are {', '.join(_OPTIONS)}")
     given = {name: value for name, value in arguments.items() if value is not None}
-    services = mappings(given.get("services", []), where="services")
+    services = mappings(given.get("services", []), where="services", example=_SERVICE)
     options = {
         "services": services,
-        "policy": mappings(given.get("policy", []), where="policy"),
+        "policy": mappings(given.get("policy", []), where="policy", example=_RULE),
         "keep": flag(given.get("keep", False), where="keep"),
         "state": choice(given.get("state", ""), _STATES, where="state") or None,
         "restart_absent": flag(given.get("restart_absent", False), where="restart_absent"),
         "undo": choice(given.get("undo", "failed"), ("failed", "all"), where="undo"),
-        "timeout": whole_number(given.get("timeout", 30), where="timeout", least=0),
+        "timeout": whole_number(given.get("timeout", 30), where="timeout"),
     }
     return options, parse_services(services)
 

@@ -127,7 +127,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.decision.de
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.plan import as_data
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.policy import parse_policy
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.document import load
-from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import InvalidInput, PrivportError
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import PrivportError
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import Observation
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.options import flag
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Service, parse_services

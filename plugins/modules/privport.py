@@ -152,6 +152,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.decision.po
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.document import dump, load
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import HostError
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Service, parse_services
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.service_spec import SERVICES
 from ansible_collections.netbind.privport.plugins.module_utils._core.proof.checks import FAIL
 from ansible_collections.netbind.privport.plugins.module_utils._core.proof.verdict import combine
 from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host
@@ -222,7 +223,7 @@ def main() -> None:
     run_module(
         carry_out,
         argument_spec={
-            "services": {"type": "list", "elements": "dict", "default": []},
+            "services": SERVICES,
             "policy": {"type": "list", "elements": "dict", "default": []},
             "keep": {"type": "bool", "default": False},
             "state": {"type": "str", "choices": ["present", "absent"]},
