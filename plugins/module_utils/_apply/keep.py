@@ -59,6 +59,11 @@ class Keeping(NamedTuple):
         )
 
 
+def python(host: Host) -> str:
+    """The Python that the units call."""
+    return _PYTHON if host.status(_PYTHON) is not None else sys.executable
+
+
 def observe(host: Host, path: str) -> str:
     """NOT_KEPT, KEPT or KEPT_IN_PART: whether the host gives the program at path its capability back by itself."""
     try:
@@ -93,8 +98,7 @@ def plan(host: Host, path: str, *, value: Optional[bytes]) -> Optional[Keeping]:
 
 
 def _look(host: Host, path: str, *, value: bytes, wanted: bool) -> Keeping:
-    python = _PYTHON if host.status(_PYTHON) is not None else sys.executable
-    rendered = core.render(path=path, value=value, python=python)
+    rendered = core.render(path=path, value=value, python=python(host))
     paths = (rendered.service_path, rendered.watch_path, rendered.link_path)
     service, watch = (host.read(it) or "" for it in paths[:2])
     link = host.link_target(rendered.link_path) or ""

@@ -7,8 +7,9 @@ from __future__ import annotations
 from typing import Mapping
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.confinement import policy as confinement
-from ansible_collections.netbind.privport.plugins.module_utils._core.confinement.policy import Confinement, Refusal
+from ansible_collections.netbind.privport.plugins.module_utils._core.confinement.policy import Confinement
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import Account
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.reason import Reason
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Port
 from ansible_collections.netbind.privport.plugins.module_utils._host import trial
 from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host
@@ -50,7 +51,7 @@ def confinement_of(
         return None
     path = confinement.profile_file(profile, texts=_texts(host))
 
-    def judged(tried: str | None, *, authbind: bool) -> tuple[Refusal, ...]:
+    def judged(tried: str | None, *, authbind: bool) -> tuple[Reason, ...]:
         rule_of = confinement.helper_rule if authbind else confinement.capability_rule
         return confinement.judge_trial(tried or "", profile=profile, mode=mode, path=path, rule_of=rule_of)
 

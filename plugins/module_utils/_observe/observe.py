@@ -73,11 +73,12 @@ def observe(host: Host, services: Sequence[Service]) -> Observation:
     shown = units.show(host, names) if systemd is not None else {}
     network = host_network(host)
     ground = forwarding.ground(host, systemd=systemd.version if systemd else None)
+    rules = authbind_files.read_rules(host)
     machine = _Machine(
         shown=shown,
         sockets=units.sockets(host, names) if systemd is not None and services else (),
         network=network,
-        rules=authbind_files.read_rules(host),
+        rules=rules,
         leftovers=authbind_files.leftovers(host),
         firewall=Firewall(host),
     )
@@ -101,6 +102,8 @@ def observe(host: Host, services: Sequence[Service]) -> Observation:
         systemd=systemd.version if systemd else None,
         systemd_features=systemd.features if systemd else (),
         authbind=authbind_found,
+        authbind_rules=tuple(rules.values()),
+        python=keeping.python(host),
         init_scripts=ground.init_scripts,
         forwarders=ground.programs,
         ipv6=ground.ipv6,
@@ -273,6 +276,7 @@ def _program(
     try:
         with host.open_regular(real_path) as file:
             held = _capability(file, unread=unread)
+            attribute = file.capability() if held is not None else None
             found = observe_program(file, host=host)
             ground = observe_ground(file, host=host)
             status = file.status()
@@ -294,6 +298,7 @@ def _program(
         gid=status.gid,
         nosuid=found.nosuid,
         capability=None if held is None else _capability_text(held),
+        attribute=None if attribute is None else attribute.hex(),
         binds=held is not None and held.binds,
         # Who grants it is root, whoever observes.
         obstacle=filecap.obstacle(ground._replace(may_set=True), path=real_path),
@@ -353,9 +358,7 @@ def _authbind_ports(
 ) -> tuple[AuthbindPort, ...]:
     if account is None or account.uid == 0:
         return ()
-    grantee = authbind_plan.Grantee(
-        kind="user", name=account.name, number=account.uid, gids=frozenset((account.gid, *account.groups))
-    )
+    grantee = authbind_plan.of_user(account.name, uid=account.uid, gids=(account.gid, *account.groups))
     numbers = sorted({port.number for port in service.ports if port.number <= authbind.LAST_PORT})
     return tuple(_authbind_port(number, grantee=grantee, rules=rules, leftovers=leftovers) for number in numbers)
 

@@ -12,8 +12,8 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.confinement
     Access,
     Confinement,
     PortType,
-    Refusal,
 )
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.reason import Reason
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Port
 from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host
 
@@ -101,7 +101,7 @@ def confinement_of(
     # systemd.exec(5): a '-' lets the unit start where the context cannot be set.
     domain = unit.get("SELinuxContext", "").lstrip("-") or policy.domain_after(init, label)
     refusals, unknown = _binding(policy, domain=domain, capable=domain, ports=ports)
-    through: tuple[Refusal, ...] = ()
+    through: tuple[Reason, ...] = ()
     if authbind_program:
         through = _through_authbind(
             host, policy, unit=unit, init=init, label=label, program=authbind_program, ports=ports
@@ -118,7 +118,7 @@ def confinement_of(
 
 def _binding(
     policy: Policy, *, domain: str, capable: str, ports: Sequence[Port]
-) -> tuple[tuple[Refusal, ...], tuple[str, ...]]:
+) -> tuple[tuple[Reason, ...], tuple[str, ...]]:
     """What stands in the way of a socket of domain that a process in the domain capable binds; what is unknown."""
     capability = policy.access(capable, capable, "capability", "net_bind_service")
     refusals = list(confinement.judge_access(capability, code="selinux_capability"))
@@ -152,7 +152,7 @@ def _through_authbind(
     label: str,
     program: str,
     ports: Sequence[Port],
-) -> tuple[Refusal, ...]:
+) -> tuple[Reason, ...]:
     """What stands in authbind's way: init starts it, it executes the program, and that executes the helper."""
     first = unit.get("SELinuxContext", "").lstrip("-") or policy.domain_after(init, host.security_label(program))
     domain = policy.domain_after(first, label)
@@ -164,7 +164,7 @@ def _through_authbind(
     if domain != first:
         # Without it the start is a secure one, for which LD_PRELOAD is ignored (ld.so(8)).
         needed.append((first, domain, "process", "noatsecure"))
-    refusals: tuple[Refusal, ...] = ()
+    refusals: tuple[Reason, ...] = ()
     for access in (policy.access(*it) for it in needed):
         refusals += confinement.judge_access(access, code="selinux_authbind")
     return refusals + _binding(policy, domain=domain, capable=helper, ports=ports)[0]

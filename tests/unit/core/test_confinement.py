@@ -14,10 +14,10 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.confinement
     Access,
     Confinement,
     PortType,
-    Refusal,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.decide import decide
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import UnknownFormat
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.reason import Reason
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Port
 from hypothesis import given
 from hypothesis import strategies as st
@@ -178,8 +178,8 @@ def test_a_bind_that_worked() -> None:
     assert confinement.judge_trial("", profile="x", mode="enforce", path="", rule_of=rule_of) == ()
 
 
-OWN = (Refusal("apparmor", "no capability", "x"), Refusal("selinux_port", "no port", "x"))
-HELPER = (Refusal("selinux_authbind", "no helper", "x"),)
+OWN = (Reason("apparmor", "no capability", "x"), Reason("selinux_port", "no port", "x"))
+HELPER = (Reason("selinux_authbind", "no helper", "x"),)
 
 
 def confined(*, enforced: bool = True, unknown: Tuple[str, ...] = ()) -> Confinement:

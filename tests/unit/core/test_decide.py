@@ -4,11 +4,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Dict, Tuple
 
 import pytest
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.case import Case
-from ansible_collections.netbind.privport.plugins.module_utils._core.decision.decide import Decision, decide
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.decide import Decision, decide, digest_of
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.policy import Rule
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.registry import STRATEGIES
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import InvalidInput
@@ -216,39 +217,34 @@ def test_absent_has_nothing_pending_and_no_error() -> None:
     assert (decision.strategy, decision.error, decision.pending) == ("", "", ())
 
 
-def test_what_the_tasks_need() -> None:
-    judged = case(
-        description={"ports": ["8080", "443/udp", 80]},
-        properties={"ActiveState": "failed"},
-        unit_fields={"commands": (Command("", f"/usr/bin/env {SERVER}"),)},
-    )
-    decision = only(judged)
+def test_the_unit_of_a_decision() -> None:
+    decision = only(case(description={"ports": ["8080", "443/udp", 80]}, properties={"ActiveState": "failed"}))
     assert decision.ports == ("80", "443/udp", "8080")
-    assert (decision.unit, decision.unit_failed, decision.executable) == ("web.service", True, SERVER)
-    assert (decision.user, decision.unit_user, decision.authbind_deep) == ("web", "", True)
-
-
-@pytest.mark.parametrize(
-    ("strategy", "ports"),
-    [
-        pytest.param("authbind", ("80", "443/udp"), id="those that it is to bind"),
-        pytest.param("ambient", ("80", "443"), id="those whose rules may have to go"),
-        pytest.param("sysctl", ("80", "443"), id="also once every user may bind them"),
-    ],
-)
-def test_the_ports_of_authbind(strategy: str, ports: Tuple[str, ...]) -> None:
-    start = 80 if strategy == "sysctl" else 1024
-    judged = case(
-        description={"ports": ["8080", "443/udp", 80], "strategy": strategy},
-        authbind_ports=(authbind_port(), authbind_port(443)),
-        network=network(unprivileged_port_start=start),
-    )
-    assert only(judged).authbind_ports == ports
+    assert (decision.unit, decision.unit_failed) == ("web.service", True)
 
 
 def test_nothing_known_is_empty() -> None:
     decision = only(case(unit=None, program=None, account=None))
-    assert (decision.unit, decision.unit_failed, decision.executable, decision.user) == ("", False, "", "")
+    assert (decision.unit, decision.unit_failed) == ("", False)
+
+
+@pytest.mark.parametrize(
+    ("other", "same"),
+    [
+        pytest.param({}, True, id="the same"),
+        pytest.param({"warnings": ("x",), "why": "x", "retained": ("x",)}, True, id="words change nothing"),
+        pytest.param({"strategy": "setcap"}, False, id="another strategy"),
+        pytest.param({"pending": ()}, False, id="less to do"),
+        pytest.param({"surplus": ("setcap",)}, False, id="something to remove"),
+        pytest.param({"voiding": ("setcap",)}, False, id="something to remove at once"),
+        pytest.param({"state": "absent"}, False, id="another state"),
+        pytest.param({"name": "wéb"}, False, id="another service"),
+    ],
+)
+def test_the_digest_of_decisions(other: Dict[str, Any], same: bool) -> None:
+    decision = only(case())
+    assert re.fullmatch("[0-9a-f]{64}", digest_of([decision]))
+    assert (digest_of([decision]) == digest_of([decision._replace(**other)])) is same
 
 
 def test_an_observation_of_other_services() -> None:

@@ -8,7 +8,7 @@ from typing import Any, Dict, List, Tuple
 
 import pytest
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.decide import decide
-from ansible_collections.netbind.privport.plugins.module_utils._core.decision.registry import STRATEGIES
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.strategies.unneeded import Unneeded
 from ansible_collections.netbind.privport.plugins.module_utils._core.managed.installation import Installed
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Port
 from ansible_collections.netbind.privport.plugins.module_utils._core.proof.checks import (
@@ -22,7 +22,12 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.proof.check
 from ansible_collections.netbind.privport.plugins.module_utils._core.proof.persistence import notes
 from ansible_collections.netbind.privport.tests.unit.core.cases import case, listener, process, socket_unit
 
-INDIRECT = STRATEGIES["unneeded"]._replace(indirect=True)
+
+class Indirect(Unneeded):
+    indirect = True
+
+
+INDIRECT = Indirect()
 SYSTEMD = process(pid=1, uid=0, unit="init.scope")
 FORWARDER = process(pid=50, uid=65534, unit="privport-forward-web-80.service")
 OWN = {"forward": Installed(units=("privport-forward-web-80.socket", FORWARDER.unit))}

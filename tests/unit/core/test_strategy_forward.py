@@ -135,8 +135,6 @@ def test_doubts(fields: Dict[str, Any], expected: Tuple[str, ...]) -> None:
 def test_it_goes_where_the_service_listens(listeners: Any, address: str) -> None:
     judged = case(description=described(), listeners=listeners)
     assert request(judged).backends == {Port(80): Backend(address, 8080)}
-    (decision,) = decide(judged.host, [judged.service])
-    assert decision.backends == {"80": str(Backend(address, 8080))}
 
 
 def test_a_service_that_is_down_is_forwarded_to_as_before() -> None:

@@ -9,7 +9,7 @@ admits: then byuid, which takes nothing from anyone.
 
 from __future__ import annotations
 
-from typing import Dict, FrozenSet, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import Dict, FrozenSet, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.authbind import rules as authbind
 from ansible_collections.netbind.privport.plugins.module_utils._core.authbind.byuid import (
@@ -54,6 +54,10 @@ class Grantee(NamedTuple):
         if self.kind == "user":
             return file.uid == self.number
         return file.uid == 0 and file.gid == self.number
+
+
+def of_user(name: str, *, uid: int, gids: Iterable[int]) -> Grantee:
+    return Grantee(kind="user", name=name, number=uid, gids=frozenset(gids))
 
 
 class RuleChange(NamedTuple):

@@ -9,17 +9,10 @@ import re
 from typing import Callable, Mapping, NamedTuple, Sequence
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import UnknownFormat
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.reason import Reason
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Port
 
 UNCONFINED = "unconfined"
-
-
-class Refusal(NamedTuple):
-    """One thing that is not allowed: a code, a sentence with the way out, and what was seen."""
-
-    code: str
-    text: str
-    evidence: str
 
 
 class Confinement(NamedTuple):
@@ -31,9 +24,9 @@ class Confinement(NamedTuple):
     # False in a permissive domain and for a profile in complain mode, which only write down what they would refuse.
     enforced: bool
     # What stands in the way of a process that binds with a capability of its own.
-    refusals: tuple[Refusal, ...]
+    refusals: tuple[Reason, ...]
     # What stands in the way of authbind and its helper.
-    authbind: tuple[Refusal, ...]
+    authbind: tuple[Reason, ...]
     # What could not be read, as sentences.
     unknown: tuple[str, ...]
 
@@ -108,14 +101,14 @@ class Access(NamedTuple):
     allowed: bool
 
 
-def judge_access(access: Access, *, code: str) -> tuple[Refusal, ...]:
+def judge_access(access: Access, *, code: str) -> tuple[Reason, ...]:
     """() for what is allowed, else the refusal with the rule that would allow it."""
     if access.allowed:
         return ()
     source, target = type_of_context(access.source), type_of_context(access.target)
     rule = f"(allow {source} {'self' if source == target else target} ({access.kind} ({access.permission})))"
     return (
-        Refusal(
+        Reason(
             code=code,
             text=f"SELinux denies {source} {access.permission} on {access.kind} of type {target}; to allow it, write "
             f"this rule into a file privport.cil and run: semodule -i privport.cil: {rule}",
@@ -124,9 +117,7 @@ def judge_access(access: Access, *, code: str) -> tuple[Refusal, ...]:
     )
 
 
-def judge_port(
-    access: Access, *, port: Port, types: Sequence[PortType], bindable: Sequence[str]
-) -> tuple[Refusal, ...]:
+def judge_port(access: Access, *, port: Port, types: Sequence[PortType], bindable: Sequence[str]) -> tuple[Reason, ...]:
     """() where the domain may bind ports of this type, else the refusal with the command that labels the port.
 
     bindable: the types of ports that the domain may bind.
@@ -139,7 +130,7 @@ def judge_port(
     verb = "-m" if is_defined(port, types) else "-a"
     command = f"semanage port {verb} -t {likeliest(bindable, domain=domain)} -p {port.protocol} {port.number}"
     return (
-        Refusal(
+        Reason(
             code="selinux_port",
             text=f"SELinux denies {domain} to bind ports of type {port_type}; to allow it, run: {command}",
             evidence=f"port {port.number}/{port.protocol} is {port_type}, domain {access.source}",
@@ -188,9 +179,9 @@ def profile_file(profile: str, *, texts: Mapping[str, str]) -> str:
     return next((path for path, text in texts.items() if definition.search(text)), "")
 
 
-def not_loaded(profile: str, *, path: str) -> Refusal:
+def not_loaded(profile: str, *, path: str) -> Reason:
     """A unit that names a profile does not start without it (systemd.exec(5), AppArmorProfile=)."""
-    return Refusal(
+    return Reason(
         code="apparmor",
         text=f"AppArmor has not loaded the profile {profile}, without which the unit does not start; "
         f"run: apparmor_parser -r {path or 'FILE, of the file that defines it'}",
@@ -200,7 +191,7 @@ def not_loaded(profile: str, *, path: str) -> Refusal:
 
 def judge_trial(
     refused: str, *, profile: str, mode: str, path: str, rule_of: Callable[[str], str]
-) -> tuple[Refusal, ...]:
+) -> tuple[Reason, ...]:
     """() where a bind() in the profile worked, else the refusal with the line of the profile that allows it.
 
     refused: '', 'library', 'socket' or 'bind', as the trial ended. path: the profile's file, '' for an unknown one.
@@ -209,7 +200,7 @@ def judge_trial(
         return ()
     file = path or "the file that defines it"
     return (
-        Refusal(
+        Reason(
             code="apparmor",
             text=f"AppArmor's profile {profile} does not allow it; to allow it, add the line '{rule_of(refused)}' "
             f"to {file} and run: apparmor_parser -r {path or 'FILE'}",

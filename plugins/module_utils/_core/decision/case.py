@@ -1,6 +1,6 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What every strategy is made of, and the case that it judges."""
+"""The case that a strategy judges, and what strategies ask of it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Callable, NamedTuple
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.capability.process_sets import (
     CapabilitySets,
-    Expected,
     by_exec,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.capability.text import FileCapabilities, parse_text
@@ -22,21 +21,6 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model.obser
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Port, Service
 
 
-class Reason(NamedTuple):
-    """Why a strategy does not fit: a short code, a sentence, and what was seen."""
-
-    code: str
-    text: str
-    evidence: str
-
-    def __str__(self) -> str:
-        return f"{self.text} ({self.evidence})"
-
-
-class Unknown(Reason):
-    """Why a strategy may not fit: what decides it could not be found out. It can be tried, after all others."""
-
-
 class Case(NamedTuple):
     """One service on one host."""
 
@@ -45,6 +29,8 @@ class Case(NamedTuple):
     facts: ServiceFacts
     # The rules of the site that apply to it.
     policy: tuple[Rule, ...] = ()
+    # The other services of the same run.
+    others: tuple[Service, ...] = ()
 
     @property
     def privileged_ports(self) -> tuple[Port, ...]:
@@ -101,55 +87,13 @@ class Case(NamedTuple):
         """Whether a process of the service holds a socket on the port."""
         return any(self.owns(process) for it in self.facts.listeners_on(port) for process in it.owners)
 
+    def same_unit(self, other: Case) -> bool:
+        unit, others = self.facts.unit, other.facts.unit
+        return unit is not None and others is not None and unit.name == others.name
 
-# From the narrowest to the widest.
-THE_UNIT, THE_USER, WHO_EXECUTES, EVERYONE = AUDIENCES = (
-    "its unit alone",
-    "its user",
-    "everyone who can execute its program",
-    "every user of the host",
-)
-
-
-class Strategy(NamedTuple):
-    """One way to a privileged port. Every function is pure and judges a Case.
-
-    hazards:  why it cannot work here, or, as Unknown, may not; () when it can.
-    why:      one sentence for the one who asks why it was chosen.
-    warnings: what works, but is wider than a reader may expect.
-    granted:  whether a grant of this strategy is there for this service.
-    pending:  the steps left to do, of 'dropin', 'xattr', 'keep', 'rules', 'sysctl', 'socket', 'redirect', 'forward',
-              'restart', 'start'.
-    expects:  what a process must hold of this strategy's, and may hold at most.
-    audience: who can use its grant, one of AUDIENCES.
-    voided_by: the strategies whose grant to the same service keeps this one from working, whatever else is right.
-    """
-
-    name: str
-    hazards: Callable[[Case], tuple[Reason, ...]]
-    why: Callable[[Case], str]
-    warnings: Callable[[Case], tuple[str, ...]]
-    granted: Callable[[Case], bool]
-    pending: Callable[[Case], tuple[str, ...]]
-    expects: Callable[[Case], Expected]
-    audience: str
-    voided_by: tuple[str, ...] = ()
-    # Whether the service goes on listening on its backend ports alone.
-    indirect: bool = False
-    # What a process of the collection's own must hold, and may hold at most, that takes connections for the service.
-    forwarder: Callable[[Case], Expected] | None = None
-
-    def inner(self, service: Service, port: Port) -> Port:
-        """The port that the service itself listens on for this one."""
-        return (service.backend(port) or port) if self.indirect else port
-
-    def blockers(self, case: Case) -> tuple[Reason, ...]:
-        """The hazards that are known to be there."""
-        return tuple(reason for reason in self.hazards(case) if not isinstance(reason, Unknown))
-
-    def unknowns(self, case: Case) -> tuple[Reason, ...]:
-        """The hazards of which nobody knows whether they are there."""
-        return tuple(reason for reason in self.hazards(case) if isinstance(reason, Unknown))
+    def same_program(self, other: Case) -> bool:
+        program, others = self.facts.program, other.facts.program
+        return program is not None and others is not None and program.real_path == others.real_path
 
 
 def unit_grants(case: Case) -> frozenset[str]:

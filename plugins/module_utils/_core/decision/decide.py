@@ -4,32 +4,22 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from typing import Mapping, NamedTuple, Sequence
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.authbind.rules import WILDCARDS
 from ansible_collections.netbind.privport.plugins.module_utils._core.capability.process_sets import Expected
-from ansible_collections.netbind.privport.plugins.module_utils._core.decision.case import (
-    AUDIENCES,
-    Case,
-    Reason,
-    Strategy,
-)
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.case import Case
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.hazards import confinement
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.policy import Rule
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.registry import STRATEGIES
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.retained import retained
-from ansible_collections.netbind.privport.plugins.module_utils._core.decision.strategies import (
-    ambient,
-    authbind,
-    forward,
-)
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.strategy import AUDIENCES, Strategy
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import InvalidInput
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import Observation, Process
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.reason import Reason
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Port, Service
-from ansible_collections.netbind.privport.plugins.module_utils._core.sysctl import setting as sysctl
-
-# Those that write the one drop-in of a unit.
-_BY_DROPIN = frozenset({"ambient", "authbind", "socket"})
 
 
 class Decision(NamedTuple):
@@ -38,7 +28,7 @@ class Decision(NamedTuple):
     strategy is '' where none is left (error then says why) and where the service is to be absent.
     voiding are those of surplus that void the strategy: they go before it can be proven, the others afterwards.
     retained tells of processes that keep what is taken back, until they are started anew.
-    The fields from unit on say what the strategies' tasks need: '' for what there is not.
+    unit is '' where there is none.
     """
 
     name: str
@@ -59,14 +49,6 @@ class Decision(NamedTuple):
     error: str
     unit: str
     unit_failed: bool
-    executable: str
-    user: str
-    unit_user: str
-    # The ports that authbind's rules are for, or were.
-    authbind_ports: tuple[str, ...]
-    authbind_deep: bool
-    # Where the service listens for its ports, as ADDRESS:PORT.
-    backends: dict[str, str]
 
 
 def decide(
@@ -76,35 +58,45 @@ def decide(
 
     Raises InvalidInput where the observation holds another list of services.
     """
+    choices = [_choice(case) for case in cases_of(observation, services, policy)]
+    return tuple(_decision(choice, others=[other for other in choices if other is not choice]) for choice in choices)
+
+
+def cases_of(
+    observation: Observation, services: Sequence[Service], policy: Mapping[str, tuple[Rule, ...]] | None = None
+) -> tuple[Case, ...]:
+    """The cases that are decided, in the order of the services; see decide()."""
     rules = policy or {}
-    observation = _without_surplus_setting(observation, services)
+    observation = _without_surplus_of_host(observation, services)
     observed = {facts.name: facts for facts in observation.services}
     missing = [service.name for service in services if service.name not in observed]
     if missing:
         raise InvalidInput(f"service {missing[0]!r} was not observed; give privport_info the same services")
-    cases = [
-        Case(host=observation, service=service, facts=observed[service.name], policy=rules.get(service.name, ()))
+    return tuple(
+        Case(
+            host=observation,
+            service=service,
+            facts=observed[service.name],
+            policy=rules.get(service.name, ()),
+            others=tuple(other for other in services if other is not service),
+        )
         for service in services
-    ]
-    choices = [_choice(case) for case in cases]
-    return tuple(_decision(choice, others=[other for other in choices if other is not choice]) for choice in choices)
-
-
-def _without_surplus_setting(observation: Observation, services: Sequence[Service]) -> Observation:
-    """The host as it is once our file of sysctl.d goes, where no service is to have it: nothing may rest on it."""
-    state = sysctl.observed(observation)
-    named = any(service.strategy == "sysctl" and service.state == "present" for service in services)
-    if state is None or not state.own or named:
-        return observation
-    start = sysctl.start_without_own(state)
-    return observation._replace(
-        services=tuple(
-            facts._replace(network=facts.network._replace(unprivileged_port_start=start))
-            if facts.network.is_host
-            else facts
-            for facts in observation.services
-        ),
     )
+
+
+def _without_surplus_of_host(observation: Observation, services: Sequence[Service]) -> Observation:
+    """The host as it is once the grants to all of it go that no service is to have: nothing may rest on them."""
+    named = {service.strategy for service in services if service.state == "present"}
+    for name, strategy in STRATEGIES.items():
+        if name not in named:
+            observation = strategy.host_without(observation)
+    return observation
+
+
+def digest_of(decisions: Sequence[Decision]) -> str:
+    """What the decisions come to, as a SHA-256 in hexadecimal: the same for the same changes to the same services."""
+    said = [[it.name, it.state, it.strategy, it.pending, it.surplus, it.voiding] for it in decisions]
+    return hashlib.sha256(json.dumps(said).encode()).hexdigest()
 
 
 class _Choice(NamedTuple):
@@ -122,14 +114,6 @@ class _Choice(NamedTuple):
         if self.case.service.state == "absent":
             return frozenset()
         return frozenset({self.strategy} if self.strategy else STRATEGIES)
-
-    def same_unit(self, other: _Choice) -> bool:
-        unit, others = self.case.facts.unit, other.case.facts.unit
-        return unit is not None and others is not None and unit.name == others.name
-
-    def same_program(self, other: _Choice) -> bool:
-        program, others = self.case.facts.program, other.case.facts.program
-        return program is not None and others is not None and program.real_path == others.real_path
 
 
 def _choice(case: Case) -> _Choice:
@@ -226,15 +210,15 @@ def _holder(case: Case, port: Port, process: Process) -> str:
 
 def _conflict(choice: _Choice, *, others: Sequence[_Choice]) -> str:
     """Why the strategies of two services exclude each other, '' where none do."""
+    mine = STRATEGIES.get(choice.strategy)
     for other in others:
-        where, both = f"service {choice.case.service.name!r}:", {choice.strategy, other.strategy}
-        advice = f"also that of service {other.case.service.name!r}, which gets {other.strategy}"
-        if choice.same_unit(other) and len(both) == 2 and both <= _BY_DROPIN:
-            return f"{where} its unit is {advice}, and a unit has one drop-in; give both the same strategy"
-        if choice.same_unit(other) and both == {"socket"}:
-            return f"{where} its unit is {advice}, and a unit has one socket unit; declare one service with all ports"
-        if choice.same_program(other) and "setcap" in both and both & {"ambient", "authbind"}:
-            return f"{where} its program is {advice}, and a file capability voids the rest; give both the same strategy"
+        theirs = STRATEGIES.get(other.strategy)
+        if mine is None or theirs is None:
+            continue
+        clause = mine.excludes(choice.case, other.case, theirs) or theirs.excludes(other.case, choice.case, mine)
+        if clause:
+            told = f"also that of service {other.case.service.name!r}, which gets {theirs.name}"
+            return f"service {choice.case.service.name!r}: {clause.format(told)}"
     return ""
 
 
@@ -260,28 +244,19 @@ def _decision(choice: _Choice, *, others: Sequence[_Choice]) -> Decision:
         error=error,
         unit=facts.unit.name if facts.unit else "",
         unit_failed=facts.unit is not None and facts.unit.says("ActiveState") == "failed",
-        executable=facts.program.real_path if facts.program else "",
-        user=facts.account.name if facts.account else "",
-        unit_user=ambient.unit_user(case),
-        authbind_ports=_authbind_ports(case, chosen),
-        authbind_deep=authbind.deep(case),
-        backends={str(port.number): str(backend) for port, backend in forward.request(case).backends.items()},
     )
 
 
 def _retained(case: Case, chosen: Strategy | None, *, surplus: Sequence[str]) -> tuple[str, ...]:
     if chosen is None:
-        return retained(case, surplus=surplus, expected=Expected()) if case.service.state == "absent" else ()
+        return retained(case, surplus=_named(surplus), expected=Expected()) if case.service.state == "absent" else ()
     # What voids the strategy goes before the service is started anew.
     left = [name for name in surplus if name not in chosen.voided_by]
-    return retained(case, surplus=left, expected=chosen.expects(case)) if left else ()
+    return retained(case, surplus=_named(left), expected=chosen.expects(case)) if left else ()
 
 
-def _authbind_ports(case: Case, chosen: Strategy | None) -> tuple[str, ...]:
-    # Another strategy may have opened the ports already when authbind's rules go.
-    if chosen is not None and chosen.name == "authbind":
-        return tuple(map(str, case.needed_ports))
-    return tuple(str(it.port) for it in case.facts.authbind_ports)
+def _named(names: Sequence[str]) -> tuple[Strategy, ...]:
+    return tuple(STRATEGIES[name] for name in names)
 
 
 def _warnings(choice: _Choice, chosen: Strategy) -> tuple[str, ...]:
@@ -320,15 +295,12 @@ def _idle_sockets(case: Case) -> tuple[str, ...]:
 
 def _surplus(choice: _Choice, *, others: Sequence[_Choice]) -> tuple[str, ...]:
     """The strategies but the chosen one that have a grant for this service and for no other one."""
-    kept = {choice.strategy}
-    facts = choice.case.facts
-    if choice.strategy in _BY_DROPIN and facts.unit is not None:
-        kept.add("ambient")  # Its drop-in is all that there is of it, and is replaced.
-    for other in others:
-        kept |= other.uses & {"sysctl"}
-        if choice.same_unit(other):
-            kept |= other.uses & _BY_DROPIN
-        # An empty attribute serves nobody, and breaks ambient.
-        if choice.same_program(other) and facts.program is not None and facts.program.capability:
-            kept |= other.uses & {"setcap"}
-    return tuple(name for name, strategy in STRATEGIES.items() if name not in kept and strategy.granted(choice.case))
+    chosen = STRATEGIES.get(choice.strategy)
+    return tuple(
+        name
+        for name, strategy in STRATEGIES.items()
+        if name != choice.strategy
+        and strategy.granted(choice.case)
+        and not (chosen is not None and strategy.replaced_by(choice.case, chosen))
+        and not any(name in other.uses and strategy.shares(choice.case, other.case) for other in others)
+    )

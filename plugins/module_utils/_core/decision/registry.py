@@ -7,28 +7,26 @@ The imports are plain because AnsiballZ sends to a host only what it sees import
 
 from __future__ import annotations
 
-from ansible_collections.netbind.privport.plugins.module_utils._core.decision.case import Strategy
-from ansible_collections.netbind.privport.plugins.module_utils._core.decision.strategies import (
-    ambient,
-    authbind,
-    forward,
-    redirect,
-    setcap,
-    socket,
-    sysctl,
-    unneeded,
-)
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.strategies.ambient import Ambient
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.strategies.authbind import Authbind
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.strategies.forward import Forward
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.strategies.redirect import Redirect
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.strategies.setcap import Setcap
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.strategies.socket import Socket
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.strategies.sysctl import Sysctl
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.strategies.unneeded import Unneeded
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.strategy import Strategy
 
 STRATEGIES: dict[str, Strategy] = {
     strategy.name: strategy
     for strategy in (
-        unneeded.STRATEGY,
-        socket.STRATEGY,
-        ambient.STRATEGY,
-        setcap.STRATEGY,
-        authbind.STRATEGY,
-        redirect.STRATEGY,
-        forward.STRATEGY,
-        sysctl.STRATEGY,
+        Unneeded(),
+        Socket(),
+        Ambient(),
+        Setcap(),
+        Authbind(),
+        Redirect(),
+        Forward(),
+        Sysctl(),
     )
 }

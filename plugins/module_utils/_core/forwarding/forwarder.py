@@ -28,6 +28,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.managed.ins
     plain_name,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import InvalidInput, Refused
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.reason import Reason
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import FAMILIES, Port
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import UNIT_FOLDER
 
@@ -106,14 +107,6 @@ class Ground(NamedTuple):
     init_scripts: bool = False
 
 
-class Obstacle(NamedTuple):
-    """Why it cannot be: a code, a sentence, and what was seen."""
-
-    code: str
-    text: str
-    evidence: str
-
-
 def parse_backends(values: Any, *, where: str) -> Dict[int, Backend]:
     """What backend_ports of the module names: low port to a high port or to ADDRESS:PORT. Raises InvalidInput."""
     if not isinstance(values, Mapping):
@@ -154,52 +147,50 @@ def families(request: Request, ground: Ground) -> Tuple[str, ...]:
     return request.families or (FAMILIES if ground.ipv6 else ("ipv4",))
 
 
-def obstacles(request: Request, ground: Ground) -> Tuple[Obstacle, ...]:
+def obstacles(request: Request, ground: Ground) -> Tuple[Reason, ...]:
     """Everything that keeps the host from forwarding so."""
     of_ports = (_of_port(request, port) for port in request.ports)
     found = (_host(request, ground), *of_ports, *_of_program(request, ground))
     return tuple(it for it in found if it is not None)
 
 
-def _host(request: Request, ground: Ground) -> Optional[Obstacle]:
+def _host(request: Request, ground: Ground) -> Optional[Reason]:
     if _by_script(ground) and forwarder(request, ground) != "socat":
         text = f"{request.forwarder} takes its port from systemd, which does not run this host; use forward_with: socat"
-        return Obstacle("no_systemd", text, "no /run/systemd/system")
+        return Reason("no_systemd", text, "no /run/systemd/system")
     if ground.systemd is None and not ground.init_scripts:
         text = "neither systemd nor sysv-rc runs this host, and nothing else would start a forwarder at boot"
-        return Obstacle("no_systemd", text, "no /run/systemd/system, no /etc/init.d/rc")
+        return Reason("no_systemd", text, "no /run/systemd/system, no /etc/init.d/rc")
     if ground.systemd is not None and ground.systemd < _FIRST_SYSTEMD:
         text = f"forwarders run as users of their own, which came with systemd {_FIRST_SYSTEMD}"
-        return Obstacle("old_systemd", text, f"systemd {ground.systemd}")
+        return Reason("old_systemd", text, f"systemd {ground.systemd}")
     return None
 
 
-def _of_port(request: Request, port: Port) -> Optional[Obstacle]:
+def _of_port(request: Request, port: Port) -> Optional[Reason]:
     backend = request.backends.get(port)
     if port.protocol != "tcp":
-        return Obstacle("tcp_only", "forwarders take TCP alone; strategy redirect takes UDP too", f"port {port}")
+        return Reason("tcp_only", "forwarders take TCP alone; strategy redirect takes UDP too", f"port {port}")
     if backend is None:
         text = "a forwarder must know where the service listens instead"
-        return Obstacle("no_backend", text, f"backend_ports names no port for {port}")
+        return Reason("no_backend", text, f"backend_ports names no port for {port}")
     if backend.port in [it.number for it in request.ports]:
         text = "a forwarder would hand the connection to a port that it holds itself; name another backend port"
-        return Obstacle("own_backend", text, f"backend_ports sends {port} to {backend.port}")
+        return Reason("own_backend", text, f"backend_ports sends {port} to {backend.port}")
     return None
 
 
-def _of_program(request: Request, ground: Ground) -> Tuple[Optional[Obstacle], ...]:
+def _of_program(request: Request, ground: Ground) -> Tuple[Optional[Reason], ...]:
     name, no_family, tls = forwarder(request, ground), None, None
     missing = None
     if name not in ground.programs:
         text = f"{name} is not installed; install the package {_PACKAGES[name]}, or choose another forward_with"
-        missing = Obstacle("no_forwarder", text, f"no {PROGRAMS[name][0]}")
+        missing = Reason("no_forwarder", text, f"no {PROGRAMS[name][0]}")
     if "ipv6" in request.families and not ground.ipv6:
-        no_family = Obstacle(
-            "no_ipv6", "the kernel has no IPv6; declare the family ipv4 alone", "no /proc/net/if_inet6"
-        )
+        no_family = Reason("no_ipv6", "the kernel has no IPv6; declare the family ipv4 alone", "no /proc/net/if_inet6")
     if name == "nginx" and any(port.number == _HTTPS for port in request.ports):
         text = "nginx would have to end TLS, and has no certificate; haproxy hands it on as it is"
-        tls = Obstacle("tls_port", text, f"port {_HTTPS} with forward_with: nginx")
+        tls = Reason("tls_port", text, f"port {_HTTPS} with forward_with: nginx")
     return (missing, no_family, tls)
 
 
@@ -251,7 +242,7 @@ def installation(request: Request, ground: Ground, *, later: Tuple[int, ...] = (
     """What is to be there; the units of the ports later are to start later. Raises Refused."""
     in_the_way = obstacles(request, ground)
     if in_the_way:
-        raise Refused(f"{in_the_way[0].text} ({in_the_way[0].evidence})")
+        raise Refused(str(in_the_way[0]))
     now = [port.number for port in request.ports if port.number not in later]
     if _by_script(ground):
         scripts = tuple(_script(request, ground, port=port) for port in request.ports)

@@ -127,6 +127,11 @@ class Desired(NamedTuple):
     stopped: Tuple[str, ...] = ()
     with_service: Tuple[str, ...] = ()
 
+    @property
+    def written(self) -> Mapping[str, Entry]:
+        """The entries that are to be there, by path."""
+        return {it.path: it for it in self.entries if it.kind != MISSING}
+
 
 def file(path: str, text: str, *, mode: int = 0o644, uid: int = 0, gid: int = 0) -> Entry:
     return Entry(path=path, kind=FILE, content=text, uid=uid, gid=gid, mode=mode)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from ansible_collections.netbind.privport.plugins.module_utils._core.authbind.rules import RuleFile
 from ansible_collections.netbind.privport.plugins.module_utils._core.capability.executable import is_interpreter
 from ansible_collections.netbind.privport.plugins.module_utils._core.confinement.policy import Confinement
 from ansible_collections.netbind.privport.plugins.module_utils._core.managed.installation import Installed
@@ -132,6 +133,8 @@ class Program(NamedTuple):
     nosuid: bool
     # Canonical text; None for no xattr, '' for an empty one.
     capability: str | None
+    # The xattr itself, in hexadecimal; None for none, and for one that cannot be read.
+    attribute: str | None
     binds: bool
     # Why the capability cannot be changed, a sentence; '' where it can.
     obstacle: str
@@ -256,6 +259,10 @@ class Observation(NamedTuple):
     # What it was built with and without, as systemctl --version says: '+SECCOMP', '-BPF_FRAMEWORK'.
     systemd_features: tuple[str, ...]
     authbind: Authbind | None
+    # The files below /etc/authbind, and the folders in which users look for them.
+    authbind_rules: tuple[RuleFile, ...]
+    # The Python that the units call which give file capabilities back.
+    python: str
     # Whether a boot runs the scripts of sysv-rc.
     init_scripts: bool
     # The paths of what can forward connections, by service.FORWARDERS.

@@ -8,6 +8,7 @@ import re
 from typing import Mapping, Sequence
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.case import Case
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.registry import STRATEGIES
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import CAPABILITY, Unit
 from ansible_collections.netbind.privport.plugins.module_utils._core.proof.checks import FAIL, Check
 from ansible_collections.netbind.privport.plugins.module_utils._core.proof.verdict import Evidence
@@ -50,15 +51,6 @@ _BIND = {
     "EADDRNOTAVAIL": "EADDRNOTAVAIL: the host lacks the address that the program wants; start it after the network",
     "EPERM": "EPERM: a filter (SocketBindDeny=, BPF, seccomp) or a security module forbids bind()",
     "EAFNOSUPPORT": "EAFNOSUPPORT: RestrictAddressFamilies= forbids the family, or the host has no IPv6",
-}
-# authbind(1), authbind-helper(8): the helper answers by errno, and its preload can do nothing.
-_BIND_BY_AUTHBIND = {
-    "EACCES": (
-        "EACCES: an authbind rule matched that the user may not execute, or libauthbind was not in force: a static "
-        "program, a capability on its file, or a child that needs authbind --deep"
-    ),
-    "EPERM": "EPERM: no authbind rule matched the port",
-    "ENOENT": "ENOENT: the user's byuid file has no line for the port",
 }
 _LINES_TOLD = 5
 _SAID = {
@@ -131,7 +123,8 @@ def _of_unit(unit: Unit) -> list[str]:
 
 def errno_in(journal: Sequence[str], *, strategy: str) -> list[str]:
     """What the last refusal of a port means that a program logged, in a sentence; nothing where it logged none."""
-    meanings = {**_BIND, **(_BIND_BY_AUTHBIND if strategy == "authbind" else {})}
+    named = STRATEGIES.get(strategy)
+    meanings = {**_BIND, **(named.bind_errors if named else {})}
     for line in reversed(journal):
         said = next((code for text, code in _SAID.items() if text in line.lower()), "")
         if said in meanings and _ABOUT_A_PORT.search(line):

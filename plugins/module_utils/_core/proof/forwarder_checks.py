@@ -18,9 +18,9 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.proof.check
 
 def checks_of_forwarder(seen: Seen) -> tuple[Check, ...]:
     """That the collection's own units hold the port, and hold nothing else; none where no process stands there."""
-    if seen.strategy is None or seen.strategy.forwarder is None:
+    expected = seen.strategy.forwarder(seen.case) if seen.strategy else None
+    if expected is None:
         return ()
-    expected = seen.strategy.forwarder(seen.case)
     return (_owner_check(seen), *(_held_check(process, expected) for process in _forwarders(seen)))
 
 

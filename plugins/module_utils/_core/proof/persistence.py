@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
-from ansible_collections.netbind.privport.plugins.module_utils._core.decision.case import Case, Strategy
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision import boot
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.case import Case
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.strategy import Strategy
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import Unit
 from ansible_collections.netbind.privport.plugins.module_utils._core.proof.checks import (
     FAIL,
@@ -14,14 +16,8 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.proof.check
     Seen,
     strangers_on,
 )
-from ansible_collections.netbind.privport.plugins.module_utils._core.sysctl.setting import KERNEL_DEFAULT, boot_start
 
 _AT_BOOT = ("enabled", "generated")
-
-
-def is_volatile(path: str) -> bool:
-    """Whether a boot forgets the file. What generators write below /run they write again at each boot."""
-    return path.startswith(("/run/", "/dev/")) and not path.startswith("/run/systemd/generator")
 
 
 def restart_check(case: Case, strategy: Strategy) -> Check:
@@ -39,35 +35,10 @@ def restart_check(case: Case, strategy: Strategy) -> Check:
 
 def boot_check(case: Case, strategy: Strategy) -> Check:
     """Whether what grants the port is on disk, so that it is there after a boot."""
-    volatile = _volatile(case, strategy)
+    volatile = strategy.volatile(case)
     if volatile:
         return Check("boot", FAIL, volatile)
     return Check("boot", PASS, f"what strategy {strategy.name} needs is on disk")
-
-
-def _volatile(case: Case, strategy: Strategy) -> str:
-    unit, program = case.facts.unit, case.facts.program
-    if strategy.name in ("unneeded", "sysctl"):
-        return _volatile_start(case)
-    if strategy.name == "setcap" and program is not None and is_volatile(program.real_path):
-        return f"a boot forgets {program.real_path}, and its capability with it"
-    granting = unit.capability_files if strategy.name == "ambient" and unit is not None else ()
-    if granting and all(map(is_volatile, granting)):
-        return f"the capability is granted by {granting[-1]} alone, which a boot forgets"
-    return ""
-
-
-def _volatile_start(case: Case) -> str:
-    network, after_boot = case.facts.network, boot_start(case.host)
-    first = KERNEL_DEFAULT if after_boot is None else after_boot
-    closed = [port for port in case.service.ports if port.number < first and not case.handed_by(port)]
-    # Who makes a container or a network namespace sets the value anew each time.
-    if not closed or case.host.container or not network.is_host:
-        return ""
-    return (
-        f"ip_unprivileged_port_start is {network.unprivileged_port_start} now and {first} after a boot, "
-        f"when port {closed[0]} is privileged again; no file in sysctl.d keeps it"
-    )
 
 
 def notes(seen: Seen) -> tuple[str, ...]:
@@ -80,7 +51,7 @@ def notes(seen: Seen) -> tuple[str, ...]:
 def _starts_at_boot(case: Case, unit: Unit) -> str:
     """Why a boot does not start the unit, '' where it does."""
     state = unit.says("UnitFileState")
-    if is_volatile(unit.says("FragmentPath")):
+    if boot.forgets(unit.says("FragmentPath")):
         return f"a boot forgets {unit.name}: its file is {unit.says('FragmentPath')}"
     pulled = unit.says("WantedBy") or unit.says("RequiredBy")
     triggered = any(socket.enabled for socket in case.handing)

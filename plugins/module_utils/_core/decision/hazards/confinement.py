@@ -4,12 +4,9 @@
 
 from __future__ import annotations
 
-from ansible_collections.netbind.privport.plugins.module_utils._core.confinement.policy import Confinement, Refusal
-from ansible_collections.netbind.privport.plugins.module_utils._core.decision.case import (
-    Case,
-    Reason,
-    Unknown,
-)
+from ansible_collections.netbind.privport.plugins.module_utils._core.confinement.policy import Confinement
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.case import Case
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.reason import Reason, Unknown
 
 # What does not depend on a privileged port.
 _OF_EVERY_PORT = ("selinux_port", "selinux_node", "confinement")
@@ -32,11 +29,10 @@ def refused_port(case: Case) -> tuple[Reason, ...]:
     return tuple(reason for reason in refused(case) if reason.code in _OF_EVERY_PORT)
 
 
-def _reasons(found: Confinement, refusals: tuple[Refusal, ...]) -> tuple[Reason, ...]:
+def _reasons(found: Confinement, refusals: tuple[Reason, ...]) -> tuple[Reason, ...]:
     if not found.enforced:
         return ()
-    known = tuple(Reason(it.code, it.text, it.evidence) for it in refusals)
-    return known + tuple(Unknown("confinement", text, found.subject or "not root") for text in found.unknown)
+    return refusals + tuple(Unknown("confinement", text, found.subject or "not root") for text in found.unknown)
 
 
 def warnings(case: Case) -> tuple[str, ...]:

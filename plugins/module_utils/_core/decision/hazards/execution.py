@@ -4,11 +4,8 @@
 
 from __future__ import annotations
 
-from ansible_collections.netbind.privport.plugins.module_utils._core.decision.case import (
-    Case,
-    Reason,
-    Unknown,
-)
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.case import Case
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.reason import Reason, Unknown
 
 
 def not_executable(case: Case) -> Reason | None:

@@ -4,13 +4,10 @@
 
 from __future__ import annotations
 
-from ansible_collections.netbind.privport.plugins.module_utils._core.decision.case import (
-    Case,
-    Reason,
-    Unknown,
-)
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.case import Case
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.hazards.judge import said
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import Program
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.reason import Reason, Unknown
 
 _S_ISUID = 0o4000
 

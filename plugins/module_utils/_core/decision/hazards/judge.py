@@ -7,8 +7,9 @@ from __future__ import annotations
 import textwrap
 from typing import Callable, Optional
 
-from ansible_collections.netbind.privport.plugins.module_utils._core.decision.case import Case, Reason
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.case import Case
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import Unit
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.reason import Reason
 
 Hazard = Callable[[Case], Optional[Reason]]
 

@@ -4,17 +4,14 @@
 
 from __future__ import annotations
 
-from ansible_collections.netbind.privport.plugins.module_utils._core.decision.case import (
-    Case,
-    Reason,
-    Unknown,
-)
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.case import Case
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.hazards.judge import said
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.hazards.sandbox import (
     UNSET,
     forbidden_calls,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import CAPABILITY, Unit
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.reason import Reason, Unknown
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import IMPLIES_NO_NEW_PRIVS
 
 # Nothing between 252 and 257 was measured, so those count as the older one.

@@ -10,12 +10,9 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.capability.
     CAP_NET_BIND_SERVICE,
     parse_text,
 )
-from ansible_collections.netbind.privport.plugins.module_utils._core.decision.case import (
-    Case,
-    Reason,
-    Unknown,
-)
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.case import Case
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import Program
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.reason import Reason, Unknown
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.command import WRAPPERS
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.namespace import namespace
 

@@ -10,11 +10,9 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.capability.
     Expected,
     by_exec,
 )
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision import boot
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.case import (
-    THE_UNIT,
     Case,
-    Reason,
-    Strategy,
     process_steps,
     unit_grants,
 )
@@ -27,7 +25,10 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.decision.ha
     sandbox,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.hazards.judge import judge
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.strategy import THE_UNIT, Strategy
+from ansible_collections.netbind.privport.plugins.module_utils._core.managed.state import Desired
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import CAPABILITY, Process
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.reason import Reason
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import render_ambient
 
 _FIRST_SYSTEMD = 229
@@ -49,17 +50,6 @@ _HAZARDS = (
 )
 
 
-def _hazards(case: Case) -> tuple[Reason, ...]:
-    if case.host.systemd is None:
-        return (Reason("no_systemd", "systemd does not run this host", "no /run/systemd/system"),)
-    if case.host.systemd < _FIRST_SYSTEMD:
-        evidence = f"systemd {case.host.systemd}"
-        return (Reason("old_systemd", f"ambient capabilities came with systemd {_FIRST_SYSTEMD}", evidence),)
-    if case.facts.unit is None:
-        return (Reason("no_unit", "no systemd unit starts it", f"service {case.service.name} has no unit"),)
-    return judge(case, _HAZARDS) + confinement.refused(case)
-
-
 def unit_user(case: Case) -> str:
     """The User= that the drop-in sets: only for a unit that would run as root without it, '' otherwise."""
     unit, account = case.facts.unit, case.facts.account
@@ -68,14 +58,8 @@ def unit_user(case: Case) -> str:
     return account.name if unit.user in ("root", "0") or unit.dropin_user else ""
 
 
-def _dropin_is_right(case: Case) -> bool:
-    unit = case.facts.unit
-    if unit is None or unit.interrupted:
-        return False
-    granted = CAPABILITY in unit.says("AmbientCapabilities").split()
-    if unit.dropin_strategy:
-        return unit.dropin_text == render_ambient(capabilities=[CAPABILITY], user=unit_user(case))
-    return granted and not unit_user(case)
+def _text(case: Case) -> str:
+    return render_ambient(capabilities=[CAPABILITY], user=unit_user(case))
 
 
 def _loaded(case: Case) -> bool:
@@ -83,59 +67,84 @@ def _loaded(case: Case) -> bool:
     return unit is not None and CAPABILITY in unit.says("AmbientCapabilities").split()
 
 
-def _pending(case: Case) -> tuple[str, ...]:
-    written = _dropin_is_right(case)
-    steps: tuple[str, ...] = () if written and _loaded(case) else ("dropin",)
-    return steps + process_steps(case, changing=bool(steps), holds=lambda process: _is_converged(case, process))
-
-
-def _is_converged(case: Case, process: Process) -> bool:
-    """Whether the process has the capability, and is the user's that the drop-in sets."""
-    account = case.facts.account
-    other_user = bool(unit_user(case)) and account is not None and process.status.uid != account.uid
-    return not other_user and _expects(case).is_met_by(process) is True
-
-
-def _expects(case: Case) -> Expected:
-    """The capability in all three sets, beside what the unit itself grants."""
-    given = frozenset({CAPABILITY})
-    least = CapabilitySets(effective=given, permitted=given, ambient=given)
-    return Expected(least=least, most=by_exec(ambient=given | unit_grants(case), file=None))
-
-
-def _granted(case: Case) -> bool:
+def _grants_itself(case: Case) -> bool:
+    """Whether the unit gives the capability without a drop-in of ours, and to the right user."""
     unit = case.facts.unit
-    return unit is not None and (unit.dropin_strategy == "ambient" or unit.interrupted)
+    return unit is not None and not unit.dropin_strategy and _loaded(case) and not unit_user(case)
 
 
-def _why(case: Case) -> str:
-    unit = case.facts.unit
-    name = unit.name if unit else case.service.name
-    if _loaded(case) and not _granted(case):
-        return f"{name} itself grants {CAPABILITY} already"
-    return f"a drop-in gives {CAPABILITY} to {name} alone, and no file on disk carries a privilege"
+class Ambient(Strategy):
+    name = "ambient"
+    audience = THE_UNIT
+    # systemd or a forwarder holds the port then; a file capability see lost_by_file_capability.
+    voided_by = ("socket", "setcap", "forward")
+    by_dropin = True
+    lost_by_file_capability = True
 
+    def hazards(self, case: Case) -> tuple[Reason, ...]:
+        if case.host.systemd is None:
+            return (Reason("no_systemd", "systemd does not run this host", "no /run/systemd/system"),)
+        if case.host.systemd < _FIRST_SYSTEMD:
+            evidence = f"systemd {case.host.systemd}"
+            return (Reason("old_systemd", f"ambient capabilities came with systemd {_FIRST_SYSTEMD}", evidence),)
+        if case.facts.unit is None:
+            return (Reason("no_unit", "no systemd unit starts it", f"service {case.service.name} has no unit"),)
+        return judge(case, _HAZARDS) + confinement.refused(case)
 
-def _warnings(case: Case) -> tuple[str, ...]:
-    """Children inherit ambient capabilities (capabilities(7)); worth a word where starting others is its business."""
-    found, unit = case.facts.program, case.facts.unit
-    if found is None or unit is None:
-        return ()
-    if found.form != "script" and not is_interpreter(found.real_path) and program.launcher(case) is None:
-        return ()
-    return (f"every program that {found.real_path} starts in {unit.name} gets {CAPABILITY} as well",)
+    def why(self, case: Case) -> str:
+        unit = case.facts.unit
+        name = unit.name if unit else case.service.name
+        if _loaded(case) and not self.granted(case):
+            return f"{name} itself grants {CAPABILITY} already"
+        return f"a drop-in gives {CAPABILITY} to {name} alone, and no file on disk carries a privilege"
 
+    def warnings(self, case: Case) -> tuple[str, ...]:
+        """Children inherit ambient capabilities (capabilities(7)); worth a word where starting others is its work."""
+        found, unit = case.facts.program, case.facts.unit
+        if found is None or unit is None:
+            return ()
+        if found.form != "script" and not is_interpreter(found.real_path) and program.launcher(case) is None:
+            return ()
+        return (f"every program that {found.real_path} starts in {unit.name} gets {CAPABILITY} as well",)
 
-STRATEGY = Strategy(
-    name="ambient",
-    hazards=_hazards,
-    why=_why,
-    warnings=_warnings,
-    granted=_granted,
-    pending=_pending,
-    expects=_expects,
-    audience=THE_UNIT,
-    # systemd or a forwarder holds the port then. capabilities(7), "Transformation of capabilities during execve()", and
-    # ld.so(8), secure-execution mode.
-    voided_by=("socket", "setcap", "forward"),
-)
+    def granted(self, case: Case) -> bool:
+        unit = case.facts.unit
+        return unit is not None and (unit.dropin_strategy == self.name or unit.interrupted)
+
+    def pending(self, case: Case) -> tuple[str, ...]:
+        steps: tuple[str, ...] = () if self._is_written(case) and _loaded(case) else ("dropin",)
+        return steps + process_steps(case, changing=bool(steps), holds=lambda it: self._is_converged(case, it))
+
+    def _is_written(self, case: Case) -> bool:
+        unit = case.facts.unit
+        if unit is None or unit.interrupted:
+            return False
+        return unit.dropin_text == _text(case) if unit.dropin_strategy else _grants_itself(case)
+
+    def _is_converged(self, case: Case, process: Process) -> bool:
+        """Whether the process has the capability, and is the user's that the drop-in sets."""
+        account = case.facts.account
+        other_user = bool(unit_user(case)) and account is not None and process.status.uid != account.uid
+        return not other_user and self.expects(case).is_met_by(process) is True
+
+    def expects(self, case: Case) -> Expected:
+        """The capability in all three sets, beside what the unit itself grants."""
+        given = frozenset({CAPABILITY})
+        least = CapabilitySets(effective=given, permitted=given, ambient=given)
+        return Expected(least=least, most=by_exec(ambient=given | unit_grants(case), file=None))
+
+    def volatile(self, case: Case) -> str:
+        granting = case.facts.unit.capability_files if case.facts.unit is not None else ()
+        if not granting or not all(map(boot.forgets, granting)):
+            return ""
+        return f"the capability is granted by {granting[-1]} alone, which a boot forgets"
+
+    def replaced_by(self, case: Case, chosen: Strategy) -> bool:
+        """The drop-in is all that there is of it."""
+        return chosen.by_dropin and case.facts.unit is not None
+
+    def desired(self, case: Case, planned: Desired) -> Desired:
+        return Desired() if _grants_itself(case) else Desired(entries=self.dropin(case, _text(case)))
+
+    def absent(self, case: Case, planned: Desired) -> Desired:
+        return Desired(entries=self.without_dropin(case, planned))

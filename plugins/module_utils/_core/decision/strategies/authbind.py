@@ -5,15 +5,18 @@
 from __future__ import annotations
 
 import posixpath
+from typing import Mapping, Sequence
 
+from ansible_collections.netbind.privport.plugins.module_utils._core.authbind.plan import (
+    RuleChange,
+    of_user,
+    plan_rules,
+)
+from ansible_collections.netbind.privport.plugins.module_utils._core.authbind.rules import ROOT, RuleFile
 from ansible_collections.netbind.privport.plugins.module_utils._core.capability.executable import is_interpreter
 from ansible_collections.netbind.privport.plugins.module_utils._core.capability.process_sets import Expected
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.case import (
-    THE_USER,
     Case,
-    Reason,
-    Strategy,
-    Unknown,
     exec_gives,
     process_steps,
 )
@@ -27,6 +30,16 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.decision.ha
     sandbox,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.hazards.judge import judge
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.strategy import THE_USER, Strategy
+from ansible_collections.netbind.privport.plugins.module_utils._core.managed.state import (
+    FILE,
+    Desired,
+    Entry,
+    file,
+    gone,
+)
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import AuthbindPort
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.reason import Reason, Unknown
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import render_authbind
 
 _HIGHEST_PORT = 1023
@@ -112,13 +125,6 @@ _HAZARDS = (
 )
 
 
-def _hazards(case: Case) -> tuple[Reason, ...]:
-    closed = tuple(
-        Reason("rules", port.refusal, f"port {port.port}") for port in case.facts.authbind_ports if port.refusal
-    )
-    return judge(case, _HAZARDS) + confinement.refused_authbind(case) + closed
-
-
 def deep(case: Case) -> bool:
     """Whether a wrapper starts the program: only --deep then keeps authbind in force (authbind(1))."""
     unit, program = case.facts.unit, case.facts.program
@@ -128,59 +134,120 @@ def deep(case: Case) -> bool:
     return script or wrapped or (is_interpreter(posixpath.basename(words[0]) if words else "") and "-c" in words[1:2])
 
 
-def _dropin_is_right(case: Case) -> bool:
-    unit = case.facts.unit
-    if unit is None or case.host.authbind is None:
-        return unit is None
-    if unit.interrupted:
-        return False
-    wanted = render_authbind(program=case.host.authbind.program, commands=unit.commands, deep=deep(case))
-    return unit.dropin_text == wanted and case.host.authbind.program in unit.says("ExecStart")
+def _text(case: Case) -> str:
+    unit, authbind = case.facts.unit, case.host.authbind
+    if unit is None or authbind is None:
+        return ""
+    return render_authbind(program=authbind.program, commands=unit.commands, deep=deep(case))
 
 
-def _pending(case: Case) -> tuple[str, ...]:
-    rules = all(port.allowed for port in case.facts.authbind_ports)
-    dropin = _dropin_is_right(case)
-    steps = (() if rules else ("rules",)) + (() if dropin else ("dropin",))
-    # A program that was refused its port goes on without it: only a new start asks authbind again.
-    refused = not rules and not case.facts.listeners
-    return steps + process_steps(
-        case, changing=bool(steps), holds=lambda process: False if refused else _expects(case).is_met_by(process)
-    )
+def _ports(case: Case) -> tuple[AuthbindPort, ...]:
+    """Those that the program binds itself; libauthbind asks the helper whoever may bind them."""
+    bound = {port.number for port in case.service.ports if not case.handed_by(port)}
+    return tuple(it for it in case.facts.authbind_ports if it.port in bound)
 
 
-def _expects(case: Case) -> Expected:
-    return Expected(most=exec_gives(case), authbind=True)
+def _rules(case: Case, planned: Desired) -> dict[str, RuleFile]:
+    """The rule files as they are once what is planned is done."""
+    found = {it.path: it for it in case.host.authbind_rules}
+    for it in planned.entries:
+        if it.path.startswith(f"{ROOT}/"):
+            found.pop(it.path, None)
+        if it.path.startswith(f"{ROOT}/") and it.kind == FILE:
+            found[it.path] = RuleFile(path=it.path, uid=it.uid, gid=it.gid, mode=it.mode, content=it.content)
+    return found
 
 
-def _granted(case: Case) -> bool:
-    unit = case.facts.unit
-    wrapped = unit is not None and unit.dropin_strategy == "authbind"
-    return wrapped or any(port.own_rules for port in case.facts.authbind_ports)
-
-
-def _why(case: Case) -> str:
+def _changed_rules(case: Case, planned: Desired, *, ports: Sequence[AuthbindPort], state: str) -> tuple[Entry, ...]:
+    """The rule files that change, and what killed runs left beside them."""
     account = case.facts.account
-    return f"authbind lets user {account.name if account else '?'} bind these ports, without any capability"
+    if account is None or account.uid == 0:
+        return ()
+    rules = _rules(case, planned)
+    plan = plan_rules(
+        rules,
+        grantee=of_user(account.name, uid=account.uid, gids=(account.gid, *account.groups)),
+        ports=[it.port for it in ports],
+        state=state,
+    )
+    there = {it.path for it in case.host.authbind_rules}
+    left = dict.fromkeys(path for it in case.facts.authbind_ports for path in it.own_rules if path not in there)
+    return (*map(_entry, plan.changes), *map(gone, left))
 
 
-def _warnings(case: Case) -> tuple[str, ...]:
-    rules = tuple(warning for port in case.facts.authbind_ports for warning in port.warnings)
-    if case.facts.unit is None:
-        return (*rules, "no unit starts it: start the program through authbind yourself")
-    return rules
+def _entry(change: RuleChange) -> Entry:
+    after = change.after
+    if after is None:
+        return gone(change.path)
+    return file(after.path, after.content, mode=after.mode, uid=after.uid, gid=after.gid)
 
 
-STRATEGY = Strategy(
-    name="authbind",
-    hazards=_hazards,
-    why=_why,
-    warnings=_warnings,
-    granted=_granted,
-    pending=_pending,
-    expects=_expects,
-    audience=THE_USER,
-    # systemd or a forwarder holds the port then. capabilities(7), "Transformation of capabilities during execve()", and
-    # ld.so(8), secure-execution mode.
-    voided_by=("socket", "setcap", "forward"),
-)
+class Authbind(Strategy):
+    name = "authbind"
+    audience = THE_USER
+    # systemd or a forwarder holds the port then; a file capability see lost_by_file_capability.
+    voided_by = ("socket", "setcap", "forward")
+    by_dropin = True
+    lost_by_file_capability = True
+    # Services of one user share its files.
+    continues_others = True
+    # authbind(1), authbind-helper(8): the helper answers by errno, and its preload can do nothing.
+    bind_errors: Mapping[str, str] = {
+        "EACCES": (
+            "EACCES: an authbind rule matched that the user may not execute, or libauthbind was not in force: a static "
+            "program, a capability on its file, or a child that needs authbind --deep"
+        ),
+        "EPERM": "EPERM: no authbind rule matched the port",
+        "ENOENT": "ENOENT: the user's byuid file has no line for the port",
+    }
+
+    def hazards(self, case: Case) -> tuple[Reason, ...]:
+        closed = tuple(
+            Reason("rules", port.refusal, f"port {port.port}") for port in case.facts.authbind_ports if port.refusal
+        )
+        return judge(case, _HAZARDS) + confinement.refused_authbind(case) + closed
+
+    def why(self, case: Case) -> str:
+        account = case.facts.account
+        return f"authbind lets user {account.name if account else '?'} bind these ports, without any capability"
+
+    def warnings(self, case: Case) -> tuple[str, ...]:
+        rules = tuple(warning for port in case.facts.authbind_ports for warning in port.warnings)
+        if case.facts.unit is None:
+            return (*rules, "no unit starts it: start the program through authbind yourself")
+        return rules
+
+    def granted(self, case: Case) -> bool:
+        unit = case.facts.unit
+        wrapped = unit is not None and unit.dropin_strategy == self.name
+        return wrapped or any(port.own_rules for port in case.facts.authbind_ports)
+
+    def pending(self, case: Case) -> tuple[str, ...]:
+        rules = all(port.allowed for port in _ports(case))
+        steps = (() if rules else ("rules",)) + (() if self._is_wrapped(case) else ("dropin",))
+        # A program that was refused its port goes on without it: only a new start asks authbind again.
+        refused = not rules and not case.facts.listeners
+        return steps + process_steps(
+            case,
+            changing=bool(steps),
+            holds=lambda process: False if refused else self.expects(case).is_met_by(process),
+        )
+
+    def _is_wrapped(self, case: Case) -> bool:
+        unit = case.facts.unit
+        if unit is None or case.host.authbind is None:
+            return unit is None
+        right = unit.dropin_text == _text(case) and not unit.interrupted
+        return right and case.host.authbind.program in unit.says("ExecStart")
+
+    def expects(self, case: Case) -> Expected:
+        return Expected(most=exec_gives(case), authbind=True)
+
+    def desired(self, case: Case, planned: Desired) -> Desired:
+        # The rules first: a program that runs through authbind is never without them.
+        rules = _changed_rules(case, planned, ports=_ports(case), state="present")
+        return Desired(entries=(*rules, *self.dropin(case, _text(case))))
+
+    def absent(self, case: Case, planned: Desired) -> Desired:
+        rules = _changed_rules(case, planned, ports=case.facts.authbind_ports, state="absent")
+        return Desired(entries=(*self.without_dropin(case, planned), *rules))

@@ -10,11 +10,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.capability.
     Expected,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.case import (
-    THE_UNIT,
     Case,
-    Reason,
-    Strategy,
-    exec_gives,
     process_steps,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.hazards import (
@@ -24,11 +20,14 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.decision.ha
     sandbox,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.hazards.judge import judge
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.strategy import THE_UNIT, Strategy
 from ansible_collections.netbind.privport.plugins.module_utils._core.forwarding import forwarder as forward
 from ansible_collections.netbind.privport.plugins.module_utils._core.managed.installation import Installation, Installed
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import CAPABILITY, Process
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.reason import Reason
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Port
 
+_NAME = "forward"
 _LOOPBACKS = dict(zip(WILDCARDS, ("127.0.0.1", "::1")))
 _ADDRESS_LOST = (
     "the service sees every client as {address}: forward_with: haproxy or nginx tells it who it is, and strategy "
@@ -68,11 +67,6 @@ _OF_BACKENDS = (
 )
 
 
-def _hazards(case: Case) -> tuple[Reason, ...]:
-    of_host = tuple(Reason(it.code, it.text, it.evidence) for it in forward.obstacles(request(case), _ground(case)))
-    return of_host + judge(case, _HAZARDS) + judge(backend.behind(case), _OF_BACKENDS)
-
-
 def _ground(case: Case) -> forward.Ground:
     host = case.host
     return forward.Ground(
@@ -110,7 +104,7 @@ def _address(case: Case, port: Port) -> str:
 
 
 def _installed(case: Case) -> Installed:
-    return case.facts.installed.get("forward", Installed())
+    return case.facts.installed.get(_NAME, Installed())
 
 
 def _wanted(case: Case) -> Installation | None:
@@ -118,55 +112,48 @@ def _wanted(case: Case) -> Installation | None:
     return None if forward.obstacles(asked, ground) else forward.installation(asked, ground)
 
 
-def _pending(case: Case) -> tuple[str, ...]:
-    wanted = _wanted(case)
-    steps = () if wanted is not None and wanted.is_complete(_installed(case)) else ("forward",)
-    return steps + process_steps(case, changing=False, holds=lambda process: _stands_behind(case, process))
+def _uses(case: Case) -> str:
+    """The forwarder's name."""
+    return forward.forwarder(request(case), _ground(case))
 
 
-def _stands_behind(case: Case, process: Process) -> bool | None:
-    """Whether it listens where the forwarder goes, and left the ports themselves to that."""
-    moved = all(map(case.listens, backend.backends(case))) and not any(map(case.listens, case.service.ports))
-    return moved and _expects(case).is_met_by(process)
-
-
-def _expects(case: Case) -> Expected:
-    return Expected(most=exec_gives(case))
-
-
-def _forwarder(case: Case) -> Expected:
-    """systemd binds for all but socat, which holds the one capability for that."""
-    if forward.forwarder(request(case), _ground(case)) != "socat":
-        return Expected()
-    given = frozenset({CAPABILITY})
-    sets = CapabilitySets(effective=given, permitted=given, ambient=given)
-    return Expected(least=sets, most=sets)
-
-
-def _why(case: Case) -> str:
-    asked = request(case)
-    ways = ", ".join(f"{port} to {asked.backends[port]}" for port in asked.ports)
-    program = forward.forwarder(asked, _ground(case))
-    return f"{program} forwards {ways}, as a user of its own, and the service is given nothing"
-
-
-def _warnings(case: Case) -> tuple[str, ...]:
-    asked = request(case)
-    addresses = sorted({backend.address for backend in asked.backends.values()})
-    return (_WARNINGS[forward.forwarder(asked, _ground(case))].format(address=" or ".join(addresses)),)
-
-
-STRATEGY = Strategy(
-    name="forward",
-    hazards=_hazards,
-    why=_why,
-    warnings=_warnings,
-    granted=lambda case: not _installed(case).nothing,
-    pending=_pending,
-    expects=_expects,
-    audience=THE_UNIT,
+class Forward(Strategy):
+    name = _NAME
+    audience = THE_UNIT
     # systemd holds the port of a socket unit; with what the others gave, the service may still hold it itself.
-    voided_by=("socket", "ambient", "setcap", "authbind", "sysctl"),
-    indirect=True,
-    forwarder=_forwarder,
-)
+    voided_by = ("socket", "ambient", "setcap", "authbind", "sysctl")
+    indirect = True
+
+    def hazards(self, case: Case) -> tuple[Reason, ...]:
+        of_host = forward.obstacles(request(case), _ground(case))
+        return of_host + judge(case, _HAZARDS) + judge(backend.behind(case), _OF_BACKENDS)
+
+    def why(self, case: Case) -> str:
+        asked = request(case)
+        ways = ", ".join(f"{port} to {asked.backends[port]}" for port in asked.ports)
+        return f"{_uses(case)} forwards {ways}, as a user of its own, and the service is given nothing"
+
+    def warnings(self, case: Case) -> tuple[str, ...]:
+        addresses = sorted({backend.address for backend in request(case).backends.values()})
+        return (_WARNINGS[_uses(case)].format(address=" or ".join(addresses)),)
+
+    def granted(self, case: Case) -> bool:
+        return not _installed(case).nothing
+
+    def pending(self, case: Case) -> tuple[str, ...]:
+        wanted = _wanted(case)
+        steps = () if wanted is not None and wanted.is_complete(_installed(case)) else (self.name,)
+        return steps + process_steps(case, changing=False, holds=lambda process: self._stands_behind(case, process))
+
+    def _stands_behind(self, case: Case, process: Process) -> bool | None:
+        """Whether it listens where the forwarder goes, and left the ports themselves to that."""
+        moved = all(map(case.listens, backend.backends(case))) and not any(map(case.listens, case.service.ports))
+        return moved and self.expects(case).is_met_by(process)
+
+    def forwarder(self, case: Case) -> Expected:
+        """systemd binds for all but socat, which holds the one capability for that."""
+        if _uses(case) != "socat":
+            return Expected()
+        given = frozenset({CAPABILITY})
+        sets = CapabilitySets(effective=given, permitted=given, ambient=given)
+        return Expected(least=sets, most=sets)

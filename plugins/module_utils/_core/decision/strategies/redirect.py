@@ -5,15 +5,8 @@
 from __future__ import annotations
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.authbind.rules import WILDCARDS
-from ansible_collections.netbind.privport.plugins.module_utils._core.capability.process_sets import Expected
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.case import (
-    EVERYONE,
     Case,
-    Reason,
-    Strategy,
-    Unknown,
-    exec_gives,
-    process_steps,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.hazards import (
     backend,
@@ -22,7 +15,9 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.decision.ha
     sandbox,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.hazards.judge import judge
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.strategy import EVERYONE, Strategy
 from ansible_collections.netbind.privport.plugins.module_utils._core.managed.installation import Installation, Installed
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.reason import Reason, Unknown
 from ansible_collections.netbind.privport.plugins.module_utils._core.netfilter import redirect
 
 _NAME = "redirect"
@@ -97,12 +92,6 @@ _HAZARDS = (
 )
 
 
-def _hazards(case: Case) -> tuple[Reason, ...]:
-    # What its unit forbids concerns the ports that it binds itself.
-    bound = judge(backend.behind(case), (sandbox.socket_bind_deny,))
-    return (*judge(case, _HAZARDS), *bound, *_input_rules(case), *judge(case, (backend.silent,)))
-
-
 def _wanted(case: Case) -> Installation | None:
     """What is to be there; None where that cannot be."""
     ground, service = case.facts.redirect, case.service
@@ -117,40 +106,35 @@ def _found(case: Case) -> Installed:
     return case.facts.installed.get(_NAME, Installed())
 
 
-def _pending(case: Case) -> tuple[str, ...]:
-    wanted = _wanted(case)
-    steps: tuple[str, ...] = () if wanted is not None and wanted.is_complete(_found(case)) else (_NAME,)
-    return steps + process_steps(case, changing=False, holds=_expects(case).is_met_by)
-
-
-def _expects(case: Case) -> Expected:
-    return Expected(most=exec_gives(case))
-
-
-def _why(case: Case) -> str:
-    led = ", ".join(f"{port} to {case.service.backend(port)}" for port in case.service.ports)
-    return f"the kernel leads port {led}, where it listens without any privilege"
-
-
-def _warnings(case: Case) -> tuple[str, ...]:
-    """What is told of a redirect that works."""
-    shadowed = [port for port in case.service.ports if case.listens(port)]
-    own = [f"port {port}, on which it listens too, is reached no more: all is led to the other" for port in shadowed]
-    start = case.facts.network.unprivileged_port_start
-    free = [str(port) for port in backend.backends(case) if start is not None and port.number >= start]
-    open_to_all = f"while it does not run, every user of the host may take its place on port {', '.join(free)}"
-    return (*own, *([open_to_all] if free else ()))
-
-
-STRATEGY = Strategy(
-    name=_NAME,
-    hazards=_hazards,
-    why=_why,
-    warnings=_warnings,
-    granted=lambda case: not _found(case).nothing,
-    pending=_pending,
-    expects=_expects,
+class Redirect(Strategy):
+    name = _NAME
     # Whoever binds the high port gets what is sent to the low one.
-    audience=EVERYONE,
-    indirect=True,
-)
+    audience = EVERYONE
+    indirect = True
+
+    def hazards(self, case: Case) -> tuple[Reason, ...]:
+        # What its unit forbids concerns the ports that it binds itself.
+        bound = judge(backend.behind(case), (sandbox.socket_bind_deny,))
+        return (*judge(case, _HAZARDS), *bound, *_input_rules(case), *judge(case, (backend.silent,)))
+
+    def why(self, case: Case) -> str:
+        led = ", ".join(f"{port} to {case.service.backend(port)}" for port in case.service.ports)
+        return f"the kernel leads port {led}, where it listens without any privilege"
+
+    def warnings(self, case: Case) -> tuple[str, ...]:
+        shadowed = [port for port in case.service.ports if case.listens(port)]
+        own = [
+            f"port {port}, on which it listens too, is reached no more: all is led to the other" for port in shadowed
+        ]
+        start = case.facts.network.unprivileged_port_start
+        free = [str(port) for port in backend.backends(case) if start is not None and port.number >= start]
+        open_to_all = f"while it does not run, every user of the host may take its place on port {', '.join(free)}"
+        return (*own, *([open_to_all] if free else ()))
+
+    def granted(self, case: Case) -> bool:
+        return not _found(case).nothing
+
+    def pending(self, case: Case) -> tuple[str, ...]:
+        wanted = _wanted(case)
+        steps: tuple[str, ...] = () if wanted is not None and wanted.is_complete(_found(case)) else (_NAME,)
+        return steps + super().pending(case)

@@ -4,6 +4,12 @@
 
 from __future__ import annotations
 
+from ansible_collections.netbind.privport.plugins.module_utils._core.capability import keep
+from ansible_collections.netbind.privport.plugins.module_utils._core.capability.file_rules import (
+    DEFAULT_TEXT,
+    outcome_absent,
+    outcome_present,
+)
 from ansible_collections.netbind.privport.plugins.module_utils._core.capability.keep import KEPT, NOT_KEPT
 from ansible_collections.netbind.privport.plugins.module_utils._core.capability.process_sets import (
     CapabilitySets,
@@ -11,13 +17,15 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.capability.
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.capability.text import (
     CAP_NET_BIND_SERVICE,
+    FileCapabilities,
+    format_xattr,
     parse_text,
+    parse_xattr,
+    same,
 )
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision import boot
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.case import (
-    WHO_EXECUTES,
     Case,
-    Reason,
-    Strategy,
     exec_gives,
     process_steps,
 )
@@ -30,7 +38,17 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.decision.ha
     sandbox,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.hazards.judge import judge
-from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import CAPABILITY
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.strategy import WHO_EXECUTES, Strategy
+from ansible_collections.netbind.privport.plugins.module_utils._core.managed.state import (
+    Attribute,
+    Desired,
+    file,
+    gone,
+    link,
+    merged,
+)
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import CAPABILITY, Program
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.reason import Reason
 
 _HAZARDS = (
     identity.runs_as_root,
@@ -46,50 +64,124 @@ _HAZARDS = (
 )
 
 
-def _hazards(case: Case) -> tuple[Reason, ...]:
-    program = case.facts.program
-    if program is None:
-        wanted = case.service.executable or "neither executable nor a unit's ExecStart= names one"
-        evidence = case.facts.unread.get("program", wanted)
-        return (Reason("no_program", "there is no program file to grant it to", evidence),)
-    refused = tuple(Reason("program_refused", text, program.real_path) for text in program.refusals)
-    if "capability" in case.facts.unread:
-        refused += (Reason("unchangeable", case.facts.unread["capability"], program.real_path),)
-    if program.obstacle and not program.binds:
-        refused += (Reason("unchangeable", program.obstacle, program.real_path),)
-    return refused + judge(case, _HAZARDS) + confinement.refused(case)
+class Setcap(Strategy):
+    name = "setcap"
+    audience = WHO_EXECUTES
+    # systemd or a forwarder holds the port then.
+    voided_by = ("socket", "forward")
+
+    def hazards(self, case: Case) -> tuple[Reason, ...]:
+        program = case.facts.program
+        if program is None:
+            wanted = case.service.executable or "neither executable nor a unit's ExecStart= names one"
+            evidence = case.facts.unread.get("program", wanted)
+            return (Reason("no_program", "there is no program file to grant it to", evidence),)
+        refused = tuple(Reason("program_refused", text, program.real_path) for text in program.refusals)
+        unchangeable = (case.facts.unread.get("capability", ""), "" if program.binds else program.obstacle)
+        refused += tuple(Reason("unchangeable", text, program.real_path) for text in unchangeable if text)
+        return refused + judge(case, _HAZARDS) + confinement.refused(case)
+
+    def why(self, case: Case) -> str:
+        program = case.facts.program
+        return f"{program.real_path if program else 'its program'} alone gets {CAPABILITY}, as a file capability"
+
+    def warnings(self, case: Case) -> tuple[str, ...]:
+        program = case.facts.program
+        if program is None or not program.open_to_all:
+            return program.warnings if program else ()
+        mode = f"{program.mode & 0o7777:04o}"
+        wide = f"{program.real_path} has mode {mode}: every user who can execute it gets {CAPABILITY} with it"
+        return (*program.warnings, f"{wide}; a group of the service's own and mode 0750 keep it to the service")
+
+    def granted(self, case: Case) -> bool:
+        """A file capability for ports is there, or an empty xattr, which grants nothing but breaks ambient.
+
+        Never so for the capability of a shared interpreter: whoever set it there did it for more than this service.
+        """
+        program = case.facts.program
+        if program is not None and program.kept != NOT_KEPT:
+            return True
+        if program is None or program.capability is None:
+            return False
+        if not program.capability:
+            # Where it cannot be removed, other strategies judge whether it is in their way.
+            return not program.obstacle
+        held = parse_text(program.capability)
+        return not program.shared_interpreter and CAP_NET_BIND_SERVICE in held.permitted | held.inheritable
+
+    def pending(self, case: Case) -> tuple[str, ...]:
+        program = case.facts.program
+        steps: tuple[str, ...] = () if program is not None and program.binds else ("xattr",)
+        holds = self.expects(case).is_met_by
+        return steps + _keep_step(case) + process_steps(case, changing=bool(steps), holds=holds)
+
+    def expects(self, case: Case) -> Expected:
+        """The capability in effect, beside the file's others; exec clears the ambient set for such a file."""
+        given = frozenset({CAPABILITY})
+        most = exec_gives(case)
+        return Expected(
+            least=CapabilitySets(effective=given, permitted=given),
+            most=CapabilitySets(effective=most.effective | given, permitted=most.permitted | given),
+        )
+
+    def volatile(self, case: Case) -> str:
+        program = case.facts.program
+        if program is None or not boot.forgets(program.real_path):
+            return ""
+        return f"a boot forgets {program.real_path}, and its capability with it"
+
+    def shares(self, case: Case, other: Case) -> bool:
+        """An empty attribute serves nobody, and breaks ambient."""
+        program = case.facts.program
+        return case.same_program(other) and program is not None and bool(program.capability)
+
+    def excludes(self, case: Case, other: Case, strategy: Strategy) -> str:
+        if strategy.lost_by_file_capability and case.same_program(other):
+            return "its program is {}, and a file capability voids the rest; give both the same strategy"
+        return ""
+
+    def desired(self, case: Case, planned: Desired) -> Desired:
+        program = case.facts.program
+        if program is None:
+            return Desired()
+        value = _merged(_attribute(program, planned))
+        attribute = Attribute(path=program.real_path, value=value)
+        return merged(Desired(attributes=(attribute,)), _kept(case, program, value=value))
+
+    def absent(self, case: Case, planned: Desired) -> Desired:
+        program = case.facts.program
+        if program is None:
+            return Desired()
+        left = _without(_attribute(program, planned))
+        # What cannot be read is not known to be ours.
+        attributes = () if "capability" in case.facts.unread else (Attribute(path=program.real_path, value=left),)
+        return merged(Desired(attributes=attributes), _unkept(program))
 
 
-def _warnings(case: Case) -> tuple[str, ...]:
-    program = case.facts.program
-    if program is None or not program.open_to_all:
-        return program.warnings if program else ()
-    mode = f"{program.mode & 0o7777:04o}"
-    wide = f"{program.real_path} has mode {mode}: every user who can execute it gets {CAPABILITY} with it"
-    return (*program.warnings, f"{wide}; a group of the service's own and mode 0750 keep it to the service")
+def _attribute(program: Program, planned: Desired) -> str | None:
+    """The attribute of the program's file once what is planned is done."""
+    before = {it.path: it.value for it in planned.attributes}
+    return before.get(program.real_path, program.attribute)
 
 
-def _granted(case: Case) -> bool:
-    """A file capability for ports is there, or an empty xattr, which grants nothing but breaks ambient.
-
-    Never so for the capability of a shared interpreter: whoever set it there did it for more than this service.
-    """
-    program = case.facts.program
-    if program is not None and program.kept != NOT_KEPT:
-        return True
-    if program is None or program.capability is None:
-        return False
-    if not program.capability:
-        # Where it cannot be removed, other strategies judge whether it is in their way.
-        return not program.obstacle
-    held = parse_text(program.capability)
-    return not program.shared_interpreter and CAP_NET_BIND_SERVICE in held.permitted | held.inheritable
+def _read(attribute: str | None) -> FileCapabilities | None:
+    return None if attribute is None else parse_xattr(bytes.fromhex(attribute))
 
 
-def _pending(case: Case) -> tuple[str, ...]:
-    program = case.facts.program
-    steps: tuple[str, ...] = () if program is not None and program.binds else ("xattr",)
-    return steps + _keep_step(case) + process_steps(case, changing=bool(steps), holds=_expects(case).is_met_by)
+def _merged(attribute: str | None) -> str:
+    """The attribute with our capability in it, and what others have put there."""
+    existing = _read(attribute)
+    outcome = outcome_present(existing, wanted=parse_text(DEFAULT_TEXT), keep_others=True)
+    return attribute if attribute is not None and same(existing, outcome) else format_xattr(outcome).hex()
+
+
+def _without(attribute: str | None) -> str | None:
+    """The attribute without our capability; None where nothing is left in it."""
+    existing = _read(attribute)
+    outcome = outcome_absent(existing, unwanted=parse_text(DEFAULT_TEXT), text=DEFAULT_TEXT)
+    if outcome is None:
+        return None
+    return attribute if same(existing, outcome) else format_xattr(outcome).hex()
 
 
 def _keep_step(case: Case) -> tuple[str, ...]:
@@ -100,30 +192,26 @@ def _keep_step(case: Case) -> tuple[str, ...]:
     return () if program.kept == (KEPT if wanted else NOT_KEPT) else ("keep",)
 
 
-def _expects(case: Case) -> Expected:
-    """The capability in effect, beside the file's others; exec clears the ambient set for such a file."""
-    given = frozenset({CAPABILITY})
-    most = exec_gives(case)
-    return Expected(
-        least=CapabilitySets(effective=given, permitted=given),
-        most=CapabilitySets(effective=most.effective | given, permitted=most.permitted | given),
+def _kept(case: Case, program: Program, *, value: str) -> Desired:
+    """The units that give the value back after an upgrade, as the service has it."""
+    if not case.service.keep:
+        return Desired() if case.service.keep is None else _unkept(program)
+    units = keep.render(path=program.real_path, value=bytes.fromhex(value), python=case.host.python)
+    return Desired(
+        # The service does nothing by itself: it is the first to come and the last to go.
+        entries=(
+            file(units.service_path, units.service),
+            file(units.watch_path, units.watch),
+            link(units.link_path, units.watch_path),
+        ),
+        running=(units.watch_name,),
     )
 
 
-def _why(case: Case) -> str:
-    program = case.facts.program
-    return f"{program.real_path if program else 'its program'} alone gets {CAPABILITY}, as a file capability"
-
-
-STRATEGY = Strategy(
-    name="setcap",
-    hazards=_hazards,
-    why=_why,
-    warnings=_warnings,
-    granted=_granted,
-    pending=_pending,
-    expects=_expects,
-    audience=WHO_EXECUTES,
-    # systemd or a forwarder holds the port then.
-    voided_by=("socket", "forward"),
-)
+def _unkept(program: Program) -> Desired:
+    """None of these units. What watches goes first, and then what it may just have started."""
+    if program.kept == NOT_KEPT:
+        return Desired()
+    service, watch, _folder, at_boot = keep.paths(program.real_path)
+    names = tuple(path.rpartition("/")[2] for path in (watch, service))
+    return Desired(entries=tuple(map(gone, (at_boot, watch, service))), stopped=names)

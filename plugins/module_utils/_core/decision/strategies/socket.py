@@ -4,13 +4,8 @@
 
 from __future__ import annotations
 
-from ansible_collections.netbind.privport.plugins.module_utils._core.capability.process_sets import Expected
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.case import (
-    THE_UNIT,
     Case,
-    Reason,
-    Strategy,
-    exec_gives,
     process_steps,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.hazards import (
@@ -20,13 +15,17 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.decision.ha
     sandbox,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.hazards.judge import judge, said
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.strategy import THE_UNIT, Strategy
 from ansible_collections.netbind.privport.plugins.module_utils._core.managed.installation import Installed
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import Process, Unit
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.reason import Reason
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd import socket_unit
+
+_NAME = "socket"
 
 
 def _undeclared(case: Case) -> Reason | None:
-    if case.service.socket_activation or case.service.strategy == "socket":
+    if case.service.socket_activation or case.service.strategy == _NAME:
         return None
     text = "whether it takes sockets from systemd is known to its owner alone"
     return Reason("only_when_declared", text, "say socket_activation: true if it does")
@@ -111,16 +110,8 @@ _HAZARDS = (
 )
 
 
-def _hazards(case: Case) -> tuple[Reason, ...]:
-    if case.host.systemd is None:
-        return (Reason("no_systemd", "systemd does not run this host", "no /run/systemd/system"),)
-    if case.facts.unit is None:
-        return (Reason("no_unit", "no systemd unit starts it", f"service {case.service.name} has no unit"),)
-    return judge(case, _HAZARDS)
-
-
 def _installed(case: Case) -> Installed:
-    return case.facts.installed.get("socket", Installed())
+    return case.facts.installed.get(_NAME, Installed())
 
 
 def _handed(case: Case, unit: Unit) -> socket_unit.Handed:
@@ -146,53 +137,51 @@ def _is_required(unit: Unit) -> bool:
     return socket_unit.socket_name(unit.name) in unit.says("Requires").split()
 
 
-def _pending(case: Case) -> tuple[str, ...]:
-    steps = () if _is_in_place(case) else ("socket",)
-    return steps + process_steps(case, changing=bool(steps), holds=lambda process: _holds(case, process))
-
-
-def _holds(case: Case, process: Process) -> bool | None:
-    """Whether the service has the descriptors of an active socket unit, and no older grant."""
-    if not _installed(case).active:
-        return False
-    handed = [socket_unit.is_handed(case.facts.listeners_on(port), owns=case.owns) for port in case.service.ports]
-    if False in handed:
-        return False
-    return None if None in handed else _expects(case).is_met_by(process)
-
-
-def _expects(case: Case) -> Expected:
-    return Expected(most=exec_gives(case))
-
-
-def _granted(case: Case) -> bool:
-    unit = case.facts.unit
-    return not _installed(case).nothing or (unit is not None and unit.dropin_strategy == "socket")
-
-
-def _warnings(case: Case) -> tuple[str, ...]:
-    unit = case.facts.unit
-    if unit is None or not socket_unit.names_its_sockets(unit.launch.program):
-        return ()
-    lines = ", ".join(repr(line) for line in _handed(case, unit).listen_lines)
-    return (f"nginx takes a socket only for the same address in its configuration, which must say {lines}",)
-
-
-def _why(case: Case) -> str:
-    unit = case.facts.unit
-    name = socket_unit.socket_name(unit.name) if unit else case.service.name
-    return f"{name} has systemd bind the ports and hand them over, and no process of the service has a privilege"
-
-
-STRATEGY = Strategy(
-    name="socket",
-    hazards=_hazards,
-    why=_why,
-    warnings=_warnings,
-    granted=_granted,
-    pending=_pending,
-    expects=_expects,
-    audience=THE_UNIT,
+class Socket(Strategy):
+    name = _NAME
+    audience = THE_UNIT
     # A forwarder holds the port then.
-    voided_by=("setcap", "forward"),
-)
+    voided_by = ("setcap", "forward")
+    by_dropin = True
+    hands_over = True
+
+    def hazards(self, case: Case) -> tuple[Reason, ...]:
+        if case.host.systemd is None:
+            return (Reason("no_systemd", "systemd does not run this host", "no /run/systemd/system"),)
+        if case.facts.unit is None:
+            return (Reason("no_unit", "no systemd unit starts it", f"service {case.service.name} has no unit"),)
+        return judge(case, _HAZARDS)
+
+    def why(self, case: Case) -> str:
+        unit = case.facts.unit
+        name = socket_unit.socket_name(unit.name) if unit else case.service.name
+        return f"{name} has systemd bind the ports and hand them over, and no process of the service has a privilege"
+
+    def warnings(self, case: Case) -> tuple[str, ...]:
+        unit = case.facts.unit
+        if unit is None or not socket_unit.names_its_sockets(unit.launch.program):
+            return ()
+        lines = ", ".join(repr(line) for line in _handed(case, unit).listen_lines)
+        return (f"nginx takes a socket only for the same address in its configuration, which must say {lines}",)
+
+    def granted(self, case: Case) -> bool:
+        unit = case.facts.unit
+        return not _installed(case).nothing or (unit is not None and unit.dropin_strategy == self.name)
+
+    def pending(self, case: Case) -> tuple[str, ...]:
+        steps = () if _is_in_place(case) else (self.name,)
+        return steps + process_steps(case, changing=bool(steps), holds=lambda process: self._holds(case, process))
+
+    def _holds(self, case: Case, process: Process) -> bool | None:
+        """Whether the service has the descriptors of an active socket unit, and no older grant."""
+        if not _installed(case).active:
+            return False
+        handed = [socket_unit.is_handed(case.facts.listeners_on(port), owns=case.owns) for port in case.service.ports]
+        if False in handed:
+            return False
+        return None if None in handed else self.expects(case).is_met_by(process)
+
+    def excludes(self, case: Case, other: Case, strategy: Strategy) -> str:
+        if strategy.name == self.name and case.same_unit(other):
+            return "its unit is {}, and a unit has one socket unit; declare one service with all ports"
+        return super().excludes(case, other, strategy)

@@ -4,13 +4,9 @@
 
 from __future__ import annotations
 
-from ansible_collections.netbind.privport.plugins.module_utils._core.capability.process_sets import Expected
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision import boot
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.case import (
-    EVERYONE,
     Case,
-    Reason,
-    Strategy,
-    exec_gives,
     process_steps,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.hazards import (
@@ -20,8 +16,10 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.decision.ha
     sandbox,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.hazards.judge import judge
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.strategy import EVERYONE, Strategy
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import Refused
-from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import Process
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import Observation, Process
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.reason import Reason
 from ansible_collections.netbind.privport.plugins.module_utils._core.sysctl import setting as sysctl
 
 
@@ -71,40 +69,58 @@ def _start(case: Case) -> int:
     return sysctl.first_port(case.service.ports)
 
 
-def _granted(case: Case) -> bool:
-    """Whether the collection's file is there for this service: it opens what the service needs and no port more.
-
-    What a killed run left of the file is whoever's who comes first.
-    """
-    state = sysctl.observed(case.host)
-    return state is not None and (state.own == sysctl.render(_start(case)) or bool(state.leftovers and not state.own))
-
-
-def _pending(case: Case) -> tuple[str, ...]:
-    state = sysctl.observed(case.host)
-    right = state is not None and not sysctl.plan_present(state, start=_start(case), allow_raise=False).changed
-    steps = () if right else ("sysctl",)
-    return steps + process_steps(case, changing=bool(steps), holds=lambda process: _holds(case, process))
-
-
-def _holds(case: Case, process: Process) -> bool | None:
-    # A program that was refused its port goes on without it until it is started again; nothing else tells.
-    return all(case.listens(port) for port in case.service.ports) and _expects(case).is_met_by(process)
-
-
-def _expects(case: Case) -> Expected:
-    return Expected(most=exec_gives(case))
-
-
-STRATEGY = Strategy(
-    name="sysctl",
-    hazards=lambda case: judge(case, _HAZARDS) + confinement.refused_port(case),
-    why=lambda case: f"every user of the host may bind ports from {_start(case)} on, as was asked for",
-    warnings=lambda case: (f"every user of the host may bind ports {sysctl.opened(_start(case))}",),
-    granted=_granted,
-    pending=_pending,
-    expects=_expects,
-    audience=EVERYONE,
+class Sysctl(Strategy):
+    name = "sysctl"
+    audience = EVERYONE
     # A forwarder holds the port then.
-    voided_by=("forward",),
-)
+    voided_by = ("forward",)
+
+    def hazards(self, case: Case) -> tuple[Reason, ...]:
+        return judge(case, _HAZARDS) + confinement.refused_port(case)
+
+    def why(self, case: Case) -> str:
+        return f"every user of the host may bind ports from {_start(case)} on, as was asked for"
+
+    def warnings(self, case: Case) -> tuple[str, ...]:
+        return (f"every user of the host may bind ports {sysctl.opened(_start(case))}",)
+
+    def granted(self, case: Case) -> bool:
+        """Whether the collection's file is there for this service: it opens what the service needs and no port more.
+
+        What a killed run left of the file is whoever's who comes first.
+        """
+        state = sysctl.observed(case.host)
+        return state is not None and (
+            state.own == sysctl.render(_start(case)) or bool(state.leftovers and not state.own)
+        )
+
+    def pending(self, case: Case) -> tuple[str, ...]:
+        state = sysctl.observed(case.host)
+        right = state is not None and not sysctl.plan_present(state, start=_start(case), allow_raise=False).changed
+        steps = () if right else ("sysctl",)
+        return steps + process_steps(case, changing=bool(steps), holds=lambda process: self._holds(case, process))
+
+    def _holds(self, case: Case, process: Process) -> bool | None:
+        # A program that was refused its port goes on without it until it is started again; nothing else tells.
+        return all(case.listens(port) for port in case.service.ports) and self.expects(case).is_met_by(process)
+
+    def volatile(self, case: Case) -> str:
+        return boot.closes(case)
+
+    def shares(self, case: Case, other: Case) -> bool:
+        """It is the whole host's."""
+        return True
+
+    def host_without(self, host: Observation) -> Observation:
+        state = sysctl.observed(host)
+        if state is None or not state.own:
+            return host
+        start = sysctl.start_without_own(state)
+        return host._replace(
+            services=tuple(
+                facts._replace(network=facts.network._replace(unprivileged_port_start=start))
+                if facts.network.is_host
+                else facts
+                for facts in host.services
+            ),
+        )

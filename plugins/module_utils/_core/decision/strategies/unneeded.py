@@ -4,15 +4,9 @@
 
 from __future__ import annotations
 
-from ansible_collections.netbind.privport.plugins.module_utils._core.capability.process_sets import Expected
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision import boot
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.case import (
-    EVERYONE,
     Case,
-    Reason,
-    Strategy,
-    Unknown,
-    exec_gives,
-    process_steps,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.hazards import (
     confinement,
@@ -20,6 +14,8 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.decision.ha
     sandbox,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.hazards.judge import judge
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.strategy import EVERYONE, Strategy
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.reason import Reason, Unknown
 
 _OF_A_HANDED_SOCKET = (execution.not_executable, sandbox.handed_socket)
 _HAZARDS = (
@@ -29,20 +25,6 @@ _HAZARDS = (
     sandbox.system_calls,
     sandbox.socket_bind_deny,
 )
-
-
-def _hazards(case: Case) -> tuple[Reason, ...]:
-    needed = case.needed_ports
-    # What keeps a unit from opening or binding sockets is nothing to those that are there when it starts.
-    if all(map(case.handed_by, case.service.ports)):
-        return judge(case, _OF_A_HANDED_SOCKET)
-    if not needed:
-        return judge(case, _HAZARDS) + confinement.refused_port(case)
-    start, ports = case.facts.network.unprivileged_port_start, ", ".join(map(str, needed))
-    if start is not None:
-        return (Reason("privileged", f"{_where(case)} keeps port {ports} for privileged processes", _setting(case)),)
-    text = f"whether {_where(case)} keeps port {ports} for privileged processes cannot be read"
-    return (Unknown("privileged", text, case.facts.network.path or "net.ipv4.ip_unprivileged_port_start"),)
 
 
 def _where(case: Case) -> str:
@@ -56,24 +38,30 @@ def _setting(case: Case) -> str:
     )
 
 
-def _why(case: Case) -> str:
-    handed = [f"{case.handed_by(port)} binds port {port} for it" for port in case.privileged_ports]
-    return ", ".join(handed) or f"every user may bind these ports: {_setting(case)}"
-
-
-def _expects(case: Case) -> Expected:
-    return Expected(most=exec_gives(case))
-
-
-STRATEGY = Strategy(
-    name="unneeded",
-    hazards=_hazards,
-    why=_why,
-    warnings=lambda case: (),
-    granted=lambda case: False,
-    pending=lambda case: process_steps(case, changing=False, holds=_expects(case).is_met_by),
-    expects=_expects,
-    audience=EVERYONE,
+class Unneeded(Strategy):
+    name = "unneeded"
+    audience = EVERYONE
     # A forwarder holds the port then.
-    voided_by=("forward",),
-)
+    voided_by = ("forward",)
+
+    def hazards(self, case: Case) -> tuple[Reason, ...]:
+        needed = case.needed_ports
+        # What keeps a unit from opening or binding sockets is nothing to those that are there when it starts.
+        if all(map(case.handed_by, case.service.ports)):
+            return judge(case, _OF_A_HANDED_SOCKET)
+        if not needed:
+            return judge(case, _HAZARDS) + confinement.refused_port(case)
+        start, ports = case.facts.network.unprivileged_port_start, ", ".join(map(str, needed))
+        if start is not None:
+            return (
+                Reason("privileged", f"{_where(case)} keeps port {ports} for privileged processes", _setting(case)),
+            )
+        text = f"whether {_where(case)} keeps port {ports} for privileged processes cannot be read"
+        return (Unknown("privileged", text, case.facts.network.path or "net.ipv4.ip_unprivileged_port_start"),)
+
+    def why(self, case: Case) -> str:
+        handed = [f"{case.handed_by(port)} binds port {port} for it" for port in case.privileged_ports]
+        return ", ".join(handed) or f"every user may bind these ports: {_setting(case)}"
+
+    def volatile(self, case: Case) -> str:
+        return boot.closes(case)
