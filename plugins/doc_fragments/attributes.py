@@ -35,3 +35,24 @@ attributes:
     support: full
     platforms: linux
 """
+
+    PRINTS = r"""
+attributes:
+  check_mode:
+    description: Can run in check mode and return changed status prediction without modifying target.
+    support: full
+    details: Check mode makes no difference, since nothing is ever changed.
+  diff_mode:
+    description: Will return details on what has changed (or possibly needs changing in check mode), when in diff mode.
+    support: full
+    details: There is never a difference.
+  action:
+    description: Indicates this has a corresponding action plugin so some parts of the options can be executed on the
+      controller.
+    support: full
+    details: All of it is executed on the controller.
+  platform:
+    description: Target OS/families that can be operated against.
+    support: full
+    platforms: all
+"""

@@ -124,7 +124,8 @@ def test_a_module_fails_in_main_alone(path: Path) -> None:
         for node in ast.walk(function)
         if isinstance(node, ast.Attribute) and node.attr == "fail_json"
     ]
-    assert failing == ["main"]
+    # One without functions documents an action plugin.
+    assert failing == (["main"] if functions else [])
 
 
 @pytest.mark.parametrize("path", PLUGINS, ids=ids(PLUGINS))

@@ -12,7 +12,9 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.netbind.privport.plugins.filter.privport_plan import privport_idle_rules, privport_plan
 from ansible_collections.netbind.privport.plugins.filter.privport_tables import (
     privport_plan_table,
+    privport_plan_text,
     privport_proof_table,
+    privport_proof_text,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.document import dump
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import parse_services
@@ -120,9 +122,9 @@ def test_rules_that_apply_nowhere_are_told() -> None:
 
 def test_the_plan_table_says_what_would_change() -> None:
     lines = privport_plan_table({"host-a": privport_plan(observation(), SERVICES)})
-    assert lines[0].split() == ["HOST", "SERVICE", "PORTS", "STRATEGY", "WHY", "WOULD", "CHANGE"]
+    assert lines[0].split() == ["HOST", "SERVICE", "PORTS", "STRATEGY", "WOULD", "CHANGE", "WHY"]
     assert lines[2].split()[:4] == ["host-a", "web", "80", "ambient"]
-    assert "dropin" in lines[2]
+    assert "a drop-in for web.service" in lines[2]
 
 
 def test_a_second_table_says_what_was_rejected_and_why() -> None:
@@ -149,6 +151,16 @@ def test_tables_without_services_say_so() -> None:
     assert privport_plan_table({"host-a": []}) == ["No services are declared for these hosts."]
 
 
-def test_a_table_of_something_else_is_refused_with_a_sentence() -> None:
+@pytest.mark.parametrize("read", [privport_plan_table, privport_plan_text, privport_proof_table, privport_proof_text])
+def test_text_of_something_else_is_refused_with_a_sentence(read: Any) -> None:
     with pytest.raises(AnsibleFilterError, match="what a plan or a proof returned"):
-        privport_proof_table({"host-a": [{"name": "web"}]})
+        read({"host-a": [{"service": "web"}]})
+
+
+def test_text_is_the_lines_of_the_tables_and_details_are_asked_for() -> None:
+    plans = {"host-a": privport_plan(observation(), SERVICES)}
+    assert privport_plan_text(plans, True).split("\n") == privport_plan_table(plans)
+    assert "REJECTED" not in privport_plan_text(plans)
+    assert privport_proof_text({"a": []}) == "\n".join(privport_proof_table({"a": []}))
+    with pytest.raises(AnsibleFilterError, match="details is 'yes'; write true or false"):
+        privport_plan_text(plans, "yes")

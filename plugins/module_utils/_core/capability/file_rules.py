@@ -23,6 +23,9 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.capability.
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import InvalidInput, Refused
 
 DEFAULT_TEXT = "cap_net_bind_service=ep"
+# The ways out that end two of the refusals.
+OF_SCRIPT = "use another strategy, or the compiled program itself"
+OF_INTERPRETER = "grant it to a private copy of mode 0750, or say allow_interpreter: true"
 
 _SETID, _STICKY = 0o6000, 0o1000
 _GROUP_WRITES, _OTHERS_WRITE, _OTHERS_EXECUTE = 0o020, 0o002, 0o001
@@ -172,7 +175,7 @@ def _in_vain(program: ProgramFile) -> tuple[str, ...]:
     if program.executable.form == SCRIPT:
         found.append(
             f"{path} is a script run by {' '.join(program.executable.interpreter)}, and the kernel ignores the "
-            "capabilities of a script; use another strategy, or the compiled program itself"
+            f"capabilities of a script; {OF_SCRIPT}"
         )
     if program.nosuid:
         found.append(
@@ -194,7 +197,7 @@ def _shared_interpreter(program: ProgramFile) -> str:
         return ""
     return (
         f"{shown(inode.path)} is an interpreter that every user can execute, and each would get the capability; "
-        "grant it to a private copy of mode 0750, or say allow_interpreter: true"
+        f"{OF_INTERPRETER}"
     )
 
 

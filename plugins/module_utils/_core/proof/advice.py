@@ -9,9 +9,11 @@ from typing import Mapping, Sequence
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.case import Case
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.registry import STRATEGIES
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.document import dump
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import CAPABILITY, Unit
 from ansible_collections.netbind.privport.plugins.module_utils._core.proof.checks import FAIL, Check
 from ansible_collections.netbind.privport.plugins.module_utils._core.proof.verdict import Evidence
+from ansible_collections.netbind.privport.plugins.module_utils._core.report.failure import failure_text, has_reasons
 
 # systemd.exec(5), "Process Exit Codes": what systemd itself says when it cannot start the program.
 _EXIT_STATUSES = {
@@ -52,7 +54,6 @@ _BIND = {
     "EPERM": "EPERM: a filter (SocketBindDeny=, BPF, seccomp) or a security module forbids bind()",
     "EAFNOSUPPORT": "EAFNOSUPPORT: RestrictAddressFamilies= forbids the family, or the host has no IPv6",
 }
-_LINES_TOLD = 5
 _SAID = {
     "permission denied": "EACCES",
     "address already in use": "EADDRINUSE",
@@ -98,6 +99,7 @@ def _advice(case: Case, evidence: Evidence, check: Check, *, journal: Sequence[s
     if check.code == "owner" and socket:
         return [f"have {name} take what {socket} hands to it (LISTEN_FDS), or do without socket_activation: true"]
     sentences = {
+        "strategy": "see what helps: ansible-playbook netbind.privport.plan" if has_reasons(check.text) else "",
         "grant": "apply it with the role netbind.privport.privport or the playbook netbind.privport.rollout",
         "owner": f"stop the other one, then start {name}",
         "user": f"set User= in {name}, or user: in the service's description to what it really runs as",
@@ -107,7 +109,7 @@ def _advice(case: Case, evidence: Evidence, check: Check, *, journal: Sequence[s
         "boot": "apply it with the role netbind.privport.privport, which keeps what it grants on disk",
         "family": f"have {name} listen on that family too, or correct families: in the service's description",
     }
-    return [sentences[check.code]] if check.code in sentences else []
+    return [sentences[check.code]] if sentences.get(check.code) else []
 
 
 def _of_unit(unit: Unit) -> list[str]:
@@ -134,13 +136,4 @@ def errno_in(journal: Sequence[str], *, strategy: str) -> list[str]:
 
 def message(evidence: Sequence[Evidence], *, journal: Mapping[str, Sequence[str]]) -> str:
     """What failed and what to do, for a person, a line for each; of units that do not listen what they logged last."""
-    told: list[str] = []
-    for it in evidence:
-        told.extend(f"{it.service}: {reason}" for reason in it.reasons)
-        told.extend(f"  what to do: {sentence}" for sentence in it.advice)
-    silent = dict.fromkeys(it.unit for it in evidence if not it.addresses and journal.get(it.unit))
-    for unit in silent:
-        said = [line for line in journal[unit] if " systemd[1]: " not in line] or list(journal[unit])
-        told.append(f"the last lines of {unit}:")
-        told.extend(f"  {line}" for line in said[-_LINES_TOLD:])
-    return "\n".join(dict.fromkeys(told))
+    return failure_text(dump(evidence), journal=journal)

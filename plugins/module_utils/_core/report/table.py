@@ -7,6 +7,7 @@ from __future__ import annotations
 import textwrap
 from typing import Mapping, Sequence
 
+NOTHING_DECLARED = "No services are declared for these hosts."
 _WIDEST = 44
 
 
