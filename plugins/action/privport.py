@@ -75,12 +75,12 @@ def _understood(arguments: dict[str, Any]) -> tuple[dict[str, Any], tuple[Servic
         "services": services,
         "policy": mappings(given.get("policy", []), where="policy", example=_RULE),
         "keep": flag(given.get("keep", False), where="keep"),
-        "state": choice(given.get("state", ""), _STATES, where="state") or None,
         "restart_absent": flag(given.get("restart_absent", False), where="restart_absent"),
         "undo": choice(given.get("undo", "failed"), ("failed", "all"), where="undo"),
         "timeout": whole_number(given.get("timeout", 30), where="timeout"),
     }
-    return options, parse_services(services)
+    state = choice(given.get("state", ""), _STATES, where="state")
+    return {**options, **({"state": state} if state else {})}, parse_services(services)
 
 
 def _rules(

@@ -212,10 +212,10 @@ def _result(host: Host, outcome: Outcome, *, services: Tuple[Service, ...]) -> D
         "verdict": verdict,
         "restored": list(outcome.restored),
         "left": list(outcome.left),
-        "reasons": outcome.failure.split("\n") if outcome.failure else [],
+        "reasons": [outcome.failure] if outcome.failure else [],
         "warnings": list(outcome.warnings),
-        "failed": bool(outcome.failure) or verdict == FAIL or bool(outcome.left),
-        "msg": outcome.failure,
+        "failed": bool(outcome.failure or outcome.left) or verdict == FAIL or any(it.error for it in outcome.decisions),
+        "msg": outcome.failure or verdict,
     }
 
 

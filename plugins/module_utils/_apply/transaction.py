@@ -4,14 +4,14 @@
 
 from __future__ import annotations
 
-from typing import Callable, Dict, List, Mapping, NamedTuple, Sequence, Set, Tuple
+from typing import Callable, List, Mapping, NamedTuple, Sequence, Set, Tuple
 
 from ansible_collections.netbind.privport.plugins.module_utils._apply import managed, services, undo
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.case import Case
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.decide import (
     Decision,
     cases_of,
-    decide,
+    decide_cases,
     digest_of,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.desired import (
@@ -26,6 +26,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.managed.und
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import PrivportError, Refused
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Service
 from ansible_collections.netbind.privport.plugins.module_utils._core.proof.checks import FAIL
+from ansible_collections.netbind.privport.plugins.module_utils._core.report.diff import diff_of
 from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host
 from ansible_collections.netbind.privport.plugins.module_utils._observe.observe import observe
 from ansible_collections.netbind.privport.plugins.module_utils._observe.proof import Proof, await_proof
@@ -58,7 +59,7 @@ class Step(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What came of it. failure is what went wrong beside the proofs, '' for nothing."""
+    """What came of it. failure is what went wrong beside decisions and proofs, '' for nothing."""
 
     decisions: Tuple[Decision, ...] = ()
     steps: Tuple[Step, ...] = ()
@@ -83,15 +84,14 @@ class View(NamedTuple):
         return not any(it.pending or it.surplus for it in self.decisions)
 
     @property
-    def errors(self) -> Tuple[str, ...]:
-        return tuple(it.error for it in self.decisions if it.error)
+    def errors(self) -> bool:
+        return any(it.error for it in self.decisions)
 
 
 def look(host: Host, request: Request) -> View:
     """Observe the host and decide. Nothing is changed. Raises PrivportError."""
-    observation = observe(host, request.services)
-    cases = cases_of(observation, request.services, rules=request.rules)
-    return View(cases, decide(observation, request.services, policy=request.rules))
+    cases = cases_of(observe(host, request.services), request.services, request.rules)
+    return View(cases, decide_cases(cases))
 
 
 def run(host: Host, request: Request, *, check_mode: bool) -> Outcome:
@@ -135,7 +135,7 @@ def _require_same(view: View, request: Request) -> None:
 
 def _settled(host: Host, request: Request, view: View) -> Outcome:
     if view.errors:
-        return Outcome(view.decisions, failure="\n".join(view.errors), warnings=_warnings(view))
+        return Outcome(view.decisions, warnings=_warnings(view))
     return Outcome(view.decisions, proofs=_prove(host, request, view), warnings=_warnings(view))
 
 
@@ -155,8 +155,9 @@ def _prove(host: Host, request: Request, view: View) -> Tuple[Proof, ...]:
 def _foreseen(host: Host, view: View, *, waiting: bool) -> Outcome:
     """What a run would do, told as if it were done."""
     if view.errors:
-        return Outcome(view.decisions, failure="\n".join(view.errors), warnings=_warnings(view))
-    groups = (*grants(view.cases, view.decisions), *removals(view.cases, view.decisions))
+        return Outcome(view.decisions, warnings=_warnings(view))
+    granted = grants(*view)
+    groups = (*granted, *removals(*view, granted=granted))
     ways = managed.ways(host, [it.desired for it in groups])
     steps = [step for group, way in zip(groups, ways) for step in _steps(group, way)]
     steps += [Step(it.name, f"{verb}ed {it.unit}") for it in view.decisions for verb in _process_steps(it)]
@@ -181,11 +182,8 @@ def _steps(group: Group, way: managed.Way) -> List[Step]:
 
 def _diff(ways: Sequence[managed.Way]) -> Tuple[Mapping[str, str], ...]:
     """As diff mode shows it, each resource once."""
-    shown: Dict[str, Dict[str, str]] = {}
-    for change in (change for way in ways for change in way.changes):
-        before = shown.get(change.path, change.diff)["before"]
-        shown[change.path] = {**change.diff, "before": before}
-    return tuple(shown.values())
+    changes = (change for way in ways for change in way.changes)
+    return tuple(diff_of((it.path, it.now.shown, it.then.shown) for it in changes))
 
 
 class _Transaction:
@@ -208,7 +206,8 @@ class _Transaction:
 
     def run(self) -> Outcome:
         try:
-            self._remember((*grants(*self._view), *removals(*self._view)))
+            granted = grants(*self._view)
+            self._remember((*granted, *removals(*self._view, granted=granted)))
             proofs = self._change()
         except PrivportError as failure:
             self._undo(self._before)

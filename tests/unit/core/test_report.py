@@ -18,7 +18,8 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.proof.check
 from ansible_collections.netbind.privport.plugins.module_utils._core.proof.verdict import prove
 from ansible_collections.netbind.privport.plugins.module_utils._core.report.plan_text import plan_text
 from ansible_collections.netbind.privport.plugins.module_utils._core.report.proof_text import proof_text
-from ansible_collections.netbind.privport.plugins.module_utils._core.report.run_text import diff_of, msg_of, run_text
+from ansible_collections.netbind.privport.plugins.module_utils._core.report.diff import diff_of
+from ansible_collections.netbind.privport.plugins.module_utils._core.report.run_text import msg_of, run_text
 from ansible_collections.netbind.privport.plugins.module_utils._core.report.ways_out import STEPS, ways_out
 from ansible_collections.netbind.privport.tests.unit.core.cases import (
     AMBIENT_DROPIN,

@@ -110,6 +110,11 @@ class Unit(NamedTuple):
         return self.says(name) in ("yes", "true")
 
     @property
+    def unread(self) -> bool:
+        """Whether systemd has not read the unit's files since they changed."""
+        return self.interrupted or self.is_on("NeedDaemonReload")
+
+    @property
     def runs(self) -> bool:
         return self.says("ActiveState") in ("active", "activating", "reloading")
 
