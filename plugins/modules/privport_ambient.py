@@ -94,7 +94,6 @@ restart_required:
   type: bool
 """
 
-import pwd
 from typing import Any, Mapping, Sequence
 
 from ansible.module_utils.basic import AnsibleModule
@@ -110,6 +109,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.uni
     render_ambient,
     unit_name,
 )
+from ansible_collections.netbind.privport.plugins.module_utils._host.accounts import User
 from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host
 from ansible_collections.netbind.privport.plugins.module_utils._observe import units
 
@@ -199,9 +199,7 @@ def _own(dropin: units.Dropin) -> set[str]:
     return set(own.first("AmbientCapabilities").lower().split()) if own else set()
 
 
-def _restart_required(
-    process: Process | None, *, granted: set[str], in_systemd: set[str], user: pwd.struct_passwd | None
-) -> bool:
+def _restart_required(process: Process | None, *, granted: set[str], in_systemd: set[str], user: User | None) -> bool:
     """Whether the running process lacks what is granted, still holds what is not, or is another user's.
 
     in_systemd: every capability that systemd gives to the unit's next process.

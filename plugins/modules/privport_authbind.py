@@ -315,7 +315,7 @@ def find_grantee(*, user: str | None, group: str | None, state: str, host: Host)
     if kind == "user":
         account = host.account(name)
         if account is not None:
-            gids = frozenset((account.pw_gid, *host.groups_of(account)))
+            gids = frozenset((account.pw_gid, *host.groups_of(account.pw_name, gid=account.pw_gid)))
             return Grantee(kind=kind, name=name, number=account.pw_uid, gids=gids)
     else:
         entry = host.group(name)

@@ -162,7 +162,7 @@ after:
   sample: cap_net_bind_service=ep
 """
 
-import os.path
+import posixpath
 from typing import Any, Dict, NamedTuple, Optional, Tuple
 
 from ansible.module_utils.basic import AnsibleModule
@@ -229,7 +229,7 @@ class Outcome(NamedTuple):
 def understand(*, params: dict[str, Any]) -> Request:
     """The request that the options make; raises InvalidInput or Refused for those that no file can meet."""
     path, present, text = params["path"], params["state"] == "present", params["capabilities"]
-    if not os.path.isabs(path) or "\0" in path:
+    if not posixpath.isabs(path) or "\0" in path:
         raise InvalidInput(f"path {path!r} is not an absolute path; write for example /usr/bin/caddy")
     if present and text is None:
         text = DEFAULT_TEXT

@@ -48,7 +48,7 @@ class Machine(FakeHost):
 
     def run(self, argv: Sequence[str], *, seconds: float = 0) -> Completed:
         if argv[0] == "ss":
-            return self._said(argv, self.sockets)
+            return self._said(argv, self.ss)
         self.ran.append(tuple(argv))
         if argv[-1] == self.failing and self.failures:
             self.failures -= 1

@@ -22,6 +22,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model.error
 from ansible_collections.netbind.privport.plugins.module_utils._core.process.sockets import parse_ss
 from ansible_collections.netbind.privport.plugins.module_utils._core.proof.checks import Probe
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import render_ambient
+from ansible_collections.netbind.privport.plugins.module_utils._observe import proof as proving
 from ansible_collections.netbind.privport.plugins.modules import privport_ambient, privport_info, privport_verify
 from ansible_collections.netbind.privport.tests.unit.fake_host import (
     DROPIN,
@@ -162,8 +163,8 @@ ACCEPTED = Probe(connect=dict.fromkeys(ADDRESSES, ""), stranger=REFUSED)
 def answers(monkeypatch: pytest.MonkeyPatch) -> list[Probe]:
     """What the probes of the coming looks find; the last one stays."""
     coming = [ACCEPTED]
-    monkeypatch.setattr(privport_verify, "probe", lambda *_, **__: coming.pop(0) if len(coming) > 1 else coming[0])
-    monkeypatch.setattr(privport_verify.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(proving, "probe", lambda *_, **__: coming.pop(0) if len(coming) > 1 else coming[0])
+    monkeypatch.setattr(proving.time, "sleep", lambda seconds: None)
     return coming
 
 
@@ -197,8 +198,8 @@ def test_verify_waits_for_a_unit_that_may_yet_listen(
     properties: dict[str, str], looks: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ticks = iter(range(100))
-    monkeypatch.setattr(privport_verify.time, "monotonic", lambda: next(ticks))
-    monkeypatch.setattr(privport_verify.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(proving.time, "monotonic", lambda: next(ticks))
+    monkeypatch.setattr(proving.time, "sleep", lambda seconds: None)
     host = machine(dropin=OURS, sockets="", units=[{**GRANTED, **properties}])
     done = privport_verify.run({"services": SERVICES, "timeout": 4}, host=host)
     assert len([argv for argv in host.ran if argv[0] == "ss"]) == looks
