@@ -138,7 +138,6 @@ reasons:
   elements: str
 """
 
-import signal
 from typing import Any, Dict, Mapping, NoReturn, Tuple
 
 from ansible_collections.netbind.privport.plugins.module_utils._apply.transaction import (
@@ -181,22 +180,13 @@ def carry_out(params: Mapping[str, Any], *, host: Host, check_mode: bool) -> Dic
     request = request_of(params)
     if host.effective_uid() != 0:
         raise HostError(f"this runs with uid {host.effective_uid()}; granting ports needs root: say become: true")
-    _end_by_itself()
+    host.outlive_connection(_interrupted)
     outcome = run(host, request, check_mode=check_mode)
     return _result(host, outcome, services=request.services)
 
 
-def _end_by_itself() -> None:
-    """A lost connection is no reason to stop half-way, and a request to end is one to leave the host as it was."""
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    for asked in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(asked, _interrupt)
-
-
-def _interrupt(number: int, _frame: object) -> NoReturn:
-    for asked in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(asked, signal.SIG_IGN)
-    raise Interrupted(f"the run was asked to end by {signal.Signals(number).name}")
+def _interrupted(signal: str) -> NoReturn:
+    raise Interrupted(f"the run was asked to end by {signal}")
 
 
 def _result(host: Host, outcome: Outcome, *, services: Tuple[Service, ...]) -> Dict[str, Any]:

@@ -49,6 +49,9 @@ class Decision(NamedTuple):
     error: str
     unit: str
     unit_failed: bool
+    # The program's own path, and the user's name.
+    executable: str
+    user: str
 
 
 def decide(
@@ -249,6 +252,8 @@ def _decision(choice: _Choice, *, others: Sequence[_Choice]) -> Decision:
         error=error,
         unit=facts.unit.name if facts.unit else "",
         unit_failed=facts.unit is not None and facts.unit.says("ActiveState") == "failed",
+        executable=facts.program.real_path if facts.program else "",
+        user=facts.account.name if facts.account else "",
     )
 
 

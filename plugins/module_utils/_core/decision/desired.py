@@ -71,8 +71,9 @@ def sharing(groups: Sequence[Group], cases: Sequence[Case], names: Collection[st
     resources = {it.service.name: {it.facts.unit.name} if it.facts.unit else set[str]() for it in cases}
     for group in groups:
         asked = group.desired
-        changed = (it.path for it in (*asked.entries, *asked.attributes, *asked.settings))
-        resources[group.service] |= {*changed, *asked.running, *asked.stopped, *asked.with_service}
+        files = {it.path for it in asked.entries} | {it.path for it in asked.attributes}
+        resources[group.service] |= files | {it.path for it in asked.settings}
+        resources[group.service] |= {*asked.running, *asked.stopped, *asked.with_service}
     found = set(names)
     while True:
         held = {resource for name in found for resource in resources[name]}

@@ -13,7 +13,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.capability.
     OF_INTERPRETER,
     OF_SCRIPT,
 )
-from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import STRATEGY_NAMES
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.service_spec import STRATEGY_NAMES
 
 # What a step costs, from the least to the most: a word in the service's description, a command on the host, a setting
 # of the unit, a change of the program, a change of what the site decided for more than this service, and last what
