@@ -132,6 +132,16 @@ def test_ambient_takes_back_what_another_dropin_resets() -> None:
     assert DROPIN not in host.files
 
 
+def info(host: FakeHost) -> dict[str, Any]:
+    observed: dict[str, Any] = privport_info.run({"services": SERVICES, "scan": False}, host=host, check_mode=False)
+    return observed["privport"]
+
+
+def verify(host: FakeHost, *, timeout: int = 0, services: Any = None) -> dict[str, Any]:
+    params = {"services": SERVICES if services is None else services, "timeout": timeout}
+    return privport_verify.run(params, host=host, check_mode=False)
+
+
 def test_info_is_json_and_plans() -> None:
     observed = privport_info.run({"services": SERVICES, "scan": False}, host=machine(caps="0"), check_mode=False)[
         "privport"
@@ -173,24 +183,19 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> list[Probe]:
 
 
 def test_verify_passes(answers: list[Probe]) -> None:
-    done = privport_verify.run({"services": SERVICES, "timeout": 0}, host=machine(dropin=OURS), check_mode=False)
+    done = verify(machine(dropin=OURS), timeout=0)
     assert (done["verdict"], done["reasons"], done["changed"]) == ("pass", [], False)
     assert [(it["service"], it["port"], it["strategy"]) for it in done["evidence"]] == [("web", "80", "ambient")]
 
 
 def test_verify_waits_for_a_slow_starter(answers: list[Probe]) -> None:
     answers.insert(0, Probe(connect=dict.fromkeys(ADDRESSES, "ECONNREFUSED"), stranger=REFUSED))
-    assert (
-        privport_verify.run({"services": SERVICES, "timeout": 60}, host=machine(dropin=OURS), check_mode=False)[
-            "verdict"
-        ]
-        == "pass"
-    )
+    assert verify(machine(dropin=OURS), timeout=60)["verdict"] == "pass"
 
 
 def test_verify_does_not_wait_for_what_no_time_mends(answers: list[Probe]) -> None:
     host = machine(caps="0")
-    done = privport_verify.run({"services": SERVICES, "timeout": 3600}, host=host, check_mode=False)
+    done = verify(host, timeout=3600)
     assert done["verdict"] == "fail"
     assert done["reasons"][0].startswith("web: the grant of strategy ambient is not in place")
     assert len([argv for argv in host.ran if argv[0] == "ss"]) == 1
@@ -210,7 +215,7 @@ def test_verify_waits_for_a_unit_that_may_yet_listen(
     monkeypatch.setattr(proving.time, "monotonic", lambda: next(ticks))
     monkeypatch.setattr(proving.time, "sleep", lambda seconds: None)
     host = machine(dropin=OURS, sockets="", units=[{**GRANTED, **properties}])
-    done = privport_verify.run({"services": SERVICES, "timeout": 4}, host=host, check_mode=False)
+    done = verify(host, timeout=4)
     assert len([argv for argv in host.ran if argv[0] == "ss"]) == looks
     assert done["msg"].startswith("web: nothing listens on port 80; plain.service is ")
     assert set(done["journal"]) == {"plain.service"}
@@ -218,7 +223,7 @@ def test_verify_waits_for_a_unit_that_may_yet_listen(
 
 def test_verify_says_that_owners_are_hidden(answers: list[Probe]) -> None:
     host = machine(dropin=OURS, uid=1000, links={})
-    done = privport_verify.run({"services": SERVICES, "timeout": 0}, host=host, check_mode=False)
+    done = verify(host, timeout=0)
     assert done["verdict"] == "unknown"
     assert "look as root" in done["reasons"][0]
 
@@ -232,11 +237,9 @@ def test_verify_leaves_out_what_is_to_be_absent() -> None:
 
 def test_tables(answers: list[Probe]) -> None:
     host = machine(dropin=OURS)
-    plan = privport_plan(
-        privport_info.run({"services": SERVICES, "scan": False}, host=host, check_mode=False)["privport"], SERVICES
-    )
+    plan = privport_plan(info(host), SERVICES)
     assert "nothing" in privport_plan_table({"host1": plan})[2]
-    proof = privport_verify.run({"services": SERVICES, "timeout": 0}, host=host, check_mode=False)
+    proof = verify(host, timeout=0)
     assert "pass" in privport_proof_table({"host1": proof["evidence"]})[2]
 
 
