@@ -312,6 +312,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model.docum
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import PrivportError
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import parse_services
 from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host
+from ansible_collections.netbind.privport.plugins.module_utils._host.recording import RecordingHost
 from ansible_collections.netbind.privport.plugins.module_utils._observe.observe import observe
 from ansible_collections.netbind.privport.plugins.module_utils._observe.scan import scan
 
@@ -331,7 +332,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     try:
-        observation = run(module.params, host=Host())
+        observation = run(module.params, host=RecordingHost())
     except PrivportError as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=False, privport=observation)

@@ -139,6 +139,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.proof.advic
 from ansible_collections.netbind.privport.plugins.module_utils._core.proof.checks import FAIL
 from ansible_collections.netbind.privport.plugins.module_utils._core.proof.verdict import Evidence, combine
 from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host
+from ansible_collections.netbind.privport.plugins.module_utils._host.recording import RecordingHost
 from ansible_collections.netbind.privport.plugins.module_utils._observe.journal import denials, last_lines
 from ansible_collections.netbind.privport.plugins.module_utils._observe.proof import Proof, await_proof, prove_services
 
@@ -182,7 +183,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     try:
-        result = run(module.params, host=Host())
+        result = run(module.params, host=RecordingHost())
     except PrivportError as error:
         result = {"verdict": FAIL, "reasons": [str(error)], "evidence": [], "journal": {}, "msg": str(error)}
     if result["verdict"] == FAIL:

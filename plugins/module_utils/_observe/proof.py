@@ -50,7 +50,9 @@ def prove_services(host: Host, services: Sequence[Service]) -> tuple[Proof, ...]
     cases = (
         Case(host=observation, service=service, facts=facts) for service, facts in zip(services, observation.services)
     )
-    return tuple(Proof(case, prove(case, probes=_probes(host, case))) for case in cases)
+    proofs = tuple(Proof(case, prove(case, probes=_probes(host, case))) for case in cases)
+    host.end()
+    return proofs
 
 
 def _probes(host: Host, case: Case) -> dict[Port, Probe]:
