@@ -311,6 +311,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model.docum
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import parse_services
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service_spec import SERVICES
 from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host
+from ansible_collections.netbind.privport.plugins.module_utils._host.recording import RecordingHost
 from ansible_collections.netbind.privport.plugins.module_utils._module import run_module
 from ansible_collections.netbind.privport.plugins.module_utils._observe.observe import observe
 from ansible_collections.netbind.privport.plugins.module_utils._observe.scan import scan
@@ -324,7 +325,9 @@ def run(params: dict[str, Any], *, host: Host, check_mode: bool) -> dict[str, An
 
 
 def main() -> None:
-    run_module(run, argument_spec={"services": SERVICES, "scan": {"type": "bool", "default": False}})
+    run_module(
+        run, host=RecordingHost(), argument_spec={"services": SERVICES, "scan": {"type": "bool", "default": False}}
+    )
 
 
 if __name__ == "__main__":

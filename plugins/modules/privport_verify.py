@@ -139,6 +139,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.proof.advic
 from ansible_collections.netbind.privport.plugins.module_utils._core.proof.checks import FAIL
 from ansible_collections.netbind.privport.plugins.module_utils._core.proof.verdict import combine
 from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host
+from ansible_collections.netbind.privport.plugins.module_utils._host.recording import RecordingHost
 from ansible_collections.netbind.privport.plugins.module_utils._module import run_module
 from ansible_collections.netbind.privport.plugins.module_utils._observe.proof import await_proof, evidence_of
 
@@ -163,7 +164,9 @@ def run(params: Mapping[str, Any], *, host: Host, check_mode: bool) -> dict[str,
 
 
 def main() -> None:
-    run_module(run, argument_spec={"services": SERVICES, "timeout": {"type": "int", "default": 30}})
+    run_module(
+        run, host=RecordingHost(), argument_spec={"services": SERVICES, "timeout": {"type": "int", "default": 30}}
+    )
 
 
 if __name__ == "__main__":

@@ -11,6 +11,20 @@ from ansible_collections.netbind.privport.plugins.module_utils._host.units impor
 
 # An outcome of connect().
 CLOSED = "CLOSED"
+# The methods that are questions: with plain arguments they can be asked again at any time, and answer with plain data.
+LOOKS = (
+    *("account", "acl", "ask", "attached_profile", "authbind_in_profile", "bind_as_stranger", "bind_in_profile"),
+    *("capability", "connect", "contains", "daemon", "effective_uid", "group", "group_name", "groups_of"),
+    *("interface_address", "kernel_release", "leftovers", "link_target", "machine", "may_execute", "members"),
+    *("names_in", "namespace", "noexec", "nosuid", "process", "python", "query", "read", "resolve", "same_file"),
+    *("security_label", "show_units", "socket_source", "sockets", "status", "status_of_itself", "texts_with"),
+    *("unit_file", "user_name", "which"),
+)
+# Those of an open file.
+FILE_LOOKS = (
+    *("acl", "capability", "contains", "flags", "head", "keeps_capability", "nosuid", "read_at", "read_only"),
+    "status",
+)
 
 
 class Looks(Units, Accounts):
@@ -18,6 +32,9 @@ class Looks(Units, Accounts):
 
     def begin(self) -> None:
         """From here on it is another look: nothing that was asked before is known still."""
+
+    def end(self) -> None:
+        """The look is over. Raises PrivportError where something was not answered, whoever went on without it."""
 
     def connect(self, address: str, port: int, *, staying: float = 0) -> str:
         """What comes of a TCP connection that is closed at once: '' or the name of an errno.

@@ -89,7 +89,7 @@ def observe(host: Host, services: Sequence[Service]) -> Observation:
         facts._replace(confinement=confinements.of(facts, ports=service.ports, label=_label(shown.get(service.unit))))
         for service, facts in zip(services, found)
     )
-    return Observation(
+    observation = Observation(
         format=FORMAT,
         kernel=host.kernel_release(),
         effective_uid=host.effective_uid(),
@@ -110,6 +110,8 @@ def observe(host: Host, services: Sequence[Service]) -> Observation:
         socket_source=host.socket_source(),
         services=_with_listeners(host, services, found),
     )
+    host.end()
+    return observation
 
 
 def _init(host: Host) -> ProcessStatus | None:

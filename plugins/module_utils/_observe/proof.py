@@ -49,9 +49,11 @@ class Proof(NamedTuple):
 def prove_services(host: Host, services: Sequence[Service]) -> tuple[Proof, ...]:
     """The proof of each of these services, as of now. Raises PrivportError where a tool fails."""
     observation = observe(host, services)
-    cases = (
-        Case(host=observation, service=service, facts=facts) for service, facts in zip(services, observation.services)
-    )
+    return prove_cases(host, [Case(observation, *pair) for pair in zip(services, observation.services)])
+
+
+def prove_cases(host: Host, cases: Sequence[Case]) -> tuple[Proof, ...]:
+    """The same for what was just observed; only their ports are still to be tried."""
     return tuple(Proof(case, prove(case, probes=_probes(host, case))) for case in cases)
 
 
@@ -67,14 +69,18 @@ def _probes(host: Host, case: Case) -> dict[Port, Probe]:
         }
 
 
-def await_proof(host: Host, services: Sequence[Service], *, seconds: float) -> tuple[Proof, ...]:
+def await_proof(
+    host: Host, services: Sequence[Service], *, seconds: float, seen: Sequence[Case] = ()
+) -> tuple[Proof, ...]:
     """The proof of these services once it holds, or the last one when the time is up or none would mend it.
 
-    In between only sockets and the states of units are looked at. Raises PrivportError where a tool fails.
+    seen are their cases where they were just observed. In between only sockets and the states of units are looked at.
+    Raises PrivportError where a tool fails.
     """
     deadline = time.monotonic() + seconds
-    host.begin()
-    proofs = prove_services(host, services)
+    if not seen:
+        host.begin()
+    proofs = prove_cases(host, seen) if seen else prove_services(host, services)
     while _worth_waiting(proofs):
         changed = _await_change(host, proofs, deadline=deadline)
         late = time.monotonic() >= deadline
