@@ -91,6 +91,7 @@ def test_ambient_needs_no_restart_of_a_process_that_has_it() -> None:
     ("capabilities", "text"),
     [
         (["CAP_NET_BIND_SERVICE"], "AmbientCapabilities=CAP_NET_BIND_SERVICE\n"),
+        (["cap_net_raw", " cap_chown"], "AmbientCapabilities=CAP_CHOWN CAP_NET_RAW\n"),
         (["cap_net_raw", "cap_chown", "cap_net_raw"], "AmbientCapabilities=CAP_CHOWN CAP_NET_RAW\n"),
     ],
 )

@@ -111,6 +111,12 @@ def converged() -> Machine:
     return host
 
 
+def test_a_text_that_ansible_split_at_its_commas_means_the_same() -> None:
+    written = {"ports": ["80", " 443/udp"], "families": ["ipv4", " ipv6"]}
+    meant = {"ports": [80, "443/udp"], "families": ["ipv4", "ipv6"]}
+    assert run(Machine(), check_mode=True, **written) == run(Machine(), check_mode=True, **meant)
+
+
 def test_there_and_back() -> None:
     host = Machine()
     foreseen = run(host, check_mode=True)
@@ -250,6 +256,7 @@ def test_somebody_elses_socket_unit_stays(path: str) -> None:
     [
         ({"ports": []}, InvalidInput, "^ports is empty"),
         ({"ports": ["x"]}, InvalidInput, "^ports holds 'x'"),
+        ({"families": ["ipx"]}, InvalidInput, "^families is 'ipx'"),
         ({"backlog": 0}, InvalidInput, "^option backlog is 0"),
         ({"address_deny": ["10.0.0.300"]}, InvalidInput, "^option address_deny holds '10.0.0.300'"),
         ({"address_allow": ["::1"]}, Refused, r"^address_allow is \[::1/128\] without address_deny"),
