@@ -175,7 +175,13 @@ def collect(host: Host, services: Sequence[Service]) -> tuple[Proof, ...]:
     """The proof of each of these services, as of now."""
     observation = observe(host, services)
     cases = [
-        Case(host=observation, service=service, facts=facts) for service, facts in zip(services, observation.services)
+        Case(
+            host=observation,
+            service=service,
+            facts=facts,
+            others=tuple(other for other in services if other is not service),
+        )
+        for service, facts in zip(services, observation.services)
     ]
     return tuple(Proof(case, prove(case, probes=_probes(host, case))) for case in cases)
 
