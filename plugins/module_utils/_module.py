@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any, Callable, Dict, Mapping
 
 from ansible.module_utils.basic import AnsibleModule
@@ -14,14 +13,19 @@ from ansible_collections.netbind.privport.plugins.module_utils._host.host import
 Run = Callable[..., Dict[str, Any]]
 
 
-def run_module(run: Run, *, argument_spec: Mapping[str, Any], **options: Any) -> None:
+def run_module(
+    run: Run, *, argument_spec: Mapping[str, Any], host: Host | None = None, locks: bool = False, **options: Any
+) -> None:
     """Run a module: run(params, host=, check_mode=) gives its result, in which 'failed' and 'warnings' may stand.
 
+    host is this machine if none is given. locks: outside check mode it holds the host's lock on grants.
     PrivportError, and an OSError that nobody foresaw, end it with one sentence.
     """
     module = AnsibleModule(argument_spec=dict(argument_spec), supports_check_mode=True, **options)
     try:
-        result = run(module.params, host=Host(), check_mode=module.check_mode)
+        host = host or Host()
+        with host.locked(needed=locks and not module.check_mode):
+            result = run(module.params, host=host, check_mode=module.check_mode)
     except PrivportError as error:
         result = {"failed": True, "msg": str(error)}
     except OSError as error:
@@ -34,5 +38,5 @@ def run_module(run: Run, *, argument_spec: Mapping[str, Any], **options: Any) ->
 
 
 def _unforeseen(error: OSError) -> str:
-    where = f"{os.fsdecode(error.filename)}: " if error.filename is not None else ""
+    where = "" if error.filename is None else f"{error.filename}: "
     return f"{where}{error.strerror or error}, which this collection did not foresee; see dmesg, and report it"

@@ -62,7 +62,7 @@ options:
   decided:
     description:
       - What the action plugin decided, set by it alone. V(rules) are the rules of O(policy) that apply, by the
-        service's name; V(digest) is that of the decisions.
+        service's name; V(digest) is that of the decisions; V(key) goes with what is remembered for the next look.
     type: dict
     default: {}
 notes:
@@ -138,90 +138,37 @@ reasons:
   elements: str
 """
 
-import signal
-from typing import Any, Dict, Mapping, NoReturn, Tuple
+from typing import Any, Dict, Mapping, NoReturn
 
-from ansible_collections.netbind.privport.plugins.module_utils._apply.transaction import (
-    Interrupted,
-    Outcome,
-    Request,
-    run,
-)
-from ansible_collections.netbind.privport.plugins.module_utils._core.decision.plan import as_data
-from ansible_collections.netbind.privport.plugins.module_utils._core.decision.policy import Rule
-from ansible_collections.netbind.privport.plugins.module_utils._core.model.document import dump, load
+from ansible_collections.netbind.privport.plugins.module_utils._apply.request import request_of, result_of
+from ansible_collections.netbind.privport.plugins.module_utils._apply.transaction import Interrupted, run
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import HostError
-from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Service, parse_services
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service_spec import SERVICES
-from ansible_collections.netbind.privport.plugins.module_utils._core.proof.checks import FAIL
-from ansible_collections.netbind.privport.plugins.module_utils._core.proof.verdict import combine
-from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host
+from ansible_collections.netbind.privport.plugins.module_utils._host.questions import PATH, save
+from ansible_collections.netbind.privport.plugins.module_utils._host.recording import RecordingHost
 from ansible_collections.netbind.privport.plugins.module_utils._module import run_module
-from ansible_collections.netbind.privport.plugins.module_utils._observe.proof import evidence_of
 
 
-def request_of(params: Mapping[str, Any]) -> Request:
-    """The options, understood. Raises InvalidInput."""
-    services = parse_services(params["services"])
-    if params["state"]:
-        services = tuple(service._replace(state=params["state"]) for service in services)
-    rules = params["decided"].get("rules", {})
-    return Request(
-        services=tuple(service._replace(keep=params["keep"]) for service in services),
-        rules={name: tuple(load(Rule, rule, where="decided") for rule in found) for name, found in rules.items()},
-        seconds=params["timeout"],
-        restart_absent=params["restart_absent"],
-        undo=params["undo"],
-        digest=params["decided"].get("digest", ""),
-    )
-
-
-def carry_out(params: Mapping[str, Any], *, host: Host, check_mode: bool) -> Dict[str, Any]:
+def carry_out(params: Mapping[str, Any], *, host: RecordingHost, check_mode: bool) -> Dict[str, Any]:
     """The module's result. Raises PrivportError where nothing was changed."""
     request = request_of(params)
     if host.effective_uid() != 0:
         raise HostError(f"this runs with uid {host.effective_uid()}; granting ports needs root: say become: true")
-    _end_by_itself()
+    host.outlive_connection(_interrupted)
     outcome = run(host, request, check_mode=check_mode)
-    return _result(host, outcome, services=request.services)
+    if outcome.proofs and not check_mode:
+        save(host, PATH, host.questions, key=params["decided"].get("key", ""))
+    return result_of(host, outcome, request)
 
 
-def _end_by_itself() -> None:
-    """A lost connection is no reason to stop half-way, and a request to end is one to leave the host as it was."""
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    for asked in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(asked, _interrupt)
-
-
-def _interrupt(number: int, _frame: object) -> NoReturn:
-    for asked in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(asked, signal.SIG_IGN)
-    raise Interrupted(f"the run was asked to end by {signal.Signals(number).name}")
-
-
-def _result(host: Host, outcome: Outcome, *, services: Tuple[Service, ...]) -> Dict[str, Any]:
-    evidence, journal = evidence_of(host, outcome.proofs)
-    verdict = combine(tuple(it.verdict for it in evidence)) if evidence else ""
-    return {
-        "changed": outcome.changed,
-        "diff": list(outcome.diff),
-        "plan": [as_data(decision, service) for decision, service in zip(outcome.decisions, services)],
-        "steps": dump(outcome.steps),
-        "evidence": dump(evidence),
-        "journal": dump(journal),
-        "verdict": verdict,
-        "restored": list(outcome.restored),
-        "left": list(outcome.left),
-        "reasons": outcome.failure.split("\n") if outcome.failure else [],
-        "warnings": list(outcome.warnings),
-        "failed": bool(outcome.failure) or verdict == FAIL or bool(outcome.left),
-        "msg": outcome.failure,
-    }
+def _interrupted(signal: str) -> NoReturn:
+    raise Interrupted(f"the run was asked to end by {signal}")
 
 
 def main() -> None:
     run_module(
         carry_out,
+        host=RecordingHost(),
         argument_spec={
             "services": SERVICES,
             "policy": {"type": "list", "elements": "dict", "default": []},

@@ -94,14 +94,11 @@ restart_required:
   type: bool
 """
 
-import pwd
 from typing import Any, Mapping, Sequence
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.netbind.privport.plugins.module_utils._core.capability.text import name_of, parse_name
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import (
     InvalidInput,
-    PrivportError,
     Refused,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import Process
@@ -111,7 +108,9 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.uni
     render_ambient,
     unit_name,
 )
+from ansible_collections.netbind.privport.plugins.module_utils._host.accounts import User
 from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host
+from ansible_collections.netbind.privport.plugins.module_utils._module import run_module
 from ansible_collections.netbind.privport.plugins.module_utils._observe import units
 
 
@@ -201,9 +200,7 @@ def _own(dropin: units.Dropin) -> set[str]:
     return set(own.first("AmbientCapabilities").lower().split()) if own else set()
 
 
-def _restart_required(
-    process: Process | None, *, granted: set[str], in_systemd: set[str], user: pwd.struct_passwd | None
-) -> bool:
+def _restart_required(process: Process | None, *, granted: set[str], in_systemd: set[str], user: User | None) -> bool:
     """Whether the running process lacks what is granted, still holds what is not, or is another user's.
 
     in_systemd: every capability that systemd gives to the unit's next process.
@@ -215,7 +212,9 @@ def _restart_required(
 
 
 def main() -> None:
-    module = AnsibleModule(
+    run_module(
+        run,
+        locks=True,
         argument_spec={
             "unit": {"type": "str", "required": True},
             "capabilities": {"type": "list", "elements": "str", "default": ["cap_net_bind_service"]},
@@ -224,15 +223,7 @@ def main() -> None:
             "dropin": {"type": "str", "default": "50-privport"},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         },
-        supports_check_mode=True,
     )
-    try:
-        host = Host()
-        with host.locked(needed=not module.check_mode):
-            result = run(module.params, host=host, check_mode=module.check_mode)
-    except PrivportError as error:
-        module.fail_json(msg=str(error))
-    module.exit_json(**result)
 
 
 if __name__ == "__main__":

@@ -193,7 +193,6 @@ restart_required:
 
 from typing import Any, Mapping, NamedTuple, Sequence
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.netbind.privport.plugins.module_utils._apply.authbind_files import (
     apply_changes,
     leftovers,
@@ -227,6 +226,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model.optio
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import parse_ports
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import unit_name
 from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host
+from ansible_collections.netbind.privport.plugins.module_utils._module import run_module
 
 
 class Rules(NamedTuple):
@@ -317,7 +317,7 @@ def find_grantee(*, user: str | None, group: str | None, state: str, host: Host)
     if kind == "user":
         account = host.account(name)
         if account is not None:
-            gids = frozenset((account.pw_gid, *host.groups_of(account)))
+            gids = frozenset((account.pw_gid, *host.groups_of(account.pw_name, gid=account.pw_gid)))
             return Grantee(kind=kind, name=name, number=account.pw_uid, gids=gids)
     else:
         entry = host.group(name)
@@ -374,7 +374,9 @@ def as_lines(left: Sequence[str]) -> str:
 
 
 def main() -> None:
-    module = AnsibleModule(
+    run_module(
+        run,
+        locks=True,
         argument_spec={
             "ports": {"type": "list", "elements": "str", "required": True},
             "user": {"type": "str"},
@@ -388,17 +390,7 @@ def main() -> None:
         },
         mutually_exclusive=[("user", "group")],
         required_one_of=[("user", "group")],
-        supports_check_mode=True,
     )
-    try:
-        host = Host()
-        with host.locked(needed=not module.check_mode):
-            result = run(module.params, host=host, check_mode=module.check_mode)
-    except PrivportError as error:
-        module.fail_json(msg=str(error))
-    for warning in result.pop("warnings"):
-        module.warn(warning)
-    module.exit_json(**result)
 
 
 if __name__ == "__main__":

@@ -129,14 +129,14 @@ restart_required:
 
 from typing import Any, Mapping
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.netbind.privport.plugins.module_utils._apply import forward as _forward
 from ansible_collections.netbind.privport.plugins.module_utils._core.forwarding import forwarder as forward
-from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import InvalidInput, PrivportError
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import InvalidInput
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import parse_families, parse_ports
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service_spec import FORWARDERS
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import unit_name
 from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host
+from ansible_collections.netbind.privport.plugins.module_utils._module import run_module
 
 
 def run(params: Mapping[str, Any], *, host: Host, check_mode: bool) -> dict[str, Any]:
@@ -182,7 +182,9 @@ def _request(params: Mapping[str, Any], *, unit: str) -> forward.Request:
 
 
 def main() -> None:
-    module = AnsibleModule(
+    run_module(
+        run,
+        locks=True,
         argument_spec={
             "name": {"type": "str", "required": True},
             "ports": {"type": "list", "elements": "raw", "default": []},
@@ -193,15 +195,7 @@ def main() -> None:
             "restart": {"type": "bool", "default": False},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         },
-        supports_check_mode=True,
     )
-    try:
-        host = Host()
-        with host.locked(needed=not module.check_mode):
-            result = run(module.params, host=host, check_mode=module.check_mode)
-    except PrivportError as error:
-        module.fail_json(msg=str(error))
-    module.exit_json(**result)
 
 
 if __name__ == "__main__":

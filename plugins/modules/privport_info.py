@@ -307,35 +307,27 @@ privport:
 
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.document import dump
-from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import PrivportError
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import parse_services
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service_spec import SERVICES
 from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host
+from ansible_collections.netbind.privport.plugins.module_utils._host.recording import RecordingHost
+from ansible_collections.netbind.privport.plugins.module_utils._module import run_module
 from ansible_collections.netbind.privport.plugins.module_utils._observe.observe import observe
 from ansible_collections.netbind.privport.plugins.module_utils._observe.scan import scan
 
 
-def run(params: dict[str, Any], *, host: Host) -> dict[str, Any]:
+def run(params: dict[str, Any], *, host: Host, check_mode: bool) -> dict[str, Any]:
     """The observation as JSON data, with the grants of the whole host where they are asked for."""
     observation = dump(observe(host, parse_services(params["services"])))
-    return {**observation, "grants": dump(scan(host)) if params["scan"] else None}
+    grants = dump(scan(host)) if params["scan"] else None
+    return {"changed": False, "privport": {**observation, "grants": grants}}
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            "services": SERVICES,
-            "scan": {"type": "bool", "default": False},
-        },
-        supports_check_mode=True,
+    run_module(
+        run, host=RecordingHost(), argument_spec={"services": SERVICES, "scan": {"type": "bool", "default": False}}
     )
-    try:
-        observation = run(module.params, host=Host())
-    except PrivportError as error:
-        module.fail_json(msg=str(error))
-    module.exit_json(changed=False, privport=observation)
 
 
 if __name__ == "__main__":

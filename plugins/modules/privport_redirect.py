@@ -123,10 +123,8 @@ rules:
 
 from typing import Any, Mapping
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.netbind.privport.plugins.module_utils._apply import redirect as _redirect
 from ansible_collections.netbind.privport.plugins.module_utils._core.managed.installation import Installation, plan
-from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import PrivportError
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import (
     parse_backend_ports,
     parse_families,
@@ -134,6 +132,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model.servi
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.netfilter import redirect
 from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host
+from ansible_collections.netbind.privport.plugins.module_utils._module import run_module
 
 
 def run(params: Mapping[str, Any], *, host: Host, check_mode: bool) -> dict[str, Any]:
@@ -170,7 +169,9 @@ def _families(params: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def main() -> None:
-    module = AnsibleModule(
+    run_module(
+        run,
+        locks=True,
         argument_spec={
             "name": {"type": "str", "required": True},
             "ports": {"type": "list", "elements": "raw", "default": []},
@@ -178,15 +179,7 @@ def main() -> None:
             "families": {"type": "list", "elements": "str", "default": []},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         },
-        supports_check_mode=True,
     )
-    try:
-        host = Host()
-        with host.locked(needed=not module.check_mode):
-            result = run(module.params, host=host, check_mode=module.check_mode)
-    except PrivportError as error:
-        module.fail_json(msg=str(error))
-    module.exit_json(**result)
 
 
 if __name__ == "__main__":

@@ -162,10 +162,9 @@ after:
   sample: cap_net_bind_service=ep
 """
 
-import os.path
+import posixpath
 from typing import Any, Dict, NamedTuple, Optional, Tuple
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.netbind.privport.plugins.module_utils._apply import keep as keeping
 from ansible_collections.netbind.privport.plugins.module_utils._core.capability.file_rules import (
     DEFAULT_TEXT,
@@ -192,6 +191,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model.error
     Refused,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host, OpenFile
+from ansible_collections.netbind.privport.plugins.module_utils._module import run_module
 from ansible_collections.netbind.privport.plugins.module_utils._observe.program import (
     observe_capability,
     observe_ground,
@@ -229,7 +229,7 @@ class Outcome(NamedTuple):
 def understand(*, params: dict[str, Any]) -> Request:
     """The request that the options make; raises InvalidInput or Refused for those that no file can meet."""
     path, present, text = params["path"], params["state"] == "present", params["capabilities"]
-    if not os.path.isabs(path) or "\0" in path:
+    if not posixpath.isabs(path) or "\0" in path:
         raise InvalidInput(f"path {path!r} is not an absolute path; write for example /usr/bin/caddy")
     if present and text is None:
         text = DEFAULT_TEXT
@@ -368,8 +368,31 @@ def _change(*, file: OpenFile, host: Host, outcome: FileCapabilities | None, che
         )
 
 
+def carry_out_options(params: dict[str, Any], *, host: Host, check_mode: bool) -> Dict[str, Any]:
+    """The module's result. Raises PrivportError; then the attribute is what it was before."""
+    request = understand(params=params)
+    outcome = run(request=request, host=host, check_mode=check_mode)
+    diff = {
+        "before_header": outcome.real_path,
+        "after_header": outcome.real_path,
+        "before": outcome.before and f"{outcome.before}\n",
+        "after": outcome.after and f"{outcome.after}\n",
+    }
+    return {
+        "changed": outcome.changed,
+        "path": request.path,
+        "real_path": outcome.real_path,
+        "before": outcome.before,
+        "after": outcome.after,
+        "diff": [diff, *outcome.units] if outcome.units else diff,
+        "warnings": list(outcome.warnings),
+    }
+
+
 def main() -> None:
-    module = AnsibleModule(
+    run_module(
+        carry_out_options,
+        locks=True,
         argument_spec={
             "path": {"type": "path", "required": True},
             "capabilities": {"type": "str", "aliases": ["capability"]},
@@ -378,30 +401,6 @@ def main() -> None:
             "allow_interpreter": {"type": "bool", "default": False},
             "keep": {"type": "bool"},
         },
-        supports_check_mode=True,
-    )
-    try:
-        request = understand(params=module.params)
-        host = Host()
-        with host.locked(needed=not module.check_mode):
-            outcome = run(request=request, host=host, check_mode=module.check_mode)
-    except PrivportError as error:
-        module.fail_json(msg=str(error))
-    for warning in outcome.warnings:
-        module.warn(warning)
-    diff = {
-        "before_header": outcome.real_path,
-        "after_header": outcome.real_path,
-        "before": outcome.before and f"{outcome.before}\n",
-        "after": outcome.after and f"{outcome.after}\n",
-    }
-    module.exit_json(
-        changed=outcome.changed,
-        path=request.path,
-        real_path=outcome.real_path,
-        before=outcome.before,
-        after=outcome.after,
-        diff=[diff, *outcome.units] if outcome.units else diff,
     )
 
 

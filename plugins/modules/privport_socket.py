@@ -147,9 +147,7 @@ restart_required:
 
 from typing import Any, Mapping
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.netbind.privport.plugins.module_utils._apply import socket as sockets
-from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import PrivportError
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import (
     Port,
     parse_families,
@@ -160,6 +158,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model.servi
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd import socket_unit
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import unit_name
 from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host
+from ansible_collections.netbind.privport.plugins.module_utils._module import run_module
 from ansible_collections.netbind.privport.plugins.module_utils._observe import processes, units
 
 
@@ -207,7 +206,9 @@ def _lacks(host: Host, unit: str, *, ports: tuple[Port, ...]) -> bool:
 
 
 def main() -> None:
-    module = AnsibleModule(
+    run_module(
+        run,
+        locks=True,
         argument_spec={
             "unit": {"type": "str", "required": True},
             "ports": {"type": "list", "elements": "raw", "default": []},
@@ -219,15 +220,7 @@ def main() -> None:
             "address_deny": {"type": "list", "elements": "str", "default": []},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         },
-        supports_check_mode=True,
     )
-    try:
-        host = Host()
-        with host.locked(needed=not module.check_mode):
-            result = run(module.params, host=host, check_mode=module.check_mode)
-    except PrivportError as error:
-        module.fail_json(msg=str(error))
-    module.exit_json(**result)
 
 
 if __name__ == "__main__":

@@ -81,12 +81,11 @@ opened:
 
 from typing import Any, Mapping
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.netbind.privport.plugins.module_utils._apply import sysctl as _sysctl
-from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import PrivportError
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import parse_ports
 from ansible_collections.netbind.privport.plugins.module_utils._core.sysctl import setting as sysctl
 from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host
+from ansible_collections.netbind.privport.plugins.module_utils._module import run_module
 
 
 def run(params: Mapping[str, Any], *, host: Host, check_mode: bool) -> dict[str, Any]:
@@ -110,21 +109,15 @@ def run(params: Mapping[str, Any], *, host: Host, check_mode: bool) -> dict[str,
 
 
 def main() -> None:
-    module = AnsibleModule(
+    run_module(
+        run,
+        locks=True,
         argument_spec={
             "ports": {"type": "list", "elements": "raw", "default": []},
             "allow_raise": {"type": "bool", "default": False},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         },
-        supports_check_mode=True,
     )
-    try:
-        host = Host()
-        with host.locked(needed=not module.check_mode):
-            result = run(module.params, host=host, check_mode=module.check_mode)
-    except PrivportError as error:
-        module.fail_json(msg=str(error))
-    module.exit_json(**result)
 
 
 if __name__ == "__main__":

@@ -129,80 +129,29 @@ evidence:
       elements: dict
 """
 
-import time
-from typing import Any, Iterator, Mapping, NamedTuple, Sequence
+from typing import Any, Mapping
 
-from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.netbind.privport.plugins.module_utils._core.decision.case import Case
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.document import dump
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import PrivportError
-from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Port, Service, parse_services
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import parse_services
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service_spec import SERVICES
-from ansible_collections.netbind.privport.plugins.module_utils._core.proof.advice import advise, message
-from ansible_collections.netbind.privport.plugins.module_utils._core.proof.checks import FAIL, Probe
-from ansible_collections.netbind.privport.plugins.module_utils._core.proof.verdict import (
-    Evidence,
-    combine,
-    inner_port,
-    prove,
-)
+from ansible_collections.netbind.privport.plugins.module_utils._core.proof.advice import message
+from ansible_collections.netbind.privport.plugins.module_utils._core.proof.checks import FAIL
+from ansible_collections.netbind.privport.plugins.module_utils._core.proof.verdict import combine
 from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host
-from ansible_collections.netbind.privport.plugins.module_utils._host.probe import probe
-from ansible_collections.netbind.privport.plugins.module_utils._observe.journal import denials, last_lines
-from ansible_collections.netbind.privport.plugins.module_utils._observe.observe import observe
-
-_PAUSE_SECONDS = 0.25
-# A slow starter mends these by itself; no time mends a missing grant or a wrong owner.
-_WORTH_WAITING = ("listening", "connect")
+from ansible_collections.netbind.privport.plugins.module_utils._host.recording import RecordingHost
+from ansible_collections.netbind.privport.plugins.module_utils._module import run_module
+from ansible_collections.netbind.privport.plugins.module_utils._observe.proof import await_proof, evidence_of
 
 
-class Proof(NamedTuple):
-    """A service on this host, and the evidence for each of its ports, as of one moment."""
-
-    case: Case
-    evidence: tuple[Evidence, ...]
-
-    @property
-    def may_yet_pass(self) -> bool:
-        """Whether time alone may mend what failed: nothing starts a unit again that failed for good."""
-        failed = {check.code for it in self.evidence for check in it.checks if check.verdict == FAIL}
-        unit = self.case.facts.unit
-        over = unit is not None and unit.says("ActiveState") == "failed" and unit.says("Restart") == "no"
-        return bool(failed) and failed <= set(_WORTH_WAITING) and not over
-
-
-def collect(host: Host, services: Sequence[Service]) -> tuple[Proof, ...]:
-    """The proof of each of these services, as of now."""
-    observation = observe(host, services)
-    cases = [
-        Case(
-            host=observation,
-            service=service,
-            facts=facts,
-            others=tuple(other for other in services if other is not service),
-        )
-        for service, facts in zip(services, observation.services)
-    ]
-    return tuple(Proof(case, prove(case, probes=_probes(host, case))) for case in cases)
-
-
-def _probes(host: Host, case: Case) -> dict[Port, Probe]:
-    """What came of trying each port, where the service runs."""
-    with host.network(case.facts.network.path if case.facts.listeners else ""):
-        return {port: probe(case.facts, port=port, inner=inner_port(case, port)) for port in case.service.ports}
-
-
-def run(params: dict[str, Any], *, host: Host) -> dict[str, Any]:
+def run(params: Mapping[str, Any], *, host: Host, check_mode: bool) -> dict[str, Any]:
     """The module's result: evidence that holds, or the last that was seen when the time was up."""
-    services = [service for service in parse_services(params["services"]) if service.state == "present"]
-    deadline = time.monotonic() + params["timeout"]
-    proofs = collect(host, services)
-    while _worth_waiting(proofs) and time.monotonic() < deadline:
-        time.sleep(_PAUSE_SECONDS)
-        proofs = collect(host, services)
-    failed = {it.unit for proof in proofs for it in proof.evidence if it.unit and it.verdict == FAIL}
-    journal = {unit: last_lines(host, unit) for unit in sorted(failed)}
-    evidence = [it for proof in proofs for it in _advised(host, proof, journal=journal)]
+    try:
+        services = [service for service in parse_services(params["services"]) if service.state == "present"]
+        evidence, journal = evidence_of(host, await_proof(host, services, seconds=params["timeout"]))
+    except PrivportError as error:
+        told = {"verdict": FAIL, "reasons": [str(error)], "evidence": [], "journal": {}, "msg": str(error)}
+        return {**told, "failed": True}
     result = {
         "changed": False,
         "verdict": combine(tuple(it.verdict for it in evidence)),
@@ -210,38 +159,14 @@ def run(params: dict[str, Any], *, host: Host) -> dict[str, Any]:
         "evidence": dump(evidence),
         "journal": dump(journal),
     }
-    return {**result, "msg": message(evidence, journal=journal)} if result["verdict"] == FAIL else result
-
-
-def _advised(host: Host, proof: Proof, *, journal: Mapping[str, Sequence[str]]) -> Iterator[Evidence]:
-    program = proof.case.facts.program
-    for it in proof.evidence:
-        lines = journal.get(it.unit, ())
-        refused = denials(host, program=program.real_path if program else "", lines=lines) if it.verdict == FAIL else ()
-        yield advise(proof.case, it, journal=lines, denials=refused)
-
-
-def _worth_waiting(proofs: Sequence[Proof]) -> bool:
-    """Whether every service that failed may yet pass: where one never will, no time helps the whole."""
-    failed = [proof for proof in proofs if any(it.verdict == FAIL for it in proof.evidence)]
-    return bool(failed) and all(proof.may_yet_pass for proof in failed)
+    failed = {"failed": True, "msg": message(evidence, journal=journal)}
+    return {**result, **failed} if result["verdict"] == FAIL else result
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            "services": SERVICES,
-            "timeout": {"type": "int", "default": 30},
-        },
-        supports_check_mode=True,
+    run_module(
+        run, host=RecordingHost(), argument_spec={"services": SERVICES, "timeout": {"type": "int", "default": 30}}
     )
-    try:
-        result = run(module.params, host=Host())
-    except PrivportError as error:
-        result = {"verdict": FAIL, "reasons": [str(error)], "evidence": [], "journal": {}, "msg": str(error)}
-    if result["verdict"] == FAIL:
-        module.fail_json(**result)
-    module.exit_json(**result)
 
 
 if __name__ == "__main__":

@@ -5,14 +5,13 @@
 from __future__ import annotations
 
 import contextlib
-import pwd
 import stat
 from pathlib import Path
 from typing import Iterator, Mapping, Sequence
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import HostError
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import parse_own_dropin, parse_show
-from ansible_collections.netbind.privport.plugins.module_utils._host.atomic import temporaries
+from ansible_collections.netbind.privport.plugins.module_utils._host.accounts import User
 from ansible_collections.netbind.privport.plugins.module_utils._host.host import (
     Completed,
     FileStatus,
@@ -20,6 +19,8 @@ from ansible_collections.netbind.privport.plugins.module_utils._host.host import
     OpenFile,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._host.netns import OWN_NETWORK
+from ansible_collections.netbind.privport.plugins.module_utils._host.temporary import temporaries
+from ansible_collections.netbind.privport.plugins.module_utils._host.units import NETWORK_OF
 
 FIXTURES = Path(__file__).parent / "fixtures"
 PID = "105"
@@ -96,7 +97,7 @@ class FakeHost(Host):
         self.modes: dict[str, int] = {}
         self.programs = programs
         self.units = {properties["Id"]: dict(properties) for properties in units}
-        self.sockets = sockets
+        self.ss = sockets
         self.uid = uid
         # Whether another drop-in resets what ours sets.
         self.overridden = overridden
@@ -112,7 +113,7 @@ class FakeHost(Host):
     def run(self, argv: Sequence[str], *, seconds: float = 0) -> Completed:
         self.ran.append(tuple(argv))
         if argv[0] == "ss":
-            return self._said(argv, self.sockets)
+            return self._said(argv, self.ss)
         answers = {"--version": lambda: fixture("systemctl-version-systemd252.txt"), "daemon-reload": self._reload}
         answer = answers.get(argv[1], lambda: self._show(argv[argv.index("--") + 1 :]))
         return self._said(argv, answer())
@@ -146,22 +147,25 @@ class FakeHost(Host):
     def kernel_release(self) -> str:
         return self.kernel
 
-    def account(self, user: str) -> pwd.struct_passwd | None:
-        if user not in ("web", "990"):
-            return None
-        return pwd.struct_passwd(("web", "x", 990, 990, "", "/", "/usr/sbin/nologin"))
+    def python(self) -> str:
+        return "/usr/bin/python3"
+
+    def account(self, user: str) -> User | None:
+        return User("web", 990, 990, "/") if user in ("web", "990") else None
 
     def group(self, group: str) -> None:
         return None
 
-    def groups_of(self, account: pwd.struct_passwd, *, gid: int | None = None) -> tuple[int, ...]:
-        return (account.pw_gid,)
+    def groups_of(self, user: str, *, gid: int) -> tuple[int, ...]:
+        return (gid,)
 
     def machine(self) -> str:
         return "x86_64"
 
-    def may_execute(self, path: str, *, uid: int, gids: Sequence[int], base: str = "/") -> bool | None:
-        return True
+    def may_execute(
+        self, paths: Sequence[str], *, uid: int, gids: Sequence[int], base: str = "/"
+    ) -> tuple[bool, ...] | None:
+        return (True,) * len(paths)
 
     def resolve(self, path: str) -> str:
         return self.links.get(path, path)
@@ -176,6 +180,8 @@ class FakeHost(Host):
 
     @contextlib.contextmanager
     def network(self, path: str) -> Iterator[None]:
+        if path.startswith(NETWORK_OF):
+            path = f"/proc/{self.units[path[len(NETWORK_OF) :]]['MainPID']}/ns/net"
         if path and path not in self.networks:
             raise HostError(f"{path} cannot be opened: No such file or directory")
         before, self.inside = self.inside, path or self.inside

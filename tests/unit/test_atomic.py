@@ -18,6 +18,7 @@ import pytest
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import HostError
 from ansible_collections.netbind.privport.plugins.module_utils._host import atomic
 from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host
+from ansible_collections.netbind.privport.plugins.module_utils._host.temporary import TEMPORARY
 
 OWNER = {"uid": os.geteuid(), "gid": os.getegid()}
 
@@ -79,7 +80,7 @@ def test_what_a_killed_write_left_is_known_and_replaced(path: Path) -> None:
     for temporary in atomic.temporaries(str(path)):
         if Path(temporary).parent.is_dir():
             Path(temporary).write_bytes(b"half")
-    assert [Path(it).name[: len(atomic.TEMPORARY)] for it in atomic.leftovers(str(path))]
+    assert [Path(it).name[: len(TEMPORARY)] for it in atomic.leftovers(str(path))]
     write(path)
     assert atomic.leftovers(str(path)) == ()
     assert (names(path.parent), names(path.parents[1])) == (["a.conf"], ["unit.d"])

@@ -76,8 +76,10 @@ class SELinuxHost(FakeHost):
         return (source, kind, permission) not in self.denied
 
 
-def observed(host: Host, *ports: Port, authbind: str = AUTHBIND, **fields: Any) -> Optional[Confinement]:
-    return Confinements(host, authbind=authbind).of(cases.facts(**fields), ports=ports or (Port(80),))
+def observed(
+    host: Host, *ports: Port, authbind: str = AUTHBIND, label: Optional[str] = None, **fields: Any
+) -> Optional[Confinement]:
+    return Confinements(host, authbind=authbind).of(cases.facts(**fields), ports=ports or (Port(80),), label=label)
 
 
 def codes(found: Optional[Confinement]) -> Tuple[List[str], List[str]]:
@@ -114,7 +116,7 @@ def test_semanage_is_asked_once_for_all_services_and_ports() -> None:
     host = SELinuxHost()
     confinements = Confinements(host, authbind=AUTHBIND)
     for port in (80, 81, 443):
-        confinements.of(cases.facts(), ports=[Port(port), Port(port + 1)])
+        confinements.of(cases.facts(), ports=[Port(port), Port(port + 1)], label=None)
     assert host.ran == [("semanage", "port", "--list", "--noheading")]
 
 
@@ -182,21 +184,33 @@ FILES = {**PROFILES, "/etc/apparmor.d/opt.server": "profile server /opt/server {
 WORKED, REFUSED = "", "bind"
 
 
-class Trials:
-    """In the place of real ones: what each answers, and what it was asked."""
+class TryingHost(FakeHost):
+    """What each trial answers, and what was asked."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, **answers: Any) -> None:
-        self.asked: List[Tuple[Any, ...]] = []
-        plain = {"attached_profile": ("server", "enforce"), "bind_in_profile": WORKED, "authbind_in_profile": WORKED}
-        for name, answer in {**plain, **answers}.items():
-            monkeypatch.setattr(trial, name, self._answering(name, answer))
+    def __init__(self, *, files: Any = FILES, **answers: Any) -> None:
+        super().__init__(files=files)
+        plain = {
+            "attached_profile": "server (enforce)\n",
+            "bind_in_profile": WORKED,
+            "authbind_in_profile": WORKED,
+        }
+        self.answers = {**plain, **answers}
+        self.asked: List[Tuple[str, str]] = []
 
-    def _answering(self, name: str, answer: Any) -> Any:
-        def answering(subject: str, **arguments: Any) -> Any:
-            self.asked.append((name, subject))
-            return answer
+    def _answer(self, name: str, subject: str) -> Any:
+        self.asked.append((name, subject))
+        return self.answers[name]
 
-        return answering
+    def attached_profile(self, path: str) -> Any:
+        return self._answer("attached_profile", path)
+
+    def bind_in_profile(self, profile: str, **wanted: Any) -> Any:
+        assert wanted == {"port": 80, "protocol": "tcp", "comm": "privport-trial"}
+        return self._answer("bind_in_profile", profile)
+
+    def authbind_in_profile(self, profile: str, **wanted: Any) -> Any:
+        assert (wanted["port"], wanted["uid"]) == (80, 990)
+        return self._answer("authbind_in_profile", profile)
 
 
 @pytest.mark.parametrize(
@@ -208,76 +222,64 @@ class Trials:
         ({"authbind_in_profile": None}, [], []),
     ],
 )
-def test_apparmor(monkeypatch: pytest.MonkeyPatch, answers: Any, own: List[str], through: List[str]) -> None:
-    trials = Trials(monkeypatch, **answers)
-    found = observed(FakeHost(files=FILES))
+def test_apparmor(answers: Any, own: List[str], through: List[str]) -> None:
+    host = TryingHost(**answers)
+    found = observed(host)
     assert found is not None
     assert (found.module, found.subject, found.enforced, found.unknown) == ("AppArmor", "server", True, ())
     assert codes(found) == (own, through)
-    assert trials.asked[0] == ("attached_profile", cases.SERVER)
+    assert host.asked[0] == ("attached_profile", cases.SERVER)
     assert all("/etc/apparmor.d/opt.server" in it.text for it in (*found.refusals, *found.authbind))
 
 
+UNCONFINED = {"attached_profile": "unconfined\n"}
+
+
 @pytest.mark.parametrize(
-    ("properties", "answers", "files", "subject"),
+    ("properties", "answers", "label", "subject"),
     [
-        ({"AppArmorProfile": "complaining"}, {}, {}, "complaining"),
-        ({"AppArmorProfile": "-nonet"}, {}, {}, "nonet"),
-        ({"AppArmorProfile": "-missing"}, {}, {}, "server"),
-        ({"AppArmorProfile": "missing"}, {}, {}, "missing"),
-        ({}, {"attached_profile": ("unconfined", "")}, {}, None),
-        (
-            {},
-            {"attached_profile": ("unconfined", "")},
-            {"/proc/42/attr/apparmor/current": "nonet (enforce)\n"},
-            "nonet",
-        ),
+        ({"AppArmorProfile": "complaining"}, {}, None, "complaining"),
+        ({"AppArmorProfile": "-nonet"}, {}, None, "nonet"),
+        ({"AppArmorProfile": "-missing"}, {}, None, "server"),
+        ({"AppArmorProfile": "missing"}, {}, None, "missing"),
+        ({}, UNCONFINED, None, None),
+        ({}, UNCONFINED, "nonet (enforce)\n", "nonet"),
     ],
 )
-def test_the_profile(
-    monkeypatch: pytest.MonkeyPatch, properties: Any, answers: Any, files: Any, subject: Optional[str]
-) -> None:
-    Trials(monkeypatch, **answers)
-    host = FakeHost(files={**FILES, **files})
-    found = observed(host, properties=properties, unit_fields={"process": cases.process()})
+def test_the_profile(properties: Any, answers: Any, label: Any, subject: Optional[str]) -> None:
+    found = observed(TryingHost(**answers), properties=properties, label=label)
     assert (found.subject if found else None) == subject
     assert found is None or found.enforced is (subject != "complaining")
 
 
 @pytest.mark.parametrize("answers", [{"attached_profile": None}, {"bind_in_profile": None}])
-def test_what_cannot_be_tried_is_unknown(monkeypatch: pytest.MonkeyPatch, answers: Any) -> None:
-    Trials(monkeypatch, **answers)
-    found = observed(FakeHost(files=FILES))
+def test_what_cannot_be_tried_is_unknown(answers: Any) -> None:
+    found = observed(TryingHost(**answers))
     assert found is not None
     assert (len(found.unknown), found.refusals) == (1, ())
 
 
 @pytest.mark.parametrize(
-    ("host", "port"),
+    ("files", "port", "fields"),
     [
-        (FakeHost(), Port(80)),
-        (FakeHost(files={apparmor.PROFILES: ""}), Port(80)),
-        (FakeHost(files=FILES), Port(8080)),
+        ({}, 80, {}),
+        ({apparmor.PROFILES: ""}, 80, {}),
+        (FILES, 8080, {}),
+        (FILES, 80, {"program": None}),
     ],
-    ids=["no AppArmor", "no profile", "a port for everybody"],
+    ids=["no AppArmor", "no profile", "a port for everybody", "a program that is not there"],
 )
-def test_nothing_is_tried_in_vain(monkeypatch: pytest.MonkeyPatch, host: FakeHost, port: Port) -> None:
-    trials = Trials(monkeypatch)
-    assert observed(host, port) is None
-    assert trials.asked == []
-
-
-def test_a_program_that_is_not_there_is_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:
-    trials = Trials(monkeypatch)
-    assert observed(FakeHost(files=FILES), program=None) is None
-    assert trials.asked == []
+def test_nothing_is_tried_in_vain(files: Any, port: int, fields: Any) -> None:
+    host = TryingHost(files=files)
+    assert observed(host, Port(port), **fields) is None
+    assert host.asked == []
 
 
 def test_real_trials_of_a_profile_that_is_not_loaded() -> None:
-    account = cases.WEB._replace(uid=65534, gid=65534, groups=(65534,))
-    assert trial.bind_in_profile("no-such-profile", port=Port(80)) is None
-    assert trial.authbind_in_profile("no-such-profile", port=Port(80), account=account) is None
-    assert trial.attached_profile("/nowhere") is None
+    tried: Dict[str, Any] = {"port": 80, "protocol": "tcp", "comm": "test"}
+    assert Host().bind_in_profile("no-such-profile", **tried) is None
+    assert Host().authbind_in_profile("no-such-profile", **tried, uid=65534, gid=65534, groups=(65534,)) is None
+    assert Host().attached_profile("/nowhere") is None
 
 
 @pytest.mark.parametrize("told", ["", "library", "socket", "bind"])

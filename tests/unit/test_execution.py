@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
-from typing import Any, Dict, Iterator, Tuple
+from typing import Any, Dict, Iterator, Sequence, Tuple
 
 import pytest
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import Account
@@ -143,8 +143,8 @@ class LinuxHost(FakeHost):
     def noexec(self, path: str) -> bool:
         return path in self.noexec_paths
 
-    def may_execute(self, path: str, **_: Any) -> bool:
-        return path not in self.noexec_paths
+    def may_execute(self, paths: Sequence[str], **_: Any) -> Tuple[bool, ...]:
+        return tuple(path not in self.noexec_paths for path in paths)
 
 
 PRELOAD = "/usr/lib/authbind/libauthbind.so.1"

@@ -92,10 +92,10 @@ def in_network(**properties: str) -> Any:
         pytest.param(
             {**PLAIN, "PrivateNetwork": "yes"},
             {"/proc/105/ns/net": STARTS_AT_80},
-            (False, "/proc/105/ns/net", 80),
+            (False, "unit:plain.service", 80),
             id="by its process",
         ),
-        pytest.param(PLAIN, {"/proc/105/ns/net": {}}, (False, "/proc/105/ns/net", 1024), id="by its process alone"),
+        pytest.param(PLAIN, {"/proc/105/ns/net": {}}, (False, "unit:plain.service", 1024), id="by its process alone"),
         pytest.param(
             in_network(), {"/proc/1/ns/net": STARTS_AT_80}, (False, "/proc/1/ns/net", 80), id="we are elsewhere"
         ),

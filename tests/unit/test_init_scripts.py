@@ -9,8 +9,10 @@ import subprocess
 from typing import Any, List, Sequence
 
 import pytest
-from ansible_collections.netbind.privport.plugins.module_utils._apply import own_units
-from ansible_collections.netbind.privport.plugins.module_utils._apply import snapshot as snapshots
+from ansible_collections.netbind.privport.plugins.module_utils._apply import managed, own_units, undo
+from ansible_collections.netbind.privport.plugins.module_utils._core.managed.installation import SCRIPT_FOLDER
+from ansible_collections.netbind.privport.plugins.module_utils._core.managed.state import Desired, Entry
+from ansible_collections.netbind.privport.plugins.module_utils._core.managed.undo import FORMAT, Before
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import HostError, Refused
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import parse_services
 from ansible_collections.netbind.privport.plugins.module_utils._core.process.sockets import parse_ss
@@ -48,7 +50,7 @@ class Machine(FakeHost):
 
     def run(self, argv: Sequence[str], *, seconds: float = 0) -> Completed:
         if argv[0] == "ss":
-            return self._said(argv, self.sockets)
+            return self._said(argv, self.ss)
         self.ran.append(tuple(argv))
         if argv[-1] == self.failing and self.failures:
             self.failures -= 1
@@ -198,15 +200,16 @@ SERVICES = parse_services(
 
 
 @pytest.mark.parametrize("before", ["nothing", "the script"])
-def test_a_snapshot_brings_back_what_was_there(before: str) -> None:
+def test_an_undo_brings_back_what_was_there(before: str) -> None:
     host = Machine() if before == "nothing" else installed()
     was = list(host.made)
-    taken = snapshots.take(host, SERVICES)
+    held = Desired(entries=(Entry(f"{SCRIPT_FOLDER}/{NAME}"),), running=(NAME,))
+    taken = Before(format=FORMAT, state=managed.look(host, [held]), units=(), held=())
     run(host, state="present" if before == "nothing" else "absent")
     assert host.made != was
-    restored = snapshots.restore(host, taken, services=SERVICES, seconds=0, check_mode=False)
+    restored = undo.restore(host, taken, seconds=0)
     assert (restored.left, host.made) == ((), was)
-    assert f"{'stopped' if before == 'nothing' else 'restarted'} {NAME}" in restored.done
+    assert f"{'stopped' if before == 'nothing' else 'started'} {NAME}" in restored.done
 
 
 def test_it_is_observed() -> None:

@@ -18,8 +18,8 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.managed.ins
     plan,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import HostError, Refused
-from ansible_collections.netbind.privport.plugins.module_utils._host.atomic import temporaries
 from ansible_collections.netbind.privport.plugins.module_utils._host.host import Completed
+from ansible_collections.netbind.privport.plugins.module_utils._host.temporary import temporaries
 from ansible_collections.netbind.privport.tests.unit.fake_host import FakeHost
 
 UNIT = "/etc/systemd/system/privport-x.service"

@@ -14,7 +14,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model.error
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import ServiceFacts
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import parse_services
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import render_ambient
-from ansible_collections.netbind.privport.plugins.module_utils._host.atomic import TEMPORARY, temporaries
+from ansible_collections.netbind.privport.plugins.module_utils._host.temporary import TEMPORARY, temporaries
 from ansible_collections.netbind.privport.plugins.module_utils._observe import observe as observing
 from ansible_collections.netbind.privport.plugins.module_utils._observe import units
 from ansible_collections.netbind.privport.tests.unit.fake_host import DROPIN, FakeHost, captured_unit

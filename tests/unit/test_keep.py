@@ -18,8 +18,8 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.capability.
 from ansible_collections.netbind.privport.plugins.module_utils._core.capability.text import format_xattr, parse_text
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import HostError, Refused
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import parse_unit_file
-from ansible_collections.netbind.privport.plugins.module_utils._host.atomic import temporaries
 from ansible_collections.netbind.privport.plugins.module_utils._host.host import Completed
+from ansible_collections.netbind.privport.plugins.module_utils._host.temporary import temporaries
 from ansible_collections.netbind.privport.tests.unit.fake_host import FakeHost
 
 VALUE = format_xattr(parse_text("cap_net_bind_service=ep"))

@@ -22,6 +22,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model.error
 from ansible_collections.netbind.privport.plugins.module_utils._core.process.sockets import parse_ss
 from ansible_collections.netbind.privport.plugins.module_utils._core.proof.checks import Probe
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import render_ambient
+from ansible_collections.netbind.privport.plugins.module_utils._observe import proof as proving
 from ansible_collections.netbind.privport.plugins.modules import privport_ambient, privport_info, privport_verify
 from ansible_collections.netbind.privport.tests.unit.fake_host import (
     DROPIN,
@@ -90,6 +91,7 @@ def test_ambient_needs_no_restart_of_a_process_that_has_it() -> None:
     ("capabilities", "text"),
     [
         (["CAP_NET_BIND_SERVICE"], "AmbientCapabilities=CAP_NET_BIND_SERVICE\n"),
+        (["cap_net_raw", " cap_chown"], "AmbientCapabilities=CAP_CHOWN CAP_NET_RAW\n"),
         (["cap_net_raw", "cap_chown", "cap_net_raw"], "AmbientCapabilities=CAP_CHOWN CAP_NET_RAW\n"),
     ],
 )
@@ -131,8 +133,20 @@ def test_ambient_takes_back_what_another_dropin_resets() -> None:
     assert DROPIN not in host.files
 
 
+def info(host: FakeHost) -> dict[str, Any]:
+    observed: dict[str, Any] = privport_info.run({"services": SERVICES, "scan": False}, host=host, check_mode=False)
+    return observed["privport"]
+
+
+def verify(host: FakeHost, *, timeout: int = 0, services: Any = None) -> dict[str, Any]:
+    params = {"services": SERVICES if services is None else services, "timeout": timeout}
+    return privport_verify.run(params, host=host, check_mode=False)
+
+
 def test_info_is_json_and_plans() -> None:
-    observed = privport_info.run({"services": SERVICES, "scan": False}, host=machine(caps="0"))
+    observed = privport_info.run({"services": SERVICES, "scan": False}, host=machine(caps="0"), check_mode=False)[
+        "privport"
+    ]
     assert observed["grants"] is None
     (decision,) = privport_plan(json.loads(json.dumps(observed)), SERVICES)
     assert (decision["strategy"], decision["pending"], decision["error"]) == ("ambient", ["dropin", "restart"], "")
@@ -142,7 +156,9 @@ def test_info_is_json_and_plans() -> None:
 
 
 def test_a_converged_host_has_nothing_pending() -> None:
-    observed = privport_info.run({"services": SERVICES, "scan": False}, host=machine(dropin=OURS))
+    observed = privport_info.run({"services": SERVICES, "scan": False}, host=machine(dropin=OURS), check_mode=False)[
+        "privport"
+    ]
     (decision,) = privport_plan(observed, SERVICES)
     assert (decision["pending"], decision["surplus"]) == ([], [])
 
@@ -162,25 +178,25 @@ ACCEPTED = Probe(connect=dict.fromkeys(ADDRESSES, ""), stranger=REFUSED)
 def answers(monkeypatch: pytest.MonkeyPatch) -> list[Probe]:
     """What the probes of the coming looks find; the last one stays."""
     coming = [ACCEPTED]
-    monkeypatch.setattr(privport_verify, "probe", lambda *_, **__: coming.pop(0) if len(coming) > 1 else coming[0])
-    monkeypatch.setattr(privport_verify.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(proving, "probe", lambda *_, **__: coming.pop(0) if len(coming) > 1 else coming[0])
+    monkeypatch.setattr(proving.time, "sleep", lambda seconds: None)
     return coming
 
 
 def test_verify_passes(answers: list[Probe]) -> None:
-    done = privport_verify.run({"services": SERVICES, "timeout": 0}, host=machine(dropin=OURS))
+    done = verify(machine(dropin=OURS), timeout=0)
     assert (done["verdict"], done["reasons"], done["changed"]) == ("pass", [], False)
     assert [(it["service"], it["port"], it["strategy"]) for it in done["evidence"]] == [("web", "80", "ambient")]
 
 
 def test_verify_waits_for_a_slow_starter(answers: list[Probe]) -> None:
     answers.insert(0, Probe(connect=dict.fromkeys(ADDRESSES, "ECONNREFUSED"), stranger=REFUSED))
-    assert privport_verify.run({"services": SERVICES, "timeout": 60}, host=machine(dropin=OURS))["verdict"] == "pass"
+    assert verify(machine(dropin=OURS), timeout=60)["verdict"] == "pass"
 
 
 def test_verify_does_not_wait_for_what_no_time_mends(answers: list[Probe]) -> None:
     host = machine(caps="0")
-    done = privport_verify.run({"services": SERVICES, "timeout": 3600}, host=host)
+    done = verify(host, timeout=3600)
     assert done["verdict"] == "fail"
     assert done["reasons"][0].startswith("web: the grant of strategy ambient is not in place")
     assert len([argv for argv in host.ran if argv[0] == "ss"]) == 1
@@ -197,10 +213,10 @@ def test_verify_waits_for_a_unit_that_may_yet_listen(
     properties: dict[str, str], looks: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ticks = iter(range(100))
-    monkeypatch.setattr(privport_verify.time, "monotonic", lambda: next(ticks))
-    monkeypatch.setattr(privport_verify.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(proving.time, "monotonic", lambda: next(ticks))
+    monkeypatch.setattr(proving.time, "sleep", lambda seconds: None)
     host = machine(dropin=OURS, sockets="", units=[{**GRANTED, **properties}])
-    done = privport_verify.run({"services": SERVICES, "timeout": 4}, host=host)
+    done = verify(host, timeout=4)
     assert len([argv for argv in host.ran if argv[0] == "ss"]) == looks
     assert done["msg"].startswith("web: nothing listens on port 80; plain.service is ")
     assert set(done["journal"]) == {"plain.service"}
@@ -208,21 +224,23 @@ def test_verify_waits_for_a_unit_that_may_yet_listen(
 
 def test_verify_says_that_owners_are_hidden(answers: list[Probe]) -> None:
     host = machine(dropin=OURS, uid=1000, links={})
-    done = privport_verify.run({"services": SERVICES, "timeout": 0}, host=host)
+    done = verify(host, timeout=0)
     assert done["verdict"] == "unknown"
     assert "look as root" in done["reasons"][0]
 
 
 def test_verify_leaves_out_what_is_to_be_absent() -> None:
-    done = privport_verify.run({"services": [{**SERVICES[0], "state": "absent"}], "timeout": 0}, host=machine())
+    done = privport_verify.run(
+        {"services": [{**SERVICES[0], "state": "absent"}], "timeout": 0}, host=machine(), check_mode=False
+    )
     assert done["evidence"] == []
 
 
 def test_tables(answers: list[Probe]) -> None:
     host = machine(dropin=OURS)
-    plan = privport_plan(privport_info.run({"services": SERVICES, "scan": False}, host=host), SERVICES)
+    plan = privport_plan(info(host), SERVICES)
     assert "nothing" in privport_plan_table({"host1": plan})[2]
-    proof = privport_verify.run({"services": SERVICES, "timeout": 0}, host=host)
+    proof = verify(host, timeout=0)
     assert "pass" in privport_proof_table({"host1": proof["evidence"]})[2]
 
 

@@ -89,6 +89,12 @@ def installed(**options: Any) -> Machine:
     return host
 
 
+def test_a_text_that_ansible_split_at_its_commas_means_the_same() -> None:
+    written = {"ports": ["80", " 81"], "backend_ports": {"80": "8080", "81": "8081"}, "families": ["ipv4", " ipv6"]}
+    meant = {"ports": [80, 81], "backend_ports": {80: 8080, 81: 8081}, "families": ["ipv4", "ipv6"]}
+    assert run(Machine(), check_mode=True, **written) == run(Machine(), check_mode=True, **meant)
+
+
 def test_there_and_back() -> None:
     host = Machine()
     foreseen = run(host, check_mode=True)
@@ -256,6 +262,7 @@ def test_a_port_that_is_not_taken_back_stays_forwarded(failing: Tuple[str, ...])
     [
         ({"name": " "}, InvalidInput, "name is empty"),
         ({"ports": []}, InvalidInput, "ports is empty"),
+        ({"families": ["ipx"]}, InvalidInput, "families is 'ipx'; choose one of ipv4, ipv6"),
         ({"ports": ["80/udp"]}, Refused, "strategy redirect takes UDP too"),
         ({"backend_ports": {}}, Refused, "backend_ports names no port for 80"),
         ({"backend_ports": {80: "x"}}, InvalidInput, "backend_ports holds 'x'"),

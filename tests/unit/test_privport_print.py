@@ -26,6 +26,7 @@ def test_the_text_is_printed_as_it_stands(options: list[str], shown: dict[str, o
     arguments = ["localhost", "-m", "netbind.privport.privport_print", "-a", json.dumps({"text": TEXT}), *options]
     environment = {**os.environ, "ANSIBLE_NOCOLOR": "1"}
     done = subprocess.run([ansible, *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-    printed, _, result = done.stdout.partition("\nlocalhost | SUCCESS => ")
-    assert printed.endswith(TEXT), done
+    printed, said, result = done.stdout.partition("\nlocalhost | SUCCESS => ")
+    assert said, done
+    assert printed.endswith(TEXT)
     assert json.loads(result) == shown

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import contextlib
+import tempfile
 from typing import Any, Iterator, Sequence
 
 import pytest
@@ -14,8 +15,8 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model.error
     Refused,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import parse_own_dropin
-from ansible_collections.netbind.privport.plugins.module_utils._host.atomic import temporaries
 from ansible_collections.netbind.privport.plugins.module_utils._host.host import Completed, OpenFile
+from ansible_collections.netbind.privport.plugins.module_utils._host.temporary import temporaries
 from ansible_collections.netbind.privport.plugins.modules import privport_socket
 from ansible_collections.netbind.privport.tests.unit.core.test_executable import elf
 from ansible_collections.netbind.privport.tests.unit.fake_host import (
@@ -87,7 +88,7 @@ class Machine(FakeHost):
         """As systemctl restart plain.service."""
         self.active = self.active or SOCKET in self.loaded
         self.service_active = True
-        self.sockets = HELD
+        self.ss = HELD
         self.links["/proc/1/fd/40"] = "socket:[7001]"
         self.files.update(process_files(pid="1", unit="init.scope", uid=0))
 
@@ -108,6 +109,12 @@ def converged() -> Machine:
     run(host)
     host.restart()
     return host
+
+
+def test_a_text_that_ansible_split_at_its_commas_means_the_same() -> None:
+    written = {"ports": ["80", " 443/udp"], "families": ["ipv4", " ipv6"]}
+    meant = {"ports": [80, "443/udp"], "families": ["ipv4", "ipv6"]}
+    assert run(Machine(), check_mode=True, **written) == run(Machine(), check_mode=True, **meant)
 
 
 def test_there_and_back() -> None:
@@ -138,7 +145,7 @@ def test_another_setting_waits_for_the_next_start_and_leaves_the_service_running
 
 def test_a_socket_unit_that_does_not_run_is_told() -> None:
     host = converged()
-    host.active, host.sockets = False, ""
+    host.active, host.ss = False, ""
     again = run(host)
     assert (again["changed"], again["restart_required"]) == (False, True)
 
@@ -249,6 +256,7 @@ def test_somebody_elses_socket_unit_stays(path: str) -> None:
     [
         ({"ports": []}, InvalidInput, "^ports is empty"),
         ({"ports": ["x"]}, InvalidInput, "^ports holds 'x'"),
+        ({"families": ["ipx"]}, InvalidInput, "^families is 'ipx'"),
         ({"backlog": 0}, InvalidInput, "^option backlog is 0"),
         ({"address_deny": ["10.0.0.300"]}, InvalidInput, "^option address_deny holds '10.0.0.300'"),
         ({"address_allow": ["::1"]}, Refused, r"^address_allow is \[::1/128\] without address_deny"),
@@ -275,15 +283,6 @@ CADDY = b"github.com/caddyserver/caddy/v2"
 BORDER = (1 << 20) - len(GO_PROGRAM)
 
 
-class Content(OpenFile):
-    def __init__(self, content: bytes, *, path: str) -> None:
-        super().__init__(path=path, descriptor=-1)
-        self._content = GO_PROGRAM + content
-
-    def read_at(self, offset: int, length: int) -> bytes:
-        return self._content[offset : offset + length]
-
-
 class Caddy(Machine):
     """Its program is a caddy that holds these bytes."""
 
@@ -291,7 +290,10 @@ class Caddy(Machine):
 
     @contextlib.contextmanager
     def open_regular(self, path: str) -> Iterator[OpenFile]:  # type: ignore[override]
-        yield Content(self.content, path=path)
+        with tempfile.TemporaryFile() as file:
+            file.write(GO_PROGRAM + self.content)
+            file.flush()
+            yield OpenFile(path=path, descriptor=file.fileno())
 
 
 @pytest.mark.parametrize(

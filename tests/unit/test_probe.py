@@ -12,11 +12,11 @@ from typing import Any, Iterator
 
 import pytest
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import HostError
-from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import Listener
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import Listener, ServiceFacts
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Port, parse_services
 from ansible_collections.netbind.privport.plugins.module_utils._core.proof.checks import CLOSED, Probe
-from ansible_collections.netbind.privport.plugins.module_utils._host import probe as probing
-from ansible_collections.netbind.privport.plugins.module_utils._host.host import Completed
+from ansible_collections.netbind.privport.plugins.module_utils._host.host import Completed, Host
+from ansible_collections.netbind.privport.plugins.module_utils._observe import probes
 from ansible_collections.netbind.privport.plugins.module_utils._observe.journal import denials, last_lines
 from ansible_collections.netbind.privport.plugins.module_utils._observe.observe import observe
 from ansible_collections.netbind.privport.tests.unit.fake_host import FakeHost
@@ -32,16 +32,20 @@ def on(port: int, *, address: str = "127.0.0.1", protocol: str = "tcp", v6only: 
     return Listener(protocol=protocol, address=address, port=port, v6only=v6only, owners=(), owners_known=True)
 
 
+def probe(facts: ServiceFacts, *, port: Port, inner: Port, privileged: bool = True) -> Probe:
+    return probes.probe(Host(), facts, port=port, inner=inner, privileged=privileged)
+
+
 @pytest.mark.parametrize("address", ["127.0.0.1", "0.0.0.0", "0.0.0.0%lo"])
 def test_a_connection(listening: int, address: str) -> None:
-    assert probing.connect(on(listening, address=address)) == ""
+    assert probes.connect(Host(), on(listening, address=address)) == ""
 
 
 def test_each_family_that_a_socket_serves_is_connected_to(listening: int) -> None:
     # Nothing listens there over IPv6, so a socket that serves both does not pass by IPv4 alone.
-    assert probing.connect(on(listening, address="::", v6only=True)) in ("ECONNREFUSED", "EADDRNOTAVAIL")
+    assert probes.connect(Host(), on(listening, address="::", v6only=True)) in ("ECONNREFUSED", "EADDRNOTAVAIL")
     has_ipv6 = Path("/proc/net/if_inet6").read_text(encoding="ascii") != ""
-    assert probing.connect(on(listening, address="::")) == ("ECONNREFUSED" if has_ipv6 else "")
+    assert probes.connect(Host(), on(listening, address="::")) == ("ECONNREFUSED" if has_ipv6 else "")
 
 
 @pytest.mark.parametrize(
@@ -55,13 +59,13 @@ def test_each_family_that_a_socket_serves_is_connected_to(listening: int) -> Non
 def test_a_socket_of_one_interface(address: str, outcome: Any) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         closed = server.getsockname()[1]
-    assert probing.connect(on(closed, address=address)) == outcome
+    assert probes.connect(Host(), on(closed, address=address)) == outcome
 
 
 def test_a_refused_connection(listening: int) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         closed = server.getsockname()[1]
-    assert probing.connect(on(closed)) == "ECONNREFUSED"
+    assert probes.connect(Host(), on(closed)) == "ECONNREFUSED"
 
 
 def answering(said: bytes, *, seconds: float, times: int = 1) -> int:
@@ -91,7 +95,7 @@ def answering(said: bytes, *, seconds: float, times: int = 1) -> int:
 def test_a_port_in_front(said: bytes, seconds: float, outcome: str, listening: int) -> None:
     observed = observe(FakeHost(), parse_services([{"name": "web", "ports": [80]}])).services[0]
     facts = observed._replace(listeners=(on(listening),))
-    tried = probing.probe(facts, port=Port(answering(said, seconds=seconds)), inner=Port(listening))
+    tried = probe(facts, port=Port(answering(said, seconds=seconds)), inner=Port(listening))
     assert (tried.connect, tried.front["ipv4"]) == ({"127.0.0.1": ""}, outcome)
 
 
@@ -99,23 +103,29 @@ def test_a_service_that_closes_at_once_itself() -> None:
     inner = answering(b"", seconds=0, times=2)
     observed = observe(FakeHost(), parse_services([{"name": "web", "ports": [80]}])).services[0]
     facts = observed._replace(listeners=(on(inner),))
-    tried = probing.probe(facts, port=Port(answering(b"", seconds=0)), inner=Port(inner))
+    tried = probe(facts, port=Port(answering(b"", seconds=0)), inner=Port(inner))
     assert (tried.connect, tried.front["ipv4"]) == ({"127.0.0.1": ""}, "")
 
 
+def bind(port: int) -> Any:
+    return Host().bind_as_stranger(port, protocol="tcp", family="ipv4", own_uid=65000)
+
+
 def test_a_stranger_meets_a_busy_port(listening: int) -> None:
-    assert probing.bind_as_stranger(Port(listening), family="ipv4", own_uid=0) == "EADDRINUSE"
-    assert probing.bind_as_stranger(Port(0), family="ipv4", own_uid=0) == ""
+    assert bind(listening) == "EADDRINUSE"
+    assert bind(0) == ""
 
 
 def test_what_is_tried_on_a_port(listening: int) -> None:
     listeners = (on(listening), on(listening, protocol="udp"), on(listening + 1))
     observed = observe(FakeHost(), parse_services([{"name": "web", "ports": [80]}])).services[0]
     facts = observed._replace(listeners=listeners)
-    tried = probing.probe(facts, port=Port(listening), inner=Port(listening))
+    tried = probe(facts, port=Port(listening), inner=Port(listening))
     assert (tried.connect, set(tried.stranger)) == ({"127.0.0.1": ""}, {"ipv4"})
-    assert probing.probe(facts, port=Port(listening, "udp"), inner=Port(listening, "udp")).connect == {}
-    assert probing.probe(facts, port=Port(1), inner=Port(1)) == Probe()
+    assert probe(facts, port=Port(listening, "udp"), inner=Port(listening, "udp")).connect == {}
+    assert probe(facts, port=Port(1), inner=Port(1)) == Probe()
+    # What everybody may bind says nothing.
+    assert probe(facts, port=Port(listening), inner=Port(listening), privileged=False).stranger == {}
 
 
 class Journal(FakeHost):

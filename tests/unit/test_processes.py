@@ -4,10 +4,13 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
-from typing import Any
+from typing import Any, Iterator, Tuple
 
 import pytest
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import Process
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Port
 from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host
 from ansible_collections.netbind.privport.plugins.module_utils._observe import processes
 from ansible_collections.netbind.privport.tests.unit.fake_host import (
@@ -27,6 +30,12 @@ from ansible_collections.netbind.privport.tests.unit.observed import (
     observe,
     only,
 )
+
+
+def read(host: Host) -> Process:
+    record = host.process(105)
+    assert record is not None
+    return processes.read_process(record)
 
 
 def test_owners_are_found_by_inode_whatever_the_name_says() -> None:
@@ -76,6 +85,47 @@ def test_ss_is_asked_for_the_ports_alone_and_never_for_names() -> None:
     assert not [word for word in asked[1:-1] if "p" in word]
 
 
+@pytest.mark.parametrize(
+    ("ports", "ranges", "expression"),
+    [
+        ([80], ((80, 80),), "sport = :80"),
+        ([80, 443], ((80, 80), (443, 443)), "sport = :80 or sport = :443"),
+        ([5060, *range(10000, 20001)], ((5060, 5060), (10000, 20000)), None),
+        ([81, 80], ((80, 81),), "( sport >= :80 and sport <= :81 )"),
+    ],
+    ids=["one", "two", "a wide range", "neighbours"],
+)
+def test_ports_are_asked_for_as_ranges(ports: Any, ranges: Any, expression: Any) -> None:
+    wanted = [Port(number, protocol) for number in ports for protocol in ("tcp", "udp")]
+    assert processes.ranges_of(wanted) == ranges
+    host = machine()
+    host.sockets(ranges)
+    assert expression in (host.ran[-1][-1], None)
+
+
+def test_this_machines_ss_takes_ranges(listening: Tuple[int, int]) -> None:
+    first, last = sorted(listening)
+    found = processes.parse_sockets(Host().sockets(((first, last), (1, 1))), [Port(first), Port(last)])
+    assert {(it.protocol, it.port) for it in found} == {("tcp", first), ("tcp", last)}
+
+
+@pytest.fixture
+def listening() -> Iterator[Tuple[int, int]]:
+    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as other:
+        yield one.getsockname()[1], other.getsockname()[1]
+
+
+def test_sockets_without_their_holders() -> None:
+    seen = machine().sockets(((80, 80),), holders=False)
+    assert (len(processes.parse_sockets(seen, [Port(80)])), seen.holders, seen.processes) == (2, {}, {})
+
+
+def test_a_daemon_is_found_by_its_file() -> None:
+    host = machine(files={"/run/a.pid": f"{PID}\n", "/run/b.pid": "x", "/run/c.pid": "4242"})
+    found = [host.daemon(f"/run/{name}.pid") for name in "abcd"]
+    assert [it.pid if it else None for it in found] == [105, None, None, None]
+
+
 def test_other_ports_and_protocols_do_not_count() -> None:
     assert {(it.protocol, it.port) for it in only(machine(), ports=["443/udp"]).listeners} == {("udp", 443)}
     assert only(machine(), ports=[4430]).listeners == ()
@@ -105,8 +155,7 @@ def test_whether_authbind_is_mapped(maps: Any, expected: Any) -> None:
     host = machine()
     host.files.pop(f"/proc/{PID}/maps")
     host.files.update({f"/proc/{PID}/maps": maps} if maps else {})
-    found = processes.read_process(host, 105)
-    assert found is not None
+    found = read(host)
     assert found.authbind is expected
 
 
@@ -121,8 +170,7 @@ def test_threads_that_differ_are_told_and_one_that_ends_is_left_out() -> None:
             f"{folder}/110/status": "",
         }
     )
-    found = processes.read_process(host, 105)
-    assert found is not None
+    found = read(host)
     assert found.threads == 4
     assert [(it.tid, it.status.uid, it.status.effective) for it in found.unlike] == [
         (107, 990, ()),
@@ -142,8 +190,7 @@ def test_threads_that_differ_are_told_and_one_that_ends_is_left_out() -> None:
 def test_the_file_that_a_process_executes(links: Any, executable: str, replaced: Any) -> None:
     host = machine(links=links)
     host.links = {path: target for path, target in host.links.items() if target}
-    found = processes.read_process(host, 105)
-    assert found is not None
+    found = read(host)
     assert (found.executable, found.replaced) == (executable, replaced)
 
 

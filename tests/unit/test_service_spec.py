@@ -14,6 +14,7 @@ import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.parsing.dataloader import DataLoader
 from ansible_collections.netbind.privport.plugins.doc_fragments.services import ModuleDocFragment
+from ansible_collections.netbind.privport.plugins.module_utils import _module
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import InvalidInput
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import (
     Service,
@@ -25,7 +26,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model.servi
     SERVICES,
     SOCKET_OPTIONS,
 )
-from ansible_collections.netbind.privport.plugins.modules import privport_info, privport_snapshot, privport_verify
+from ansible_collections.netbind.privport.plugins.modules import privport, privport_info, privport_verify
 
 ROOT = Path(__file__).parents[2]
 FRAGMENT = yaml.safe_load(ModuleDocFragment.DOCUMENTATION)["options"]["services"]
@@ -50,7 +51,7 @@ def test_the_documentation_of_the_modules_says_what_is_declared() -> None:
     assert without_words(FRAGMENT) == SERVICES
 
 
-@pytest.mark.parametrize("module", [privport_info, privport_snapshot, privport_verify])
+@pytest.mark.parametrize("module", [privport, privport_info, privport_verify])
 def test_a_module_declares_it(module: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     class Declared(Exception):
         pass
@@ -58,7 +59,7 @@ def test_a_module_declares_it(module: Any, monkeypatch: pytest.MonkeyPatch) -> N
     def declare(*, argument_spec: Mapping[str, Any], **_others: Any) -> None:
         raise Declared(argument_spec["services"])
 
-    monkeypatch.setattr(module, "AnsibleModule", declare)
+    monkeypatch.setattr(_module, "AnsibleModule", declare)
     with pytest.raises(Declared) as declared:
         module.main()
     assert declared.value.args == (SERVICES,)
@@ -68,7 +69,6 @@ def test_a_module_declares_it(module: Any, monkeypatch: pytest.MonkeyPatch) -> N
     ("role", "entry", "option"),
     [
         ("privport", "main", "privport_services"),
-        ("privport", "observe", "privport_services"),
         ("privport_verify", "main", "privport_verify_services"),
     ],
 )

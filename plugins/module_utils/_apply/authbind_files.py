@@ -11,8 +11,8 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.authbind.pl
 from ansible_collections.netbind.privport.plugins.module_utils._core.authbind.rules import BYUID, FOLDERS, RuleFile
 from ansible_collections.netbind.privport.plugins.module_utils._core.capability.acl import parse_acl
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import HostError
-from ansible_collections.netbind.privport.plugins.module_utils._host.atomic import TEMPORARY
 from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host
+from ansible_collections.netbind.privport.plugins.module_utils._host.temporary import TEMPORARY
 
 
 def read_rules(host: Host) -> Dict[str, RuleFile]:

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import NamedTuple, Optional, Tuple
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.capability import keep as core
@@ -15,8 +14,6 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model.error
 )
 from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host
 from ansible_collections.netbind.privport.plugins.module_utils._observe import units
-
-_PYTHON = "/usr/bin/python3"
 
 
 class Keeping(NamedTuple):
@@ -57,11 +54,6 @@ class Keeping(NamedTuple):
             for path, before, wanted in files
             if before != (wanted if self.wanted else "")
         )
-
-
-def python(host: Host) -> str:
-    """The Python that the units call."""
-    return _PYTHON if host.status(_PYTHON) is not None else sys.executable
 
 
 def observe(host: Host, path: str) -> str:
@@ -109,7 +101,7 @@ def refusal(host: Host, path: str) -> str:
 
 
 def _look(host: Host, path: str, *, value: bytes, wanted: bool) -> Keeping:
-    rendered = core.render(path=path, value=value, python=python(host))
+    rendered = core.render(path=path, value=value, python=host.python())
     paths = (rendered.service_path, rendered.watch_path, rendered.link_path)
     service, watch = (host.read(it) or "" for it in paths[:2])
     link = host.link_target(rendered.link_path) or ""
@@ -126,7 +118,7 @@ def _look(host: Host, path: str, *, value: bytes, wanted: bool) -> Keeping:
 
 def _is_active(host: Host, name: str) -> bool:
     argv = ["systemctl", "show", "--property=ActiveState,NeedDaemonReload", "--", name]
-    said = host.run(argv).checked().stdout.split()
+    said = host.query(argv).checked().stdout.split()
     return sorted(said) == ["ActiveState=active", "NeedDaemonReload=no"]
 
 
@@ -171,7 +163,7 @@ def stop(host: Host, watch_name: str) -> None:
 
 
 def _is_loaded(host: Host, name: str) -> bool:
-    shown = host.run(["systemctl", "show", "--property=LoadState", "--", name]).checked().stdout
+    shown = host.query(["systemctl", "show", "--property=LoadState", "--", name]).checked().stdout
     return "not-found" not in shown
 
 

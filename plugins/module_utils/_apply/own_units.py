@@ -62,9 +62,8 @@ def _script(host: Host, name: str) -> State:
 
 def _daemon(host: Host, name: str) -> int | None:
     """The process that the script's file below /run names, where its number was not given to another since."""
-    pid = (host.read(f"/run/{name}.pid") or "").strip()
-    status = host.read(f"/proc/{pid}/status") if re.fullmatch("[0-9]+", pid) else None
-    return int(pid) if status and parse_status(status).name == "socat" else None
+    found = host.daemon(f"/run/{name}.pid")
+    return found.pid if found and parse_status(found.status).name == "socat" else None
 
 
 def start(host: Host, names: Sequence[str]) -> None:

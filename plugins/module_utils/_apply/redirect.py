@@ -38,7 +38,7 @@ def find_tool(host: Host) -> Tool | None:
 
 def _keeps_address(host: Host, programs: Mapping[str, str]) -> bool:
     """Whether nft can change a packet's port alone, as far as one may ask it."""
-    return host.effective_uid() != 0 or host.run([programs["nft"], "--check", core.PROBE]).rc == 0
+    return host.effective_uid() != 0 or host.query([programs["nft"], "--check", core.PROBE]).rc == 0
 
 
 def require_tool(host: Host) -> Tool:
@@ -78,14 +78,14 @@ def _in_force(host: Host, service: str) -> Tuple[str, ...] | None:
     nft = host.which("nft")
     if nft:
         # A table that is not there is an error.
-        listed = host.run([nft, "--numeric-priority", "list", "table", "inet", core.table_name(service)])
+        listed = host.query([nft, "--numeric-priority", "list", "table", "inet", core.table_name(service)])
         return core.listed_table(listed.stdout) if listed.rc == 0 else ()
     saves = {family: host.which(program) for family, program in core.SAVES.items()}
     lines = [
         line
         for family, save in saves.items()
         if save
-        for line in core.listed_chains(host.run([save]).checked().stdout, service=service, family=family)
+        for line in core.listed_chains(host.query([save]).checked().stdout, service=service, family=family)
     ]
     return tuple(sorted(lines))
 
@@ -114,7 +114,7 @@ def _refused(host: Host, rules: Rules, tool: Tool) -> str:
     """Why the kernel would not take these rules; '' where it would, or where only loading them can tell."""
     if tool.name != core.NFTABLES or host.effective_uid() != 0:
         return ""
-    checked = host.run([tool.programs["nft"], "--check", rules.text])
+    checked = host.query([tool.programs["nft"], "--check", rules.text])
     return "" if checked.rc == 0 else (checked.stderr.strip() or "nothing").splitlines()[0]
 
 

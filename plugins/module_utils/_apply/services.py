@@ -53,5 +53,6 @@ def await_jobs(host: Host, names: Sequence[str], *, seconds: float) -> Tuple[str
 
 
 def _busy(host: Host, names: Sequence[str]) -> Tuple[str, ...]:
+    host.begin()
     shown: Mapping[str, Mapping[str, str]] = units.show(host, names, properties=_PROPERTIES)
     return tuple(name for name, properties in shown.items() if properties.get("Job", "0") not in ("", "0"))

@@ -4,16 +4,11 @@
 
 from __future__ import annotations
 
-from typing import Callable, Dict, List, Mapping, NamedTuple, Sequence, Set, Tuple
+from typing import Callable, List, Mapping, NamedTuple, Sequence, Set, Tuple
 
 from ansible_collections.netbind.privport.plugins.module_utils._apply import managed, services, undo
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.case import Case
-from ansible_collections.netbind.privport.plugins.module_utils._core.decision.decide import (
-    Decision,
-    cases_of,
-    decide,
-    digest_of,
-)
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.decide import Decision, digest_of
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.desired import (
     Group,
     grants,
@@ -23,12 +18,16 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.decision.de
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.policy import Rule
 from ansible_collections.netbind.privport.plugins.module_utils._core.managed.state import State
 from ansible_collections.netbind.privport.plugins.module_utils._core.managed.undo import FORMAT, Before, held_ports
-from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import PrivportError, Refused
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import (
+    HostError,
+    PrivportError,
+    Refused,
+)
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Service
-from ansible_collections.netbind.privport.plugins.module_utils._core.proof.checks import FAIL
+from ansible_collections.netbind.privport.plugins.module_utils._core.report.diff import diff_of
 from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host
-from ansible_collections.netbind.privport.plugins.module_utils._observe.observe import observe
-from ansible_collections.netbind.privport.plugins.module_utils._observe.proof import Proof, await_proof
+from ansible_collections.netbind.privport.plugins.module_utils._observe.proof import Proof, await_proof, prove_cases
+from ansible_collections.netbind.privport.plugins.module_utils._observe.view import View, look
 
 
 class Interrupted(PrivportError):
@@ -58,7 +57,7 @@ class Step(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What came of it. failure is what went wrong beside the proofs, '' for nothing."""
+    """What came of it. failure is what went wrong beside decisions and proofs, '' for nothing."""
 
     decisions: Tuple[Decision, ...] = ()
     steps: Tuple[Step, ...] = ()
@@ -72,48 +71,53 @@ class Outcome(NamedTuple):
     changed: bool = False
 
 
-class View(NamedTuple):
-    """The services on the host as it is, and what is decided for them."""
-
-    cases: Tuple[Case, ...]
-    decisions: Tuple[Decision, ...]
-
-    @property
-    def settled(self) -> bool:
-        return not any(it.pending or it.surplus for it in self.decisions)
-
-    @property
-    def errors(self) -> Tuple[str, ...]:
-        return tuple(it.error for it in self.decisions if it.error)
-
-
-def look(host: Host, request: Request) -> View:
-    """Observe the host and decide. Nothing is changed. Raises PrivportError."""
-    observation = observe(host, request.services)
-    cases = cases_of(observation, request.services, rules=request.rules)
-    return View(cases, decide(observation, request.services, policy=request.rules))
-
-
 def run(host: Host, request: Request, *, check_mode: bool) -> Outcome:
     """Bring the host to what is asked for and prove it, or leave it as it was.
 
     Takes the host's lock only where something is to be changed. Raises PrivportError where nothing was changed.
     """
-    view = look(host, request)
-    waiting = undo.is_interrupted(host)
-    if not waiting and (view.errors or view.settled):
+    view = _look(host, request)
+    if view.refused or is_settled(view, request):
         return _settled(host, request, view)
     if check_mode:
-        return _foreseen(host, view, waiting=waiting)
+        return _foreseen(host, view)
     with host.locked(needed=True):
         finished = undo.finish_interrupted(host, seconds=request.seconds) if undo.is_interrupted(host) else None
-        view = look(host, request)
-        if view.errors or view.settled:
+        view = _look(host, request)
+        if view.refused or is_settled(view, request):
             outcome = _settled(host, request, view)
         else:
             _require_same(view, request)
             outcome = _Transaction(host, request, view).run()
     return outcome if finished is None else _with_finished(outcome, finished)
+
+
+def is_settled(view: View, request: Request) -> bool:
+    """Whether nothing is left to do, processes that are to be restarted included."""
+    return view.settled and not (request.restart_absent and any(it.unit for it in _retaining(view)))
+
+
+def _retaining(view: View) -> List[Decision]:
+    """The services whose processes keep what was taken back."""
+    return [it for it in view.decisions if it.retained and it.state == "absent"]
+
+
+def _look(host: Host, request: Request) -> View:
+    return look(host, request.services, rules=request.rules)
+
+
+def glance(host: Host, request: Request) -> Tuple[View, Outcome | None]:
+    """What a look alone tells, and what comes of it; None where the host has something to do, or to wait for.
+
+    Raises PrivportError where a tool fails.
+    """
+    view = _look(host, request)
+    if view.refused:
+        return view, _told(view, ())
+    if not is_settled(view, request):
+        return view, None
+    proofs = prove_cases(host, view.chosen)
+    return view, None if any(it.failed for it in proofs) else _told(view, proofs)
 
 
 def _with_finished(outcome: Outcome, finished: undo.Restored) -> Outcome:
@@ -134,33 +138,32 @@ def _require_same(view: View, request: Request) -> None:
 
 
 def _settled(host: Host, request: Request, view: View) -> Outcome:
-    if view.errors:
-        return Outcome(view.decisions, failure="\n".join(view.errors), warnings=_warnings(view))
-    return Outcome(view.decisions, proofs=_prove(host, request, view), warnings=_warnings(view))
+    return _told(view, () if view.refused else _prove(host, request, view.chosen))
+
+
+def _told(view: View, proofs: Tuple[Proof, ...]) -> Outcome:
+    """What comes of a look that changed nothing."""
+    kept = [sentence for it in _retaining(view) for sentence in it.retained]
+    return Outcome(view.decisions, proofs=proofs, warnings=(*_warnings(view), *kept))
 
 
 def _warnings(view: View) -> Tuple[str, ...]:
     return tuple(dict.fromkeys(warning for it in view.decisions for warning in it.warnings))
 
 
-def _prove(host: Host, request: Request, view: View) -> Tuple[Proof, ...]:
-    chosen = [
-        service._replace(strategy=it.strategy)
-        for service, it in zip(request.services, view.decisions)
-        if service.state == "present"
-    ]
-    return await_proof(host, chosen, seconds=request.seconds) if chosen else ()
+def _prove(host: Host, request: Request, seen: Sequence[Case]) -> Tuple[Proof, ...]:
+    services = [case.service for case in seen]
+    return await_proof(host, services, seconds=request.seconds, seen=seen) if seen else ()
 
 
-def _foreseen(host: Host, view: View, *, waiting: bool) -> Outcome:
+def _foreseen(host: Host, view: View) -> Outcome:
     """What a run would do, told as if it were done."""
-    if view.errors:
-        return Outcome(view.decisions, failure="\n".join(view.errors), warnings=_warnings(view))
-    groups = (*grants(view.cases, view.decisions), *removals(view.cases, view.decisions))
+    granted = grants(view.cases, view.decisions)
+    groups = (*granted, *removals(view.cases, view.decisions, granted=granted))
     ways = managed.ways(host, [it.desired for it in groups])
     steps = [step for group, way in zip(groups, ways) for step in _steps(group, way)]
     steps += [Step(it.name, f"{verb}ed {it.unit}") for it in view.decisions for verb in _process_steps(it)]
-    warnings = ["an earlier run was interrupted; its undo would be finished first"] if waiting else []
+    warnings = ["an earlier run was interrupted; its undo would be finished first"] if view.interrupted else []
     return Outcome(
         view.decisions,
         steps=tuple(steps),
@@ -181,11 +184,8 @@ def _steps(group: Group, way: managed.Way) -> List[Step]:
 
 def _diff(ways: Sequence[managed.Way]) -> Tuple[Mapping[str, str], ...]:
     """As diff mode shows it, each resource once."""
-    shown: Dict[str, Dict[str, str]] = {}
-    for change in (change for way in ways for change in way.changes):
-        before = shown.get(change.path, change.diff)["before"]
-        shown[change.path] = {**change.diff, "before": before}
-    return tuple(shown.values())
+    changes = (change for way in ways for change in way.changes)
+    return tuple(diff_of((it.path, it.now.shown, it.then.shown) for it in changes))
 
 
 class _Transaction:
@@ -207,11 +207,13 @@ class _Transaction:
         self._decisions = view.decisions
 
     def run(self) -> Outcome:
+        view = self._view
         try:
-            self._remember((*grants(*self._view), *removals(*self._view)))
+            granted = grants(view.cases, view.decisions)
+            self._remember((*granted, *removals(view.cases, view.decisions, granted=granted)))
             proofs = self._change()
-        except PrivportError as failure:
-            self._undo(self._before)
+        except (PrivportError, OSError) as failure:
+            self._undo_after(failure)
             return self._outcome((), failure=str(failure))
         if not self._left:
             undo.forget(self._host)
@@ -249,17 +251,19 @@ class _Transaction:
         undo.remember(self._host, self._before)
 
     def _change(self) -> Tuple[Proof, ...]:
-        self._bring(grants(*self._view), between=self._start)
+        self._bring(grants(self._view.cases, self._view.decisions), between=self._start)
         proofs = self._proved()
-        surplus = [it for it in self._good() if it.surplus]
-        retained = [it for it in self._good() if it.retained]
+        surplus = [it for it in self._good.values() if it.surplus]
+        retained = [it for it in self._good.values() if it.retained]
         if not surplus and not retained:
             return proofs
         self._clear()
         return (*(it for it in proofs if it.case.service.name in self._failed), *self._proved())
 
-    def _good(self) -> List[Decision]:
-        return [it for it in self._view.decisions if it.name not in self._failed]
+    @property
+    def _good(self) -> Mapping[str, Decision]:
+        """What is decided for the services that did not fail, by their names."""
+        return {it.name: it for it in self._view.decisions if it.name not in self._failed}
 
     def _bring(self, groups: Sequence[Group], *, between: Callable[[], None]) -> None:
         wanted = [it for it in groups if it.service not in self._failed]
@@ -272,8 +276,8 @@ class _Transaction:
 
     def _start(self) -> None:
         """Start what does not run, and restart what lacks its grant: a second look tells who does."""
-        self._view = look(self._host, self._request)
-        self._restart([it for it in self._good() if it.state == "present"])
+        self._view = _look(self._host, self._request)
+        self._restart([it for it in self._good.values() if it.state == "present"])
 
     def _restart(self, decisions: Sequence[Decision]) -> None:
         done = services.start(self._host, decisions)
@@ -283,14 +287,9 @@ class _Transaction:
 
     def _proved(self) -> Tuple[Proof, ...]:
         """The proofs of those that did not fail before; what fails now is taken back."""
-        wanted = [it for it in self._request.services if it.name not in self._failed]
-        names = {it.name for it in wanted}
-        view = View(
-            tuple(it for it in self._view.cases if it.service.name in names),
-            tuple(it for it in self._view.decisions if it.name in names),
-        )
-        proofs = _prove(self._host, self._request._replace(services=tuple(wanted)), view)
-        failed = {proof.case.service.name for proof in proofs if any(it.verdict == FAIL for it in proof.evidence)}
+        self._view = _look(self._host, self._request)
+        proofs = _prove(self._host, self._request, [it for it in self._view.chosen if it.service.name in self._good])
+        failed = {proof.case.service.name for proof in proofs if proof.failed}
         if failed:
             self._take_back(failed)
         return proofs
@@ -313,14 +312,20 @@ class _Transaction:
         if not done.left and before is self._before:
             undo.forget(self._host)
 
+    def _undo_after(self, failure: Exception) -> None:
+        try:
+            self._undo(self._before)
+        except PrivportError as second:
+            raise HostError(f"{failure}; what was changed could not be taken back: {second}") from failure
+
     def _clear(self) -> None:
         """Remove what is no longer needed, and restart what keeps it."""
-        self._view = look(self._host, self._request)
-        keeping = [it for it in self._good() if it.retained]
-        groups = removals(*self._view)
+        self._view = _look(self._host, self._request)
+        keeping = [it for it in self._good.values() if it.retained]
+        groups = removals(self._view.cases, self._view.decisions)
         self._remember(groups)
         self._bring(groups, between=lambda: self._restart_keepers(keeping))
-        self._view = look(self._host, self._request)
+        self._view = _look(self._host, self._request)
 
     def _restart_keepers(self, keeping: Sequence[Decision]) -> None:
         present = [it for it in keeping if it.unit and it.state == "present"]

@@ -28,9 +28,8 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model.error
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import parse_ports
 from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host
 from ansible_collections.netbind.privport.plugins.module_utils._observe import processes
+from ansible_collections.netbind.privport.plugins.module_utils._observe.view import JOURNAL
 
-FOLDER = "/var/lib/netbind.privport"
-JOURNAL = f"{FOLDER}/journal.json"
 _PAUSE_SECONDS = 0.25
 # systemd-system.conf(5), DefaultTimeoutStartSec=: 90 seconds, and as many for stopping.
 _RESTART_SECONDS = 200.0
@@ -45,7 +44,7 @@ class Restored(NamedTuple):
 
 def remember(host: Host, before: Before) -> None:
     """Write the journal, fsynced. Raises HostError."""
-    host.make_folder(FOLDER)
+    host.make_folder(JOURNAL.rpartition("/")[0])
     host.write(JOURNAL, content=json.dumps(dump(before)), mode=0o600)
 
 
@@ -90,6 +89,7 @@ def restore(host: Host, before: Before, *, seconds: float) -> Restored:
 
     What fails is told in left, and the rest is done all the same.
     """
+    host.begin()
     attempts = managed.Attempts(tolerant=True)
     wanted = as_desired(before.state)
     back = managed.Way(managed.look(host, [wanted]), wanted)
@@ -150,6 +150,7 @@ def _await(host: Host, held: Sequence[Held], *, seconds: float) -> List[Held]:
 
 
 def _missing(host: Host, held: Sequence[Held]) -> List[Held]:
+    host.begin()
     ports = {it: parse_ports([it.port], where=JOURNAL)[0] for it in held}
     there = processes.listeners(host, sorted(set(ports.values())))
     open_ports = {(it.port, it.protocol) for it in there if it.owners or not it.owners_known}

@@ -11,16 +11,14 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
-import hashlib
 import itertools
 import os
 import time
 from typing import Iterator, Sequence
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import HostError
+from ansible_collections.netbind.privport.plugins.module_utils._host.temporary import leftovers, temporaries
 
-# Neither systemd (*.conf) nor authbind (a port's number) reads a file of such a name.
-TEMPORARY = ".privport-"
 LOCK = "/run/netbind.privport.lock"
 LOCK_SECONDS = 90.0
 _LOCK_PAUSE = 0.05
@@ -34,11 +32,6 @@ _WAYS_OUT = {
 def why(failure: OSError) -> str:
     """What went wrong, and the way out where there is one."""
     return f"{failure.strerror}{_WAYS_OUT.get(failure.errno or 0, '')}"
-
-
-def leftovers(path: str) -> tuple[str, ...]:
-    """The temporary files that a killed process left of a change to path."""
-    return tuple(temporary for temporary in temporaries(path) if os.path.lexists(temporary))
 
 
 def write(path: str, *, content: bytes, uid: int, gid: int, mode: int) -> None:
@@ -191,14 +184,6 @@ def _take(descriptor: int, *, seconds: float) -> None:
             ) from None
         else:
             return
-
-
-def temporaries(path: str) -> tuple[str, str]:
-    """The temporary names for a path: in its folder, and beside its folder while that is not there."""
-    folder = os.path.dirname(path)
-    # A hash, because a unit's name can be as long as a file's name may be.
-    name = TEMPORARY + hashlib.sha256(os.fsencode(path)).hexdigest()[:16]
-    return os.path.join(folder, name), os.path.join(os.path.dirname(folder), name)
 
 
 def _write_new(path: str, *, content: bytes, uid: int, gid: int, mode: int) -> None:

@@ -12,14 +12,9 @@ import ctypes
 import os
 import socket
 import struct
-from typing import Callable
+from typing import Callable, NamedTuple, Tuple
 
-from ansible_collections.netbind.privport.plugins.module_utils._core.confinement.denial import TRIAL_COMM
-from ansible_collections.netbind.privport.plugins.module_utils._core.confinement.policy import parse_label
-from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import Account
-from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Port
-
-LIBRARY = "/usr/lib/authbind/libauthbind.so.1"
+_LIBRARY = "/usr/lib/authbind/libauthbind.so.1"
 _RULES = "/etc/authbind"
 # A program that ends at once, to stand in for the service's own.
 _HARMLESS = "/bin/true"
@@ -35,8 +30,24 @@ _NOT_TRIED = 255
 _STAGES = ("", "library", "socket", "bind")
 
 
-def attached_profile(path: str) -> tuple[str, str] | None:
-    """The profile, with its mode, that confines what is started from this path; None where that cannot be tried.
+class Socket(NamedTuple):
+    """What is to be bound, and the name that the trial gives its process, by which the audit log tells it."""
+
+    port: int
+    protocol: str
+    comm: str
+
+
+class User(NamedTuple):
+    """Who binds, with the primary group and all groups."""
+
+    uid: int
+    gid: int
+    groups: Tuple[int, ...]
+
+
+def attached_profile(path: str) -> str | None:
+    """The label of what is started from this path, as the kernel writes it; None where that cannot be tried.
 
     The child executes a harmless program that is mounted over path for it alone, and is asked for its profile
     when it has ended: a process that nobody has waited for keeps it.
@@ -54,42 +65,42 @@ def attached_profile(path: str) -> tuple[str, str] | None:
         if ended is None or (ended.si_code == os.CLD_EXITED and ended.si_status == _NOT_TRIED):
             return None
         with open(f"/proc/{child}/attr/apparmor/current", "rb") as file:
-            return parse_label(file.read().decode(errors="surrogateescape"))
+            return file.read().decode(errors="surrogateescape")
     except OSError:
         return None
     finally:
         os.waitpid(child, 0)
 
 
-def bind_in_profile(profile: str, *, port: Port) -> str | None:
+def bind_in_profile(profile: str, *, wanted: Socket) -> str | None:
     """bind(2) with every capability that the profile leaves.
 
     '' where it works, else what is refused: 'socket' or 'bind'. None where it cannot be tried.
     """
 
     def prepare() -> None:
-        _own_network(port)
+        _own_network(wanted.port)
 
-    return _tried(lambda: _bind_all(profile, port=port, prepare=prepare, library=""))
+    return _tried(lambda: _bind_all(profile, wanted=wanted, prepare=prepare, library=""))
 
 
-def authbind_in_profile(profile: str, *, port: Port, account: Account) -> str | None:
+def authbind_in_profile(profile: str, *, wanted: Socket, user: User) -> str | None:
     """The same as the service's user through authbind, with a rule that lets the user have the port.
 
     What is refused can also be 'library', the mapping of libauthbind.
     """
 
     def prepare() -> None:
-        _own_network(port)
+        _own_network(wanted.port)
         _own_mounts()
-        _own_rules(port, account=account)
-        os.setgroups(list(account.groups))
-        os.setresgid(account.gid, account.gid, account.gid)
-        os.setresuid(account.uid, account.uid, account.uid)
+        _own_rules(wanted.port, uid=user.uid)
+        os.setgroups(list(user.groups))
+        os.setresgid(user.gid, user.gid, user.gid)
+        os.setresuid(user.uid, user.uid, user.uid)
         # A process that changed its user may else not write to its own /proc.
         _checked(_libc().prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0))
 
-    return _tried(lambda: _bind_all(profile, port=port, prepare=prepare, library=LIBRARY))
+    return _tried(lambda: _bind_all(profile, wanted=wanted, prepare=prepare, library=_LIBRARY))
 
 
 def _tried(attempt: Callable[[], str]) -> str | None:
@@ -109,10 +120,10 @@ def _tried(attempt: Callable[[], str]) -> str | None:
     return None if status == _NOT_TRIED else _STAGES[status]
 
 
-def _bind_all(profile: str, *, port: Port, prepare: Callable[[], None], library: str) -> str:
+def _bind_all(profile: str, *, wanted: Socket, prepare: Callable[[], None], library: str) -> str:
     """What is refused for the family that works, else for IPv4."""
     with open("/proc/self/comm", "w", encoding="utf-8") as file:
-        file.write(TRIAL_COMM)
+        file.write(wanted.comm)
     prepare()
     libc = _libc()
     with open("/proc/self/attr/apparmor/current", "wb", buffering=0) as attribute:
@@ -122,25 +133,25 @@ def _bind_all(profile: str, *, port: Port, prepare: Callable[[], None], library:
             libc = ctypes.CDLL(library, use_errno=True)
         except OSError:
             return "library"
-    refused = [_bind(libc, family, rest, port=port) for family, rest in _FAMILIES]
+    refused = [_bind(libc, family, rest, wanted=wanted) for family, rest in _FAMILIES]
     return "" if "" in refused else refused[0]
 
 
-def _bind(libc: ctypes.CDLL, family: int, rest: bytes, *, port: Port) -> str:
+def _bind(libc: ctypes.CDLL, family: int, rest: bytes, *, wanted: Socket) -> str:
     try:
-        descriptor = socket.socket(family, _KINDS[port.protocol]).detach()
+        descriptor = socket.socket(family, _KINDS[wanted.protocol]).detach()
     except OSError:
         return "socket"
     # In the byte order of the machine and of the network.
-    address = struct.pack("=H", family) + struct.pack(">H", port.number) + rest
+    address = struct.pack("=H", family) + struct.pack(">H", wanted.port) + rest
     return "bind" if libc.bind(descriptor, address, len(address)) else ""
 
 
-def _own_network(port: Port) -> None:
+def _own_network(port: int) -> None:
     _checked(_libc().unshare(_CLONE_NEWNET))
     # The port is to be a privileged one there as well.
     with open("/proc/sys/net/ipv4/ip_unprivileged_port_start", "w", encoding="utf-8") as file:
-        file.write(str(port.number + 1))
+        file.write(str(port + 1))
 
 
 def _own_mounts() -> None:
@@ -148,15 +159,15 @@ def _own_mounts() -> None:
     _mount("none", "/", "", _MS_REC | _MS_PRIVATE)
 
 
-def _own_rules(port: Port, *, account: Account) -> None:
+def _own_rules(port: int, *, uid: int) -> None:
     _mount("none", _RULES, "tmpfs", 0)
     os.umask(0o022)
     os.chmod(_RULES, 0o755)
     os.mkdir(f"{_RULES}/byport")
     # authbind(1): from 512 on a rule's name begins with '!'.
-    path = f"{_RULES}/byport/{'!' if port.number >= 512 else ''}{port.number}"
+    path = f"{_RULES}/byport/{'!' if port >= 512 else ''}{port}"
     os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o500))
-    os.chown(path, account.uid, -1)
+    os.chown(path, uid, -1)
 
 
 def _mount(source: str, target: str, kind: str, flags: int) -> None:

@@ -26,14 +26,14 @@ class Confinements:
         self._authbind = authbind
         self._policy = selinux.policy_of(host)
 
-    def of(self, facts: ServiceFacts, *, ports: Sequence[Port]) -> Confinement | None:
-        """How a service is confined, None where it is not."""
+    def of(self, facts: ServiceFacts, *, ports: Sequence[Port], label: str | None) -> Confinement | None:
+        """How a service is confined, None where it is not. label: AppArmor's of its main process, None for none."""
         start = facts.network.unprivileged_port_start
         privileged = [port for port in ports if port.number < (_DEFAULT_START if start is None else start)]
         try:
             if self._policy is not None:
                 return self._by_selinux(facts, policy=self._policy, ports=ports)
-            return self._by_apparmor(facts, port=privileged[0]) if privileged else None
+            return self._by_apparmor(facts, port=privileged[0], label=label) if privileged else None
         except PrivportError as failure:
             unknown = f"how a security module confines it is unknown: {failure}"
             return Confinement("", subject="", enforced=True, refusals=(), authbind=(), unknown=(unknown,))
@@ -51,13 +51,12 @@ class Confinements:
             authbind_program=self._authbind,
         )
 
-    def _by_apparmor(self, facts: ServiceFacts, *, port: Port) -> Confinement | None:
-        unit, process = facts.unit, facts.unit.process if facts.unit else None
+    def _by_apparmor(self, facts: ServiceFacts, *, port: Port, label: str | None) -> Confinement | None:
         return apparmor.confinement_of(
             self._host,
-            unit=unit.properties if unit else {},
+            unit=facts.unit.properties if facts.unit else {},
             program=facts.program.real_path if facts.program else "",
-            pid=process.pid if process else 0,
+            label=label,
             port=port,
             account=facts.account if self._authbind else None,
         )

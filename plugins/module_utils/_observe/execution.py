@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-import os.path
+import posixpath
 from typing import Iterator, Mapping, NamedTuple
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.authbind import rules as authbind
@@ -115,10 +115,9 @@ def _closed(host: Host, found: Place, *, by: Runner) -> str:
         return f"{found.noexec} forbids to execute {found.path}"
     if by.uid is None:
         return ""
-    for step in _steps(found.outer, base=found.base):
-        if host.may_execute(step, uid=by.uid, gids=by.gids, base=found.base) is False:
-            return _refusal(host, step, by=by)
-    return ""
+    steps = tuple(_steps(found.outer, base=found.base))
+    may = host.may_execute(steps, uid=by.uid, gids=by.gids, base=found.base) or ()
+    return next((_refusal(host, step, by=by) for step, allowed in zip(steps, may) if not allowed), "")
 
 
 def hides(host: Host, found: Place) -> str:
@@ -140,7 +139,7 @@ def _steps(path: str, *, base: str) -> Iterator[str]:
 
 def _refusal(host: Host, path: str, *, by: Runner) -> str:
     status = host.status(path)
-    if host.noexec(path) and os.path.dirname(path) != path:
+    if host.noexec(path) and posixpath.dirname(path) != path:
         return f"{path} is on a mount with the option noexec"
     mode = f"mode {status.permissions:04o}" if status else "closed"
     return f"{by.name} may not execute or search {path} ({mode})"

@@ -65,7 +65,7 @@ class Firewall:
     def _nftables(self) -> str:
         """The rules of nftables, '' where nft is not there."""
         nft = self._host.which("nft")
-        return self._host.run([nft, "--json", "list", "ruleset"]).checked().stdout if nft else ""
+        return self._host.query([nft, "--json", "list", "ruleset"]).checked().stdout if nft else ""
 
     @cached_property
     def _saved(self) -> Mapping[str, Sequence[str]]:
@@ -79,6 +79,6 @@ class Firewall:
 
     def _save(self, program: str) -> str:
         path = self._host.which(program)
-        done = self._host.run([path]) if path else None
+        done = self._host.query([path]) if path else None
         # It does not read tables that nft alone can; nft does then.
         return done.stdout if done is not None and done.rc == 0 else ""

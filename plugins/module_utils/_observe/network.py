@@ -10,6 +10,8 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model.error
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import Network, Unit
 from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host
 from ansible_collections.netbind.privport.plugins.module_utils._host.netns import OWN_NETWORK
+from ansible_collections.netbind.privport.plugins.module_utils._host.processes import ProcessRecord
+from ansible_collections.netbind.privport.plugins.module_utils._host.units import NETWORK_OF
 
 _SETTINGS = "/proc/sys/net/ipv4"
 # Commit 4548b683b781 brought ip_unprivileged_port_start; before, PROT_SOCK was built in (include/net/sock.h).
@@ -52,10 +54,14 @@ def host_network(host: Host) -> Network:
     )
 
 
-def network_of(host: Host, unit: Unit | None, *, of_host: Network) -> Network:
-    """The network namespace that the unit's process runs in, or would; that of the host for no unit."""
-    path = _path(host, unit) if unit is not None else OWN_NETWORK
-    found = host.namespace(path)
+def network_of(host: Host, unit: Unit | None, *, running: ProcessRecord | None, of_host: Network) -> Network:
+    """The network namespace that the unit's process runs in, or would; that of the host for no unit.
+
+    running: the unit's main process, None for none.
+    """
+    own = running.network if running else None
+    path = _path(host, unit, own=own) if unit is not None else OWN_NETWORK
+    found = own if path.startswith(NETWORK_OF) else host.namespace(path)
     if found is not None and found == host.namespace(OWN_NETWORK):
         return of_host
     other = Network(is_host=False, path=path, unprivileged_port_start=None, local_port_range=None)
@@ -77,10 +83,9 @@ def network_of(host: Host, unit: Unit | None, *, of_host: Network) -> Network:
 _SYSTEMDS = "/proc/1/ns/net"
 
 
-def _path(host: Host, unit: Unit) -> str:
+def _path(host: Host, unit: Unit, *, own: tuple[int, int] | None) -> str:
     """What leads to the namespace: the unit's setting, its process where that runs elsewhere; '' for neither."""
     configured = unit.says("NetworkNamespacePath")
-    running = f"/proc/{unit.process.pid}/ns/net" if unit.process else ""
-    if running and host.namespace(running) not in (None, host.namespace(configured)):
-        return running
+    if own not in (None, host.namespace(configured)):
+        return NETWORK_OF + unit.name
     return configured or ("" if unit.is_on("PrivateNetwork") else _SYSTEMDS)

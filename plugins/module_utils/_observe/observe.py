@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from typing import Callable, Mapping, NamedTuple, Optional, Sequence
+from typing import Callable, Iterator, Mapping, NamedTuple, Optional, Sequence
 
 from ansible_collections.netbind.privport.plugins.module_utils._apply import authbind_files, redirect
 from ansible_collections.netbind.privport.plugins.module_utils._apply import forward as forwarding
@@ -71,7 +71,7 @@ def observe(host: Host, services: Sequence[Service]) -> Observation:
     """The host and these services. Nothing is changed. Raises PrivportError where a tool fails."""
     systemd = units.read_systemd(host)
     names = sorted({it.unit for it in services if it.unit})
-    shown = units.show(host, names) if systemd is not None else {}
+    shown = units.look(host, names) if systemd is not None else {}
     network = host_network(host)
     ground = forwarding.ground(host, systemd=systemd.version if systemd else None)
     rules = authbind_files.read_rules(host)
@@ -87,10 +87,10 @@ def observe(host: Host, services: Sequence[Service]) -> Observation:
     found = tuple(_service(host, service, machine=machine) for service in services)
     confinements = Confinements(host, authbind=authbind_found.program if authbind_found else "")
     found = tuple(
-        facts._replace(confinement=confinements.of(facts, ports=service.ports))
+        facts._replace(confinement=confinements.of(facts, ports=service.ports, label=_label(shown.get(service.unit))))
         for service, facts in zip(services, found)
     )
-    return Observation(
+    observation = Observation(
         format=FORMAT,
         kernel=host.kernel_release(),
         effective_uid=host.effective_uid(),
@@ -104,13 +104,15 @@ def observe(host: Host, services: Sequence[Service]) -> Observation:
         systemd_features=systemd.features if systemd else (),
         authbind=authbind_found,
         authbind_rules=tuple(rules.values()),
-        python=keeping.python(host),
+        python=host.python(),
         init_scripts=ground.init_scripts,
         forwarders=ground.programs,
         ipv6=ground.ipv6,
-        socket_source=processes.socket_source(host),
+        socket_source=host.socket_source(),
         services=_with_listeners(host, services, found),
     )
+    host.end()
+    return observation
 
 
 def _init(host: Host) -> ProcessStatus | None:
@@ -127,7 +129,7 @@ def _in_container(host: Host) -> bool:
 class _Machine(NamedTuple):
     """What all services share."""
 
-    shown: Mapping[str, dict[str, str]]
+    shown: Mapping[str, units.Seen]
     sockets: tuple[SocketUnit, ...]
     network: Network
     rules: Mapping[str, authbind.RuleFile]
@@ -138,7 +140,8 @@ class _Machine(NamedTuple):
 def _service(host: Host, service: Service, *, machine: _Machine) -> ServiceFacts:
     """All but the listeners."""
     unread: dict[str, str] = {}
-    unit = _unit(host, machine.shown[service.unit], unread=unread) if service.unit in machine.shown else None
+    shown = machine.shown.get(service.unit)
+    unit = _unit(host, shown, unread=unread) if shown else None
     user = service.user or (unit.launch.user or unit.user if unit else "")
     properties = unit.properties if unit else {}
     account = _account(host, user, properties=properties) if user else None
@@ -151,7 +154,7 @@ def _service(host: Host, service: Service, *, machine: _Machine) -> ServiceFacts
     seen = namespace({}, exists=lambda _: False) if service.executable else by.namespace
     program = _program(host, path, seen=seen, unread=unread, taking=_takes_sockets(service))
     wrapper = host.which("authbind")
-    sockets = tuple(it for it in machine.sockets if _concerns(it, service, unit=unit))
+    sockets = tuple(_concerning(machine.sockets, service, unit=unit))
     # A socket that systemd binds for the service is of systemd's network.
     handed = unit is not None and any(it.active and unit.name in it.triggers for it in sockets)
     return ServiceFacts(
@@ -162,7 +165,9 @@ def _service(host: Host, service: Service, *, machine: _Machine) -> ServiceFacts
         account=account,
         user_unit=_user_unit(host, unit, user=user) if unit else "",
         authbind_ports=_authbind_ports(service, account=account, rules=machine.rules, leftovers=machine.leftovers),
-        network=network_of(host, None if handed else unit, of_host=machine.network),
+        network=network_of(
+            host, None if handed else unit, running=shown.main if shown else None, of_host=machine.network
+        ),
         sockets=sockets,
         listeners=(),
         unread=unread,
@@ -188,25 +193,30 @@ def _user_unit(host: Host, unit: Unit, *, user: str) -> str:
     return next((path for path in paths if host.status(path) is not None), "")
 
 
-def _concerns(socket: SocketUnit, service: Service, *, unit: Unit | None) -> bool:
-    named = {str(port) for port in service.ports} & set(socket.ports)
-    return bool(named) or (unit is not None and unit.name in socket.triggers)
+def _label(shown: Optional[units.Seen]) -> Optional[str]:
+    return shown.main.label if shown and shown.main else None
+
+
+def _concerning(sockets: Sequence[SocketUnit], service: Service, *, unit: Unit | None) -> Iterator[SocketUnit]:
+    named = {str(port) for port in service.ports}
+    for socket in sockets:
+        if named.intersection(socket.ports) or (unit is not None and unit.name in socket.triggers):
+            yield socket
 
 
 def _with_listeners(host: Host, services: Sequence[Service], found: Sequence[ServiceFacts]) -> tuple[ServiceFacts, ...]:
     """The services with who listens on their ports, asked once in each network namespace."""
+    ports = [frozenset(service.listens) for service in services]
     listeners: dict[str, tuple[Listener, ...]] = {}
-    for path in {facts.network.path for facts in found if _enterable(facts.network)}:
-        there = (service for service, facts in zip(services, found) if facts.network.path == path)
+    for path in sorted({facts.network.path for facts in found if _enterable(facts.network)}):
+        there = (wanted for wanted, facts in zip(ports, found) if facts.network.path == path)
         with host.network(path):
-            listeners[path] = processes.listeners(host, sorted({port for it in there for port in it.listens}))
+            listeners[path] = processes.listeners(host, sorted(frozenset().union(*there)))
     return tuple(
         facts._replace(
-            listeners=tuple(
-                it for it in listeners.get(facts.network.path, ()) if Port(it.port, it.protocol) in service.listens
-            ),
+            listeners=tuple(it for it in listeners.get(facts.network.path, ()) if Port(it.port, it.protocol) in wanted),
         )
-        for service, facts in zip(services, found)
+        for wanted, facts in zip(ports, found)
     )
 
 
@@ -215,10 +225,11 @@ def _enterable(network: Network) -> bool:
     return network.is_host or network.unprivileged_port_start is not None
 
 
-def _unit(host: Host, properties: dict[str, str], *, unread: dict[str, str]) -> Unit:
+def _unit(host: Host, shown: units.Seen, *, unread: dict[str, str]) -> Unit:
+    properties = shown.properties
     name = properties["Id"]
     path = dropin_path(unit=name, dropin=DROPIN_NAME)
-    text = host.read(path) or ""
+    text = host.unit_file(path) or ""
     own = parse_own_dropin(text)
     commands: tuple[Command, ...] = ()
     overriding: dict[str, str] = {}
@@ -241,7 +252,7 @@ def _unit(host: Host, properties: dict[str, str], *, unread: dict[str, str]) -> 
         interrupted=bool(host.leftovers(path)) or units.is_unread_removal(host, path, properties),
         foreign_dropin=units.foreign_dropin(host, properties, own_dropin=path),
         capability_files=capability_files,
-        process=units.main_process(host, properties),
+        process=processes.read_process(shown.main) if shown.main else None,
     )
 
 
@@ -258,7 +269,7 @@ def _account(host: Host, user: str, *, properties: Mapping[str, str]) -> Account
     main = host.group(properties.get("Group", ""))
     more = [host.group(name) for name in properties.get("SupplementaryGroups", "").split()]
     gid = main.gr_gid if main else entry.pw_gid
-    groups = {gid, *host.groups_of(entry, gid=gid), *(group.gr_gid for group in more if group)}
+    groups = {gid, *host.groups_of(entry.pw_name, gid=gid), *(group.gr_gid for group in more if group)}
     return Account(name=entry.pw_name, uid=entry.pw_uid, gid=gid, groups=tuple(sorted(groups)))
 
 

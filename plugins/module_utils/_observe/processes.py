@@ -8,8 +8,7 @@ An owner is found by the inode of its socket, never by the name that ss prints.
 from __future__ import annotations
 
 import re
-import sys
-from typing import NamedTuple, Sequence
+from typing import Mapping, Sequence
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import Listener, Process, Thread
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Port
@@ -24,42 +23,24 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.process.sta
     parse_status,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host
-
-_SOCKET_LINK = re.compile(r"socket:\[(\d+)\]")
-
-
-def socket_source(host: Host) -> str:
-    """Where listening sockets are read from: 'ss', or '/proc/net' on a host without it."""
-    return "ss" if host.which("ss") else "/proc/net"
+from ansible_collections.netbind.privport.plugins.module_utils._host.processes import SS, ProcessRecord, Sockets
 
 
-def read_process(host: Host, pid: int) -> Process | None:
-    """A process by its id; None where it is gone."""
-    status = host.read(f"/proc/{pid}/status")
-    if not status:
-        return None
-    main = parse_status(status)
-    threads = _threads(host, pid)
-    maps = host.read(f"/proc/{pid}/maps")
-    # proc_pid_exe(5): a program that was removed since has the mark behind its name.
-    executable = re.sub(r" \(deleted\)$", "", host.link_target(f"/proc/{pid}/exe") or "")
-    same = host.same_file(f"/proc/{pid}/exe", executable)
+def read_process(record: ProcessRecord) -> Process:
+    """A process as data."""
+    main = parse_status(record.status)
+    threads = (Thread(tid=int(tid), status=parse_status(text)) for tid, text in record.unlike.items())
     return Process(
-        pid=pid,
+        pid=record.pid,
         status=main,
-        threads=max(1, len(threads)),
+        threads=record.threads,
         unlike=tuple(thread for thread in threads if _privileges(thread.status) != _privileges(main)),
-        unit=parse_cgroup(host.read(f"/proc/{pid}/cgroup") or ""),
-        executable=executable,
-        replaced=None if same is None else not same,
-        authbind=None if maps is None else "/libauthbind.so" in maps,
+        unit=parse_cgroup(record.cgroup),
+        # proc_pid_exe(5): a program that was removed since has the mark behind its name.
+        executable=re.sub(r" \(deleted\)$", "", record.executable or ""),
+        replaced=None if record.same is None else not record.same,
+        authbind=record.authbind,
     )
-
-
-def _threads(host: Host, pid: int) -> tuple[Thread, ...]:
-    """The threads that are there; one that ends while it is read is left out."""
-    texts = {tid: host.read(f"/proc/{pid}/task/{tid}/status") for tid in host.names_in(f"/proc/{pid}/task")}
-    return tuple(Thread(tid=int(tid), status=parse_status(text)) for tid, text in texts.items() if text)
 
 
 def _privileges(status: ProcessStatus) -> tuple[tuple[object, ...], ...]:
@@ -68,65 +49,47 @@ def _privileges(status: ProcessStatus) -> tuple[tuple[object, ...], ...]:
 
 def listeners(host: Host, ports: Sequence[Port]) -> tuple[Listener, ...]:
     """Who listens on these ports, owners included."""
-    sockets = _sockets(host, ports) if ports else ()
-    owners = _owners(host, {socket.inode for socket in sockets})
-    return tuple(
-        Listener(
-            protocol=socket.protocol,
-            address=socket.address,
-            port=socket.port,
-            v6only=socket.v6only,
-            owners=owners.of(host, socket.inode),
-            owners_known=bool(owners.pids.get(socket.inode)) or owners.complete,
-        )
-        for socket in sockets
+    if not ports:
+        return ()
+    seen = host.sockets(ranges_of(ports))
+    processes = {pid: read_process(record) for pid, record in seen.processes.items()}
+    return tuple(_listener(socket, seen=seen, processes=processes) for socket in parse_sockets(seen, ports))
+
+
+def _listener(socket: Socket, *, seen: Sockets, processes: Mapping[int, Process]) -> Listener:
+    pids = seen.holders.get(socket.inode, ())
+    return Listener(
+        protocol=socket.protocol,
+        address=socket.address,
+        port=socket.port,
+        v6only=socket.v6only,
+        owners=tuple(processes[pid] for pid in pids if pid in processes),
+        owners_known=bool(pids) or seen.complete,
     )
 
 
-def _sockets(host: Host, ports: Sequence[Port]) -> tuple[Socket, ...]:
-    found = _from_ss(host, ports) if socket_source(host) == "ss" else _from_proc(host)
-    return tuple(socket for socket in found if Port(socket.port, socket.protocol) in ports)
+def parse_sockets(seen: Sockets, ports: Sequence[Port]) -> tuple[Socket, ...]:
+    """The sockets on these ports, of which the host may tell more."""
+    wanted = set(ports)
+    return tuple(socket for socket in _parse(seen) if Port(socket.port, socket.protocol) in wanted)
 
 
-def _from_ss(host: Host, ports: Sequence[Port]) -> tuple[Socket, ...]:
-    # The filter runs in the kernel: a host with many sockets is never dumped whole.
-    expression = " or ".join(f"sport = :{number}" for number in sorted({port.number for port in ports}))
-    return parse_ss(host.run(["ss", "-H", "-O", "-n", "-l", "-t", "-u", "-e", expression]).checked().stdout)
+def _parse(seen: Sockets) -> tuple[Socket, ...]:
+    if seen.source == SS:
+        return parse_ss(seen.texts[SS])
+    return tuple(
+        socket
+        for table, text in seen.texts.items()
+        for socket in parse_proc_net(text, protocol=table.rstrip("6"), little_endian=seen.little_endian)
+    )
 
 
-def _from_proc(host: Host) -> tuple[Socket, ...]:
-    found: list[Socket] = []
-    for protocol in ("tcp", "udp"):
-        for version in ("", "6"):
-            text = host.read(f"/proc/net/{protocol}{version}") or ""
-            found.extend(parse_proc_net(text, protocol=protocol, little_endian=sys.byteorder == "little"))
+def ranges_of(ports: Sequence[Port]) -> tuple[tuple[int, int], ...]:
+    """The numbers of ports as ranges with both ends, of whatever protocol."""
+    found: list[tuple[int, int]] = []
+    for number in sorted({port.number for port in ports}):
+        if found and number == found[-1][1] + 1:
+            found[-1] = (found[-1][0], number)
+        else:
+            found.append((number, number))
     return tuple(found)
-
-
-class _Owners(NamedTuple):
-    """The ids of the processes that hold each socket; complete is False where some could not be asked."""
-
-    pids: dict[int, tuple[int, ...]]
-    complete: bool
-
-    def of(self, host: Host, inode: int) -> tuple[Process, ...]:
-        found = (read_process(host, pid) for pid in self.pids.get(inode, ()))
-        return tuple(process for process in found if process is not None)
-
-
-def _owners(host: Host, inodes: set[int]) -> _Owners:
-    pids: dict[int, tuple[int, ...]] = {}
-    complete = host.effective_uid() == 0
-    for pid in host.names_in("/proc") if inodes else ():
-        if not pid.isdigit():
-            continue
-        for inode in _held(host, pid) & inodes:
-            pids[inode] = (*pids.get(inode, ()), int(pid))
-    return _Owners(pids=pids, complete=complete)
-
-
-def _held(host: Host, pid: str) -> set[int]:
-    folder = f"/proc/{pid}/fd"
-    links = (host.link_target(f"{folder}/{descriptor}") or "" for descriptor in host.names_in(folder))
-    matches = (_SOCKET_LINK.fullmatch(link) for link in links)
-    return {int(match[1]) for match in matches if match}

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import errno
-import os.path
+import posixpath
 from typing import Iterator
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.capability import executable
@@ -65,11 +65,12 @@ def _origin_libraries(program: executable.Executable, *, path: str, host: Host) 
     triplets = [name for name in host.names_in("/usr/lib") if "-linux-" in name]
     system = (*_LIBRARY_FOLDERS, *(f"{folder}/{name}" for folder in _LIBRARY_FOLDERS[:2] for name in triplets))
     # ldconfig(8) keeps the whole path of each library that it found.
-    cached = host.read("/etc/ld.so.cache") or ""
+    names = [f"/{name}\0" for name in program.needed]
+    cached = host.contains("/etc/ld.so.cache", names) or (False,) * len(names)
     found = []
-    for name in program.needed:
+    for name, known in zip(program.needed, cached):
         paths = [f"{folder}/{name}" for folder in beside if host.status(f"{folder}/{name}") is not None]
-        elsewhere = f"/{name}\0" in cached or any(host.status(f"{folder}/{name}") is not None for folder in system)
+        elsewhere = known or any(host.status(f"{folder}/{name}") is not None for folder in system)
         found += [] if elsewhere else paths[:1]
     return tuple(found)
 
@@ -122,8 +123,8 @@ def _may_set(host: Host) -> bool:
 
 
 def _parents(path: str) -> Iterator[str]:
-    while path != os.path.dirname(path):
-        path = os.path.dirname(path)
+    while path != posixpath.dirname(path):
+        path = posixpath.dirname(path)
         yield path
 
 
@@ -150,28 +151,12 @@ def _listed(acl: Acl, *, host: Host) -> tuple[tuple[int, str], ...]:
 
 
 # Every caddy's file holds the first of these, and the second, a network of its addresses, from version 2.9 on.
-_CADDY, _CADDY_TAKES = b"github.com/caddyserver/caddy/v2", b"fdgram"
-_PIECE = 1 << 20
+_CADDY, _CADDY_TAKES = "github.com/caddyserver/caddy/v2", "fdgram"
 
 
 def takes_sockets(file: OpenFile) -> bool | None:
     """Whether the program takes sockets from systemd, where its file tells: only of a caddy does it."""
     if executable.parse(file.read_at).form != executable.GO:
         return None
-    is_caddy = False
-    for piece in _pieces(file):
-        if _CADDY_TAKES in piece:
-            return True
-        is_caddy = is_caddy or _CADDY in piece
-    return False if is_caddy else None
-
-
-def _pieces(file: OpenFile) -> Iterator[bytes]:
-    """The file's content; each piece begins with the end of the one before."""
-    offset, last = 0, b""
-    while True:
-        piece = file.read_at(offset, _PIECE)
-        if not piece:
-            return
-        yield last + piece
-        offset, last = offset + len(piece), piece[-len(_CADDY) :]
+    takes, is_caddy = file.contains([_CADDY_TAKES, _CADDY])
+    return True if takes else False if is_caddy else None

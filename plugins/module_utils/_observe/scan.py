@@ -79,7 +79,7 @@ def _units(host: Host) -> Iterator[Grant]:
     if units.systemd_version(host) is None:
         return
     argv = ["systemctl", "show", "--no-pager", "--property=Id,AmbientCapabilities", "--", "*.service"]
-    for properties in parse_show(host.run(argv).checked().stdout):
+    for properties in parse_show(host.query(argv).checked().stdout):
         held = properties.get("AmbientCapabilities", "")
         if CAPABILITY in held.split():
             yield Grant(mechanism="ambient", subject=properties["Id"], detail=held)

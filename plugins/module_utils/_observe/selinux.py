@@ -71,7 +71,7 @@ class Policy:
     def _semanage(self, *options: str) -> tuple[PortType, ...]:
         if self._host.which("semanage") is None:
             return ()
-        done = self._host.run(["semanage", "port", *options], seconds=_SEMANAGE_SECONDS)
+        done = self._host.query(["semanage", "port", *options], seconds=_SEMANAGE_SECONDS)
         return confinement.parse_port_types(done.stdout) if done.rc == 0 else ()
 
     def _ask(self, name: str, *words: object) -> str:

@@ -4,8 +4,7 @@
 
 from __future__ import annotations
 
-import re
-from typing import Callable, Mapping, NamedTuple, Sequence
+from typing import Callable, Mapping, NamedTuple, Optional, Sequence
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import (
     HostError,
@@ -22,6 +21,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model.servi
 from ansible_collections.netbind.privport.plugins.module_utils._core.process.sockets import parse_listen
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd import unit as units
 from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host
+from ansible_collections.netbind.privport.plugins.module_utils._host.processes import ProcessRecord
 from ansible_collections.netbind.privport.plugins.module_utils._observe.processes import read_process
 
 # All that decisions and proofs ask of a unit. A systemd that lacks one of them leaves it out.
@@ -79,8 +79,6 @@ PROPERTIES = (
     "SELinuxContext",
     *units.IMPLIES_NO_NEW_PRIVS,
 )
-# The variables whose names tell how a program starts.
-_TELLING = "(LD_[A-Z_]+|PATH)"
 _SOCKET_PROPERTIES = ("Id", "LoadState", "ActiveState", "UnitFileState", "Accept", "Listen", "Triggers")
 
 
@@ -94,29 +92,33 @@ def read_systemd(host: Host) -> units.Systemd | None:
     """The systemd that runs this host, None where none does (sd_booted(3))."""
     if host.status("/run/systemd/system") is None or host.which("systemctl") is None:
         return None
-    return units.parse_version(host.run(["systemctl", "--version"]).checked().stdout)
+    return units.parse_version(host.query(["systemctl", "--version"]).checked().stdout)
+
+
+class Seen(NamedTuple):
+    """The properties of a unit, and its running main process, None for none."""
+
+    properties: dict[str, str]
+    main: Optional[ProcessRecord]
+
+
+def look(host: Host, names: Sequence[str], *, properties: Sequence[str] = PROPERTIES) -> dict[str, Seen]:
+    """Each named unit, by the name that was asked for, from one call."""
+    if not names:
+        return {}
+    answer = host.show_units(names, properties)
+    shown = units.parse_show(answer.text)
+    if len(shown) != len(names):
+        raise HostError(f"systemctl show answered for {len(shown)} of the units {', '.join(names)}")
+    return {
+        name: Seen(properties=it, main=answer.processes.get(int(it.get("MainPID") or 0)))
+        for name, it in zip(names, shown)
+    }
 
 
 def show(host: Host, names: Sequence[str], *, properties: Sequence[str] = PROPERTIES) -> dict[str, dict[str, str]]:
-    """The properties of each named unit, by the name that was asked for, from one call."""
-    if not names:
-        return {}
-    argv = ["systemctl", "show", "--no-pager", "--property=" + ",".join(properties), "--", *names]
-    shown = units.parse_show(host.run(argv).checked().stdout)
-    if len(shown) != len(names):
-        raise HostError(f"systemctl show answered for {len(shown)} of the units {', '.join(names)}")
-    return {name: _without_secrets(host, properties) for name, properties in zip(names, shown)}
-
-
-def _without_secrets(host: Host, properties: dict[str, str]) -> dict[str, str]:
-    """Of the unit's environment only the names of the variables that decide (ld.so(8)): values may be passwords."""
-    if "Environment" not in properties:
-        return properties
-    files = re.findall(r"^(/.*) \(ignore_errors=(?:yes|no)\)$", properties.get("EnvironmentFiles", ""), re.MULTILINE)
-    names = re.findall(rf'(?:^| )"?{_TELLING}=', properties["Environment"])
-    for path in files:
-        names += re.findall(rf"^\s*{_TELLING}=", host.read(path) or "", re.MULTILINE)
-    return {**properties, "Environment": " ".join(sorted(set(names)))}
+    """The properties of each named unit alone."""
+    return {name: seen.properties for name, seen in look(host, names, properties=properties).items()}
 
 
 def sockets(host: Host, names: Sequence[str]) -> tuple[SocketUnit, ...]:
@@ -125,8 +127,7 @@ def sockets(host: Host, names: Sequence[str]) -> tuple[SocketUnit, ...]:
     systemd.socket(5): a socket unit starts the service of its own name, if it does not say otherwise.
     """
     namesakes = [name.rpartition(".")[0] + ".socket" for name in names]
-    argv = ["systemctl", "show", "--no-pager", "--property=" + ",".join(_SOCKET_PROPERTIES)]
-    shown = units.parse_show(host.run([*argv, "--", "*.socket", *namesakes]).checked().stdout)
+    shown = units.parse_show(host.show_units(["*.socket", *namesakes], _SOCKET_PROPERTIES).text)
     found = {properties["Id"]: properties for properties in shown if properties.get("LoadState") == "loaded"}
     return tuple(_socket(properties) for properties in found.values())
 
@@ -174,7 +175,7 @@ def overriding(host: Host, properties: Mapping[str, str]) -> dict[str, str]:
 
 def _read(host: Host, path: str) -> str:
     """The text of a unit's file; '' for one that is gone, as it will be to systemd once that reads the files again."""
-    text = host.read(path)
+    text = host.unit_file(path)
     if text is None and host.status(path) is not None:
         raise HostError(f"{path} cannot be read")
     return text or ""
@@ -294,4 +295,5 @@ def _reload(host: Host) -> None:
 def main_process(host: Host, properties: Mapping[str, str]) -> Process | None:
     """The unit's running main process."""
     pid = int(properties.get("MainPID", "0") or 0)
-    return read_process(host, pid) if pid else None
+    record = host.process(pid) if pid else None
+    return read_process(record) if record else None

@@ -16,9 +16,10 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model.servi
 from ansible_collections.netbind.privport.plugins.module_utils._core.proof.advice import advise
 from ansible_collections.netbind.privport.plugins.module_utils._core.proof.checks import Probe
 from ansible_collections.netbind.privport.plugins.module_utils._core.proof.verdict import prove
+from ansible_collections.netbind.privport.plugins.module_utils._core.report.diff import diff_of
 from ansible_collections.netbind.privport.plugins.module_utils._core.report.plan_text import plan_text
 from ansible_collections.netbind.privport.plugins.module_utils._core.report.proof_text import proof_text
-from ansible_collections.netbind.privport.plugins.module_utils._core.report.run_text import diff_of, msg_of, run_text
+from ansible_collections.netbind.privport.plugins.module_utils._core.report.run_text import msg_of, run_text
 from ansible_collections.netbind.privport.plugins.module_utils._core.report.ways_out import STEPS, ways_out
 from ansible_collections.netbind.privport.tests.unit.core.cases import (
     AMBIENT_DROPIN,
@@ -274,10 +275,9 @@ def test_a_proof_without_failures_ends_with_its_table() -> None:
 
 # --- runs
 
-WROTE = {"service": "web", "text": "/etc/systemd/system/web.service.d/50-privport.conf written", "changed": True}
-STARTED = {"service": "web", "text": "restarted", "changed": True}
-LOOKED = {"service": "web", "text": "looked at", "changed": False}
-SHARED = {"service": "", "text": "systemd read its units again", "changed": True}
+WROTE = {"service": "web", "text": "/etc/systemd/system/web.service.d/50-privport.conf written"}
+STARTED = {"service": "web", "text": "restarted"}
+SHARED = {"service": "", "text": "systemd read its units again"}
 JOURNAL = {"web.service": ["host server[1]: bind: Permission denied"]}
 
 
@@ -285,7 +285,7 @@ JOURNAL = {"web.service": ["host server[1]: bind: Permission denied"]}
     ("result", "lines"),
     [
         pytest.param(
-            {"plan": decided(web()), "steps": [WROTE, LOOKED, STARTED], "evidence": evidence(PROVEN)},
+            {"plan": decided(web()), "steps": [WROTE, STARTED], "evidence": evidence(PROVEN)},
             ["web: /etc/systemd/system/web.service.d/50-privport.conf written, restarted, proven on port 80"],
             id="granted",
         ),
@@ -353,7 +353,7 @@ JOURNAL = {"web.service": ["host server[1]: bind: Permission denied"]}
             id="restored",
         ),
         pytest.param(
-            {"plan": decided(web()), "failure": "the disk is full", "restored": [], "left": ["a.conf: read-only"]},
+            {"plan": decided(web()), "reasons": ["the disk is full"], "restored": [], "left": ["a.conf: read-only"]},
             [
                 "the disk is full",
                 "restored: nothing",
@@ -362,7 +362,7 @@ JOURNAL = {"web.service": ["host server[1]: bind: Permission denied"]}
             id="not restored",
         ),
         pytest.param(
-            {"plan": decided(web()), "failure": "the disk is full", "restored": [], "left": []},
+            {"plan": decided(web()), "reasons": ["the disk is full"], "restored": [], "left": []},
             ["the disk is full", "restored: nothing, for nothing had changed"],
             id="nothing had changed",
         ),

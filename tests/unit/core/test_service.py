@@ -133,6 +133,7 @@ def test_keys(fields: Dict[str, Any], attribute: str, value: Any) -> None:
         ({"backend_ports": {80: "8080/udp"}}, "backend_ports port is '8080/udp'; write a whole number"),
         ({"forward_with": "rinetd"}, "forward_with is 'rinetd'; choose one of proxyd, socat"),
         ({"socket": ["backlog"]}, "socket is ['backlog']; write a mapping"),
+        ({"socket": "{backlog: 9}"}, "socket is '{backlog: 9}'; write a mapping such as {\"backlog\": 512}"),
         ({"socket": {"size": 1}}, "socket: unknown key 'size'; the keys are backlog"),
         ({"socket": {"backlog": 0}}, "socket backlog is 0"),
         ({"socket": {"backlog": True}}, "socket backlog is True"),

@@ -62,7 +62,12 @@ def decide(
 
     Raises InvalidInput where the observation holds another list of services.
     """
-    choices = [_choice(case) for case in cases_of(observation, services, policy)]
+    return decide_cases(cases_of(observation, services, policy))
+
+
+def decide_cases(cases: Sequence[Case]) -> tuple[Decision, ...]:
+    """The same for the services' cases."""
+    choices = [_choice(case) for case in cases]
     return tuple(_decision(choice, others=[other for other in choices if other is not choice]) for choice in choices)
 
 

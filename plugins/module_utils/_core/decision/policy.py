@@ -34,7 +34,8 @@ def parse_policy(descriptions: Any) -> tuple[Rule, ...]:
 
     Raises InvalidInput that quotes a wrong rule.
     """
-    found = options.mappings(descriptions, where="policy", example="{forbid: setcap, when: '`true`', why: a sentence}")
+    example = '{"forbid": "setcap", "when": "`true`", "why": "a sentence"}'
+    found = options.mappings(descriptions, where="policy", example=example)
     return tuple(_parse_rule(description) for description in found)
 
 

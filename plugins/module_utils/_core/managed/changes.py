@@ -50,12 +50,6 @@ class Change(NamedTuple):
         return self.path.startswith(f"{UNIT_FOLDER}/") and isinstance(self.then, Entry)
 
     @property
-    def diff(self) -> Dict[str, str]:
-        """As diff mode shows it."""
-        headers = {"before_header": self.path, "after_header": self.path}
-        return {**headers, "before": self.now.shown, "after": self.then.shown}
-
-    @property
     def text(self) -> str:
         """What was done, a sentence without its subject."""
         then = self.then

@@ -110,6 +110,11 @@ class Unit(NamedTuple):
         return self.says(name) in ("yes", "true")
 
     @property
+    def unread(self) -> bool:
+        """Whether systemd has not read the unit's files since they changed."""
+        return self.interrupted or self.is_on("NeedDaemonReload")
+
+    @property
     def runs(self) -> bool:
         return self.says("ActiveState") in ("active", "activating", "reloading")
 
@@ -184,7 +189,8 @@ class Network(NamedTuple):
     """The network namespace that a service runs in (network_namespaces(7)); None is what could not be read."""
 
     is_host: bool
-    # Another one than the host's: the file that leads to it, '' where nothing does yet.
+    # Another one than the host's: the file that leads to it, or 'unit:' and the unit whose main process is in it;
+    # '' where nothing leads there yet.
     path: str
     # net.ipv4.ip_unprivileged_port_start and ip_local_port_range, as they are there.
     unprivileged_port_start: int | None

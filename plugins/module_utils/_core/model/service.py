@@ -22,7 +22,8 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.uni
 FAMILIES = ("ipv4", "ipv6")
 # systemd.resource-control(5), IPAddressAllow=.
 _ADDRESS_NAMES = ("any", "localhost", "link-local", "multicast")
-_EXAMPLE = "{name: caddy, ports: [80, 443], unit: caddy.service}"
+# JSON, for that is right in a text as well as in YAML.
+_EXAMPLE = '{"name": "caddy", "ports": [80, 443], "unit": "caddy.service"}'
 _PORT = re.compile(r"(?P<first>[0-9]{1,5})(?:-(?P<last>[0-9]{1,5}))?(?:/(?P<protocol>tcp|udp))?")
 
 
@@ -164,7 +165,7 @@ def parse_families(value: Any, *, where: str) -> tuple[str, ...]:
 
 def parse_socket(value: Any, *, where: str) -> SocketOptions:
     """The mapping of a service's socket options. Raises InvalidInput that names the key."""
-    found = options.mapping(value, where=where, example="{backlog: 512}")
+    found = options.mapping(value, where=where, example='{"backlog": 512}')
     given = {key: item for key, item in found.items() if item is not None}
     _refuse_unknown_keys(given, SOCKET_OPTIONS, where=f"{where}:")
     flags = {

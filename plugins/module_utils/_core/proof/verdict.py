@@ -73,10 +73,10 @@ def strategy_in_force(case: Case) -> tuple[str, str]:
     return decision.strategy, decision.error
 
 
-def inner_port(case: Case, port: Port) -> Port:
-    """The port that the service listens on for this one, by the strategy that is to be proven."""
+def inner_ports(case: Case) -> dict[Port, Port]:
+    """The port that the service listens on for each of its ports, by the strategy that is to be proven."""
     strategy = STRATEGIES.get(strategy_in_force(case)[0])
-    return strategy.inner(case.service, port) if strategy else port
+    return {port: strategy.inner(case.service, port) if strategy else port for port in case.service.ports}
 
 
 def prove(case: Case, *, probes: Mapping[Port, Probe]) -> tuple[Evidence, ...]:

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Iterable, Mapping, Sequence
+from typing import Any, Mapping, Sequence
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.report.failure import failure_text
 from ansible_collections.netbind.privport.plugins.module_utils._core.report.plan_text import (
@@ -21,46 +21,29 @@ def run_text(result: Result) -> str:
     """A line for each service of the result's plan with what was done and proven, and what is worth knowing.
 
     Of the result, plan is a list of decisions as the filter privport_plan returns them, steps a list of
-    {service, text, changed} and evidence a list as the module privport_verify returns it; steps and evidence may be
+    {service, text} and evidence a list as the module privport_verify returns it; steps and evidence may be
     missing. A step whose service is in no decision is told last.
     """
     steps, evidence = result.get("steps", ()), result.get("evidence", ())
     lines = [line for decision in result["plan"] for line in _service_lines(decision, steps=steps, evidence=evidence)]
     named = {decision["name"] for decision in result["plan"]}
-    lines += [step["text"] for step in steps if step["changed"] and step["service"] not in named]
+    lines += [step["text"] for step in steps if step["service"] not in named]
     return "\n".join(lines) or NOTHING_DECLARED
 
 
 def msg_of(result: Result) -> str:
     """Why a run failed, what to do, and what was restored; run_text() of one that did not fail.
 
-    Beside the keys of run_text() it reads, each of which may be missing: verdict; failure, what went wrong beside
-    the plan and the proof, a sentence; journal, the last lines of units by name; restored and left, lists of sentences.
+    Beside the keys of run_text() it reads, each of which may be missing: verdict; reasons, what went wrong beside the
+    plan and the proof, a list of sentences; journal, the last lines of units by name; restored and left, such lists.
     """
     refused = [line for decision in result["plan"] if decision["error"] for line in _refusal_lines(decision)]
-    reasons = [result["failure"]] if result.get("failure") else []
+    reasons = list(result.get("reasons", ()))
     if result.get("verdict") == "fail":
         reasons.append(failure_text(result.get("evidence", ()), journal=result.get("journal", {})))
     if not refused and not reasons:
         return run_text(result)
-    return "\n".join([*refused, *filter(None, reasons), *_undo_lines(result)])
-
-
-def diff_of(changes: Iterable[tuple[str, str, str]]) -> list[dict[str, str]]:
-    """Ansible's form of a list of differences, from (what it is of, the text before, the text after).
-
-    Where one thing was changed several times, its first and its last text count; what ends as it was is left out.
-    """
-    first: dict[str, str] = {}
-    last: dict[str, str] = {}
-    for header, before, after in changes:
-        first.setdefault(header, before)
-        last[header] = after
-    return [
-        {"before_header": header, "after_header": header, "before": before, "after": last[header]}
-        for header, before in first.items()
-        if before != last[header]
-    ]
+    return "\n".join([*refused, *filter(None, reasons), *([] if refused else _undo_lines(result))])
 
 
 def _service_lines(
@@ -69,7 +52,7 @@ def _service_lines(
     name = decision["name"]
     if decision["error"]:
         return _refusal_lines(decision)
-    done = [step["text"] for step in steps if step["changed"] and step["service"] == name]
+    done = [step["text"] for step in steps if step["service"] == name]
     found = [it for it in evidence if it["service"] == name]
     worth = dict.fromkeys([*notes(decision), *(note for it in found for note in it["notes"])])
     told = [*(done or [NOTHING_TO_DO]), *_proofs(found)]

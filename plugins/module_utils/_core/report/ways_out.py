@@ -13,7 +13,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.capability.
     OF_INTERPRETER,
     OF_SCRIPT,
 )
-from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import STRATEGY_NAMES
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.service_spec import STRATEGY_NAMES
 
 # What a step costs, from the least to the most: a word in the service's description, a command on the host, a setting
 # of the unit, a change of the program, a change of what the site decided for more than this service, and last what
@@ -70,6 +70,8 @@ STEPS = (
     Step("foreign_dropin", _RUN, "rename {evidence}, which has the name of the collection's drop-in"),
     Step("no_unit", _UNIT, "say strategy: authbind, and start it by 'authbind --deep {program}'", strategy="authbind"),
     Step("no_unit", _UNIT, "have a systemd unit start it, and name that: unit: NAME.service"),
+    Step("other_namespace", _RUN, "remove the file capability from the program: setcap -r {program}"),
+    Step("not_kept", _SITE, "{advice}"),
     Step("later_dropin", _UNIT, "remove from {evidence} the line that takes the collection's setting back"),
     Step("private_users", _UNIT, f"set PrivateUsers=no in {{unit}} {_EDIT}"),
     Step("private_network", _UNIT, f"set PrivateNetwork=no in {{unit}} {_EDIT}"),

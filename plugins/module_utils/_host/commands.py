@@ -1,0 +1,108 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Running programs; a part of the seam to the machine."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from typing import NamedTuple, Sequence, Tuple
+
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import HostError
+
+_SECONDS = 30.0
+_PYTHON = "/usr/bin/python3"
+# How a command begins that tells something and changes nothing, its program by the base name.
+_TELLING = (
+    ("systemctl", "show"),
+    ("systemctl", "--version"),
+    ("ss", "-H"),
+    ("nft", "--check"),
+    ("nft", "--json", "list"),
+    ("nft", "--numeric-priority", "list"),
+    ("semanage", "port", "--list"),
+    *((name,) for name in ("iptables-save", "iptables-legacy-save", "ip6tables-save", "ip6tables-legacy-save")),
+)
+
+
+class Completed(NamedTuple):
+    """What a command left behind."""
+
+    argv: Tuple[str, ...]
+    rc: int
+    stdout: str
+    stderr: str
+
+    def checked(self) -> Completed:
+        """Itself when the command succeeded, else HostError with what it said."""
+        if self.rc != 0:
+            said = (self.stderr.strip() or self.stdout.strip() or "nothing").splitlines()[-1]
+            raise HostError(f"{' '.join(self.argv)} failed with status {self.rc}: {said}")
+        return self
+
+
+class Commands:
+    """The programs and the kernel of this machine."""
+
+    def run(self, argv: Sequence[str], *, seconds: float = _SECONDS) -> Completed:
+        """Run a program without a shell, in the C locale; its exit status is the caller's to judge."""
+        environment = dict(os.environ, LC_ALL="C", LANGUAGE="C")
+        try:
+            process = subprocess.Popen(
+                list(argv),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env=environment,
+                start_new_session=True,
+            )
+        except OSError as failure:
+            raise HostError(f"{argv[0]} cannot be run: {failure.strerror}") from failure
+        with process:
+            try:
+                stdout, stderr = process.communicate(timeout=seconds)
+            except subprocess.TimeoutExpired as late:
+                # The whole session: what the program started holds its output open.
+                os.killpg(process.pid, signal.SIGKILL)
+                raise HostError(
+                    f"{' '.join(argv)} did not finish within {seconds:g} seconds; it was ended. Find out why it "
+                    f"hangs{_where_to_look(argv[0])}, then run this again"
+                ) from late
+        return Completed(
+            argv=tuple(argv),
+            rc=process.returncode,
+            stdout=stdout.decode(errors="surrogateescape"),
+            stderr=stderr.decode(errors="surrogateescape"),
+        )
+
+    def query(self, argv: Sequence[str], *, seconds: float = _SECONDS) -> Completed:
+        """The same for a command that only tells something; HostError for one that is not known to."""
+        begins = (argv[0].rpartition("/")[2], *argv[1:])
+        if not any(begins[: len(telling)] == telling for telling in _TELLING):
+            raise HostError(f"{' '.join(argv)} is not run to look at a host, for it may change it")
+        return self.run(argv, seconds=seconds)
+
+    def which(self, program: str) -> str | None:
+        """The path of a program, also in the folders of root's PATH that a user's may lack."""
+        search = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/local/sbin:/usr/sbin:/sbin"))
+        return shutil.which(program, path=search)
+
+    def python(self) -> str:
+        """The Python for what the host starts by itself: its own, else the one that runs this."""
+        return _PYTHON if os.path.exists(_PYTHON) else sys.executable
+
+    def effective_uid(self) -> int:
+        return os.geteuid()
+
+    def kernel_release(self) -> str:
+        return os.uname().release
+
+    def machine(self) -> str:
+        return os.uname().machine
+
+
+def _where_to_look(program: str) -> str:
+    return " (systemctl list-jobs; journalctl --boot)" if program == "systemctl" else ""

@@ -1,0 +1,96 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What systemd says of units, without their secrets; a part of the seam to the machine.
+
+An environment may hold passwords. Of its variables only the names that tell how a program starts leave this file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from typing import Iterator, List, Mapping, NamedTuple, Sequence
+
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import HostError
+from ansible_collections.netbind.privport.plugins.module_utils._host.processes import Processes, ProcessRecord
+
+# Begins a name for Host.network(): the network namespace that the main process of the unit of that name is in.
+NETWORK_OF = "unit:"
+# ld.so(8) and execvp(3): the variables whose names tell how a program starts.
+_TELLING = "(LD_[A-Z_]+|PATH)"
+_FILE = re.compile(r"^EnvironmentFiles=(/.*) \(ignore_errors=(?:yes|no)\)$", re.MULTILINE)
+_SECRET = re.compile(r"\s*(?:Environment|SetCredential(?:Encrypted)?)\s*=")
+_CONTINUED = re.compile(r"(?<!\\)(?:\\\\)*\\\s*\Z")
+# What the collection writes itself holds no secret, and is compared as a whole.
+_OWN = "# Managed by netbind.privport "
+
+
+class Shown(NamedTuple):
+    """What systemctl show prints of some units, and the running main process of each that has one, by its number."""
+
+    text: str
+    processes: Mapping[int, ProcessRecord]
+
+
+class Units(Processes):
+    """The systemd of this machine."""
+
+    def show_units(self, names: Sequence[str], properties: Sequence[str]) -> Shown:
+        """The properties of units, a block for each in their order. Raises HostError where systemctl fails."""
+        argv = ["systemctl", "show", "--no-pager", "--property=" + ",".join(properties), "--", *names]
+        text = self.query(argv).checked().stdout
+        pids = {int(pid) for pid in re.findall(r"^MainPID=([1-9][0-9]*)$", text, re.MULTILINE)}
+        found = {pid: self.process(pid) for pid in pids}
+        return Shown(
+            text="\n\n".join(self._without_secrets(block) for block in text.split("\n\n")),
+            processes={pid: record for pid, record in found.items() if record is not None},
+        )
+
+    def _without_secrets(self, block: str) -> str:
+        if not re.search("^Environment=", block, re.MULTILINE):
+            return block
+        names: List[str] = []
+        for value in re.findall("^Environment=(.*)$", block, re.MULTILINE):
+            names += re.findall(rf'(?:^| )"?{_TELLING}=', value)
+        for path in _FILE.findall(block):
+            names += re.findall(rf"^\s*{_TELLING}=", self.read(path) or "", re.MULTILINE)
+        kept = " ".join(sorted(set(names)))
+        return re.sub("^Environment=.*$", f"Environment={kept}", block, flags=re.MULTILINE)
+
+    def unit_file(self, path: str) -> str | None:
+        """The text of a unit's file without its environment and credentials; None where it cannot be read."""
+        text = self.read(path)
+        if text is None or text.startswith(_OWN):
+            return text
+        return "".join(_open_lines(text))
+
+    @contextlib.contextmanager
+    def network(self, path: str) -> Iterator[None]:
+        """Be in the network namespace that a file leads to, or the main process of a unit (NETWORK_OF).
+
+        '' stays where it is. Raises HostError where that cannot be entered.
+        """
+        with super().network(self._network_of(path[len(NETWORK_OF) :]) if path.startswith(NETWORK_OF) else path):
+            yield
+
+    def _network_of(self, unit: str) -> str:
+        shown = self.query(["systemctl", "show", "--property=MainPID", "--", unit]).checked().stdout
+        pid = shown.strip().rpartition("=")[2]
+        if pid in ("", "0"):
+            raise HostError(f"{unit} does not run, and has no network namespace of its own; start it")
+        return f"/proc/{pid}/ns/net"
+
+
+def _open_lines(text: str) -> Iterator[str]:
+    """The lines but those of a secret setting; a comment does not end one that goes on (systemd.syntax(7))."""
+    hidden = False
+    for line in re.findall(r"[^\r\n\0]*(?:\r\n?|[\n\0])|[^\r\n\0]+", text):
+        comment = line.lstrip().startswith(("#", ";"))
+        if hidden and not comment:
+            hidden = bool(_CONTINUED.search(line))
+            continue
+        begins = not comment and _SECRET.match(line)
+        if begins:
+            hidden = bool(_CONTINUED.search(line))
+        elif not hidden:
+            yield line

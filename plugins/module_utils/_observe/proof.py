@@ -1,0 +1,171 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Proves services on a host, and waits for those that are slow to start."""
+
+from __future__ import annotations
+
+import time
+from typing import Iterator, Mapping, NamedTuple, Sequence
+
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.case import Case, cases
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import HostError
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Port, Service
+from ansible_collections.netbind.privport.plugins.module_utils._core.proof.advice import advise
+from ansible_collections.netbind.privport.plugins.module_utils._core.proof.checks import FAIL, Probe
+from ansible_collections.netbind.privport.plugins.module_utils._core.proof.verdict import Evidence, inner_ports, prove
+from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host
+from ansible_collections.netbind.privport.plugins.module_utils._observe import units
+from ansible_collections.netbind.privport.plugins.module_utils._observe.journal import denials, last_lines
+from ansible_collections.netbind.privport.plugins.module_utils._observe.observe import observe
+from ansible_collections.netbind.privport.plugins.module_utils._observe.probes import probe
+from ansible_collections.netbind.privport.plugins.module_utils._observe.processes import parse_sockets, ranges_of
+
+_PAUSE_SECONDS = 0.25
+# A slow starter mends these by itself; no time mends a missing grant or a wrong owner.
+_WORTH_WAITING = ("listening", "connect")
+_STATE = ("Id", "ActiveState", "NRestarts")
+
+
+class Proof(NamedTuple):
+    """A service on this host, and the evidence for each of its ports, as of one moment."""
+
+    case: Case
+    evidence: tuple[Evidence, ...]
+
+    @property
+    def failed(self) -> frozenset[str]:
+        """The codes of the checks that failed."""
+        return frozenset(check.code for it in self.evidence for check in it.checks if check.verdict == FAIL)
+
+    @property
+    def may_yet_pass(self) -> bool:
+        """Whether time alone may mend what failed: nothing starts a unit again that failed for good."""
+        unit = self.case.facts.unit
+        # One that waits for its next start is activating (systemd.service(5), Restart=).
+        over = unit is not None and unit.says("ActiveState") == "failed"
+        return bool(self.failed) and self.failed <= set(_WORTH_WAITING) and not over
+
+
+def prove_services(host: Host, services: Sequence[Service]) -> tuple[Proof, ...]:
+    """The proof of each of these services, as of now. Raises PrivportError where a tool fails."""
+    observation = observe(host, services)
+    return prove_cases(host, cases(observation, services))
+
+
+def prove_cases(host: Host, cases: Sequence[Case]) -> tuple[Proof, ...]:
+    """The same for what was just observed; only their ports are still to be tried."""
+    return tuple(Proof(case, prove(case, probes=_probes(host, case))) for case in cases)
+
+
+def _probes(host: Host, case: Case) -> dict[Port, Probe]:
+    """What came of trying each port, where the service runs."""
+    if not case.facts.listeners:
+        return {}
+    privileged = frozenset(case.privileged_ports)
+    with host.network(case.facts.network.path):
+        return {
+            port: probe(host, case.facts, port=port, inner=inner, privileged=port in privileged)
+            for port, inner in inner_ports(case).items()
+        }
+
+
+def await_proof(
+    host: Host, services: Sequence[Service], *, seconds: float, seen: Sequence[Case] = ()
+) -> tuple[Proof, ...]:
+    """The proof of these services once it holds, or the last one when the time is up or none would mend it.
+
+    seen are their cases where they were just observed. In between only sockets and the states of units are looked at.
+    Raises PrivportError where a tool fails.
+    """
+    deadline = time.monotonic() + seconds
+    if not seen:
+        host.begin()
+    proofs = prove_cases(host, seen) if seen else prove_services(host, services)
+    while _worth_waiting(proofs):
+        changed = _await_change(host, proofs, deadline=deadline)
+        late = time.monotonic() >= deadline
+        if changed:
+            host.begin()
+            proofs = prove_services(host, services)
+        if late:
+            break
+    return proofs
+
+
+def _worth_waiting(proofs: Sequence[Proof]) -> bool:
+    """Whether every service that failed may yet pass: where one never will, no time helps the whole."""
+    failing = [proof for proof in proofs if proof.failed]
+    return bool(failing) and all(proof.may_yet_pass for proof in failing)
+
+
+class _Glance(NamedTuple):
+    """Who listens where, and of each unit its ActiveState and how often it was started again."""
+
+    sockets: frozenset[tuple[str, str, str, int]]
+    active: tuple[str, ...]
+    restarts: tuple[str, ...]
+
+
+def _await_change(host: Host, proofs: Sequence[Proof], *, deadline: float) -> bool:
+    """Wait until a full look may tell something new; False where the deadline comes first and nothing would be new."""
+    # A socket that does not answer yet looks the same once it does.
+    silent = any("connect" in proof.failed for proof in proofs)
+    before = now = _seen(proofs)
+    while time.monotonic() < deadline:
+        time.sleep(_PAUSE_SECONDS)
+        now = _glance(host, proofs)
+        if silent or now[:2] != before[:2]:
+            return True
+    return now != before
+
+
+def _seen(proofs: Sequence[Proof]) -> _Glance:
+    """The same as _glance(), as the proofs saw it."""
+    facts = [proof.case.facts for proof in proofs]
+    shown = {it.unit.name: it.unit.properties for it in facts if it.unit}
+    sockets = ((it.network.path, own.protocol, own.address, own.port) for it in facts for own in it.listeners)
+    return _summary(frozenset(sockets), shown)
+
+
+def _glance(host: Host, proofs: Sequence[Proof]) -> _Glance:
+    host.begin()
+    names = sorted({proof.case.facts.unit.name for proof in proofs if proof.case.facts.unit})
+    ports: dict[str, set[Port]] = {}
+    for proof in proofs:
+        ports.setdefault(proof.case.facts.network.path, set()).update(proof.case.service.listens)
+    sockets = (it for path, wanted in ports.items() for it in _sockets_in(host, path, sorted(wanted)))
+    return _summary(frozenset(sockets), units.show(host, names, properties=_STATE))
+
+
+def _sockets_in(host: Host, path: str, ports: Sequence[Port]) -> Iterator[tuple[str, str, str, int]]:
+    """Those in one network; none where it is gone, or cannot be entered yet."""
+    try:
+        with host.network(path):
+            found = parse_sockets(host.sockets(ranges_of(ports), holders=False), ports)
+    except HostError:
+        return
+    yield from ((path, it.protocol, it.address, it.port) for it in found)
+
+
+def _summary(sockets: frozenset[tuple[str, str, str, int]], shown: Mapping[str, Mapping[str, str]]) -> _Glance:
+    states = [shown[name] for name in sorted(shown)]
+    return _Glance(
+        sockets=sockets,
+        active=tuple(it.get("ActiveState", "") for it in states),
+        restarts=tuple(it.get("NRestarts", "") for it in states),
+    )
+
+
+def evidence_of(host: Host, proofs: Sequence[Proof]) -> tuple[tuple[Evidence, ...], dict[str, tuple[str, ...]]]:
+    """The evidence of all ports with what to do about what failed, and the last lines of each unit that failed."""
+    failed = {it.unit for proof in proofs for it in proof.evidence if it.unit and it.verdict == FAIL}
+    journal = {unit: last_lines(host, unit) for unit in sorted(failed)}
+    return tuple(it for proof in proofs for it in _advised(host, proof, journal=journal)), journal
+
+
+def _advised(host: Host, proof: Proof, *, journal: Mapping[str, Sequence[str]]) -> Iterator[Evidence]:
+    program = proof.case.facts.program
+    for it in proof.evidence:
+        lines = journal.get(it.unit, ())
+        refused = denials(host, program=program.real_path if program else "", lines=lines) if it.verdict == FAIL else ()
+        yield advise(proof.case, it, journal=lines, denials=refused)

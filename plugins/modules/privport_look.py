@@ -1,0 +1,94 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: privport_look
+short_description: Answer the questions that an earlier look asked a host
+version_added: 0.1.0
+author:
+  - The netbind.privport authors (@netbind)
+description:
+  - A look at a host asks the same questions as long as the host is what it was. Those of the last run are remembered
+    on the host. This module answers them anew, and the controller judges the answers. What to judge with need not
+    travel to the host then, which makes a run that has nothing to do fast.
+  - The action plugin of C(netbind.privport.privport) uses it. There is little reason to call it otherwise.
+  - Only questions are remembered, never answers. Nothing is ever changed.
+extends_documentation_fragment:
+  - netbind.privport.attributes.observes
+options:
+  questions:
+    description:
+      - The file that holds the remembered questions. What is asked in a file that others than root could have written
+        is not answered.
+    type: path
+    default: /run/netbind.privport/questions
+notes:
+  - Run it as root (C(become=true)), as the look that asked first.
+seealso:
+  - module: netbind.privport.privport_info
+  - module: netbind.privport.privport_verify
+"""
+
+EXAMPLES = r"""
+- name: Answer what the last run asked
+  netbind.privport.privport_look:
+  register: look
+"""
+
+RETURN = r"""
+known:
+  description: Whether questions are remembered, and answered in RV(evidence).
+  returned: always
+  type: bool
+key:
+  description: What those who remembered the questions gave as their key. It tells for which services they are.
+  returned: always
+  type: str
+  sample: ""
+evidence:
+  description: The questions with their answers, for this version of the collection to read. Empty without questions.
+  returned: always
+  type: str
+  sample: ""
+msg:
+  description: Why remembered questions are not answered.
+  returned: when there are some that are not for root alone to write
+  type: str
+"""
+
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import HostError
+from ansible_collections.netbind.privport.plugins.module_utils._host.answers import pack
+from ansible_collections.netbind.privport.plugins.module_utils._host.looks import Looks
+from ansible_collections.netbind.privport.plugins.module_utils._host.questions import PATH, answers_to, load
+
+UNKNOWN = {"changed": False, "known": False, "key": "", "evidence": ""}
+
+
+def run(params: dict[str, Any], *, host: Looks) -> dict[str, Any]:
+    """The module's result."""
+    try:
+        remembered = load(params["questions"])
+    except HostError as refused:
+        return {**UNKNOWN, "msg": str(refused)}
+    if remembered is None:
+        return UNKNOWN
+    answers = ((question.key, answer) for question, answer in answers_to(host, remembered.questions))
+    return {"changed": False, "known": True, "key": remembered.key, "evidence": pack(answers)}
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={"questions": {"type": "path", "default": PATH}},
+        supports_check_mode=True,
+    )
+    module.exit_json(**run(module.params, host=Looks()))
+
+
+if __name__ == "__main__":
+    main()
