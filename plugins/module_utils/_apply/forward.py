@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from typing import NamedTuple, Optional, Sequence
 
 from ansible_collections.netbind.privport.plugins.module_utils._apply import installation
@@ -14,6 +15,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.managed.ins
     Installation,
     Installed,
     Plan,
+    Trial,
     plan,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import PrivportError, Refused
@@ -23,11 +25,8 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.uni
 from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host
 from ansible_collections.netbind.privport.plugins.module_utils._observe import processes, units
 
-# Where a program judges a configuration before that is put in force; only root writes below /run.
-_TRIAL = "/run/netbind.privport"
 # What runs the scripts of a runlevel.
 _SYSV_RC = "/etc/init.d/rc"
-_JUDGE = {"haproxy": ["-c", "-q", "-f"], "nginx": ["-t", "-q", "-c"]}
 
 
 def ground(host: Host, *, systemd: Optional[int]) -> forward.Ground:
@@ -94,15 +93,13 @@ def _places(host: Host, name: str, *, ports: Sequence[int], unit: str) -> tuple[
 class Change(NamedTuple):
     """The way to what is asked for.
 
-    held are the ports that the service's own unit holds until its next start. trials are configurations that the
-    forwarder, at the path program, is to judge first.
+    held are the ports that the service's own unit holds until its next start.
     """
 
     plan: Plan
     held: tuple[int, ...] = ()
     forwarder: str = ""
-    program: str = ""
-    trials: tuple[str, ...] = ()
+    trials: tuple[Trial, ...] = ()
 
 
 def plan_present(host: Host, request: forward.Request) -> Change:
@@ -113,16 +110,14 @@ def plan_present(host: Host, request: forward.Request) -> Change:
     held = _held(host, request, here, own=complete.units, found=found)
     way = plan(found, forward.installation(request, here, later=held))
     forwarder, written = forward.forwarder(request, here), {file.path for file in way.written}
-    texts = [forward.configured(request, here, port=port, trial=_TRIAL) for port in request.ports]
     return Change(
         plan=way,
         held=held,
         forwarder=forwarder,
-        program=here.programs[forwarder],
         trials=tuple(
-            text
-            for port, text in zip(request.ports, texts)
-            if text and forward.configuration_path(request.name, port.number, program=forwarder) in written
+            trial
+            for port, trial in zip(request.ports, forward.trials(request, here))
+            if forward.configuration_path(request.name, port.number, program=forwarder) in written
         ),
     )
 
@@ -153,26 +148,27 @@ def _held(
 
 def apply(host: Host, change: Change) -> None:
     """Make it so. Raises PrivportError; then everything is as it was before, or the error says what is not."""
-    for text in change.trials:
-        _try(host, change, text)
+    for trial in change.trials:
+        judge(host, trial)
     installation.apply(host, change.plan)
 
 
-def _try(host: Host, change: Change, text: str) -> None:
-    """Have the forwarder judge a configuration."""
-    path = f"{_TRIAL}/{change.forwarder}"
+def judge(host: Host, trial: Trial) -> None:
+    """Have the forwarder judge a configuration. Raises Refused with what it says of one that it does not take."""
+    folder = posixpath.dirname(trial.path)
     try:
-        host.write(path, content=text, mode=0o600)
-        judged = host.run([change.program, *_JUDGE[change.forwarder], path])
+        host.write(trial.path, content=trial.content, mode=0o600)
+        judged = host.run([*trial.argv])
     finally:
-        for left in host.names_in(_TRIAL):
-            host.remove_folder_if_empty(f"{_TRIAL}/{left}")
-            if host.status_of_itself(f"{_TRIAL}/{left}") is not None:
-                host.remove(f"{_TRIAL}/{left}")
-        host.remove_folder_if_empty(_TRIAL)
+        for left in host.names_in(folder):
+            host.remove_folder_if_empty(f"{folder}/{left}")
+            if host.status_of_itself(f"{folder}/{left}") is not None:
+                host.remove(f"{folder}/{left}")
+        host.remove_folder_if_empty(folder)
     if judged.rc != 0:
         said = (judged.stderr.strip() or judged.stdout.strip() or "nothing").splitlines()
-        raise Refused(f"{change.forwarder} refuses the configuration that it would get: {said[0]}")
+        name = posixpath.basename(trial.path)
+        raise Refused(f"{name} refuses the configuration that it would get: {said[0]}")
 
 
 def give_back(host: Host, change: Change, *, name: str, unit: str) -> None:

@@ -83,10 +83,21 @@ def plan(host: Host, path: str, *, value: Optional[bytes]) -> Optional[Keeping]:
         if wanted:
             raise
         return None
-    for mine, text in ((found.units.service_path, found.service), (found.units.watch_path, found.watch)):
-        if wanted and text and not text.startswith(core.MARK):
-            raise Refused(f"keep is true, but {mine} was not written by this collection; remove it first")
+    refused = refusal(host, path) if wanted else ""
+    if refused:
+        raise Refused(refused)
     return found
+
+
+def refusal(host: Host, path: str) -> str:
+    """Why there can be no units for the program at path, a sentence; '' where there can."""
+    try:
+        name = core.base_name(path)
+    except Refused as refused:
+        return str(refused)
+    texts = {it: host.read(it) for it in (f"{core.UNIT_FOLDER}/{name}.service", f"{core.UNIT_FOLDER}/{name}.path")}
+    foreign = [it for it, text in texts.items() if text and not text.startswith(core.MARK)]
+    return f"keep is true, but {foreign[0]} was not written by this collection; remove it first" if foreign else ""
 
 
 def _look(host: Host, path: str, *, value: bytes, wanted: bool) -> Keeping:

@@ -14,6 +14,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._apply.sysctl imp
 from ansible_collections.netbind.privport.plugins.module_utils._core.authbind import plan as authbind_plan
 from ansible_collections.netbind.privport.plugins.module_utils._core.authbind import rules as authbind
 from ansible_collections.netbind.privport.plugins.module_utils._core.capability import file_rules as filecap
+from ansible_collections.netbind.privport.plugins.module_utils._core.capability import keep
 from ansible_collections.netbind.privport.plugins.module_utils._core.capability.text import (
     FileCapabilities,
     format_text,
@@ -317,6 +318,7 @@ def _program(
         warnings=judged.warnings,
         takes_sockets=takes,
         kept=keeping.observe(host, real_path),
+        unkept=keep.refusal(found) or keeping.refusal(host, real_path),
     )
 
 

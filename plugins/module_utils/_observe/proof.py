@@ -7,7 +7,7 @@ from __future__ import annotations
 import time
 from typing import Iterator, Mapping, NamedTuple, Sequence
 
-from ansible_collections.netbind.privport.plugins.module_utils._core.decision.case import Case
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.case import Case, cases
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import HostError
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Port, Service
 from ansible_collections.netbind.privport.plugins.module_utils._core.proof.advice import advise
@@ -49,7 +49,7 @@ class Proof(NamedTuple):
 def prove_services(host: Host, services: Sequence[Service]) -> tuple[Proof, ...]:
     """The proof of each of these services, as of now. Raises PrivportError where a tool fails."""
     observation = observe(host, services)
-    return prove_cases(host, [Case(observation, *pair) for pair in zip(services, observation.services)])
+    return prove_cases(host, cases(observation, services))
 
 
 def prove_cases(host: Host, cases: Sequence[Case]) -> tuple[Proof, ...]:

@@ -146,6 +146,7 @@ def program(**fields: Any) -> Program:
         "warnings": (),
         "takes_sockets": None,
         "kept": "no",
+        "unkept": "",
     }
     return Program(**{**plain, **fields})
 

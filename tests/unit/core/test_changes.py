@@ -178,8 +178,8 @@ def test_the_way_back_is_the_way_to_the_state_before() -> None:
 
 def test_a_part_of_the_way_back() -> None:
     before = state(gone(DROPIN), gone(RULE), gone("/etc/authbind/byport"), gone(FOLDER_OF_DROPIN))
-    only = as_desired(before, of=Desired(entries=(file(RULE, ""),)))
-    assert [it.path for it in only.entries] == ["/etc/authbind/byport", RULE]
+    only = as_desired(before, of=Desired(entries=(file(DROPIN, ""),)))
+    assert [it.path for it in only.entries] == [FOLDER_OF_DROPIN, DROPIN]
 
 
 def test_what_is_looked_at() -> None:

@@ -221,11 +221,12 @@ def test_the_unit_of_a_decision() -> None:
     decision = only(case(description={"ports": ["8080", "443/udp", 80]}, properties={"ActiveState": "failed"}))
     assert decision.ports == ("80", "443/udp", "8080")
     assert (decision.unit, decision.unit_failed) == ("web.service", True)
+    assert (decision.executable, decision.user) == (SERVER, "web")
 
 
 def test_nothing_known_is_empty() -> None:
     decision = only(case(unit=None, program=None, account=None))
-    assert (decision.unit, decision.unit_failed) == ("", False)
+    assert (decision.unit, decision.unit_failed, decision.executable, decision.user) == ("", False, "", "")
 
 
 @pytest.mark.parametrize(

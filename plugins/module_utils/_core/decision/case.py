@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from typing import Callable, NamedTuple
+from typing import Callable, NamedTuple, Sequence
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.capability.process_sets import (
     CapabilitySets,
@@ -94,6 +94,14 @@ class Case(NamedTuple):
     def same_program(self, other: Case) -> bool:
         program, others = self.facts.program, other.facts.program
         return program is not None and others is not None and program.real_path == others.real_path
+
+
+def cases(host: Observation, services: Sequence[Service]) -> tuple[Case, ...]:
+    """The case of each of these services, which were observed in this order."""
+    return tuple(
+        Case(host, service, facts, others=tuple(other for other in services if other is not service))
+        for service, facts in zip(services, host.services)
+    )
 
 
 def unit_grants(case: Case) -> frozenset[str]:

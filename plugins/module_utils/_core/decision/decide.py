@@ -21,6 +21,8 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model.obser
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.reason import Reason
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Port, Service
 
+_NO_RULES: Mapping[str, tuple[Rule, ...]] = {}
+
 
 class Decision(NamedTuple):
     """What is to happen for one service.
@@ -28,7 +30,7 @@ class Decision(NamedTuple):
     strategy is '' where none is left (error then says why) and where the service is to be absent.
     voiding are those of surplus that void the strategy: they go before it can be proven, the others afterwards.
     retained tells of processes that keep what is taken back, until they are started anew.
-    unit is '' where there is none.
+    unit, executable and user are what it is about, '' for what there is not.
     """
 
     name: str
@@ -49,13 +51,12 @@ class Decision(NamedTuple):
     error: str
     unit: str
     unit_failed: bool
-    # The program's own path, and the user's name.
     executable: str
     user: str
 
 
 def decide(
-    observation: Observation, services: Sequence[Service], *, policy: Mapping[str, tuple[Rule, ...]] | None = None
+    observation: Observation, services: Sequence[Service], *, policy: Mapping[str, tuple[Rule, ...]] = _NO_RULES
 ) -> tuple[Decision, ...]:
     """A decision for each service; policy holds the rules that apply to each, by the service's name.
 
@@ -71,10 +72,9 @@ def decide_cases(cases: Sequence[Case]) -> tuple[Decision, ...]:
 
 
 def cases_of(
-    observation: Observation, services: Sequence[Service], policy: Mapping[str, tuple[Rule, ...]] | None = None
+    observation: Observation, services: Sequence[Service], rules: Mapping[str, tuple[Rule, ...]] = _NO_RULES
 ) -> tuple[Case, ...]:
-    """The cases that are decided, in the order of the services; see decide()."""
-    rules = policy or {}
+    """The cases that are decided, in the order of the services; rules as policy of decide(). Raises InvalidInput."""
     observation = _without_surplus_of_host(observation, services)
     observed = {facts.name: facts for facts in observation.services}
     missing = [service.name for service in services if service.name not in observed]

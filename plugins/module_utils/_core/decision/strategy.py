@@ -13,6 +13,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.decision.ca
     exec_gives,
     process_steps,
 )
+from ansible_collections.netbind.privport.plugins.module_utils._core.managed.installation import Installed, is_script
 from ansible_collections.netbind.privport.plugins.module_utils._core.managed.state import (
     Desired,
     Entry,
@@ -143,6 +144,12 @@ class Strategy(ABC):
             return ()
         path = dropin_path(unit=unit.name, dropin=DROPIN_NAME)
         return () if path in planned.written else (gone(path),)
+
+    def without(self, found: Installed, *, case: Case) -> Desired:
+        """None of what was found of its own files and units, the first file last: it tells that there is something."""
+        paths = (*found.leftovers, *(it.path for it in reversed(found.files)))
+        names = (name for name in found.units if case.host.systemd is not None or is_script(name))
+        return Desired(entries=tuple(map(gone, paths)), stopped=tuple(names))
 
     def blockers(self, case: Case) -> tuple[Reason, ...]:
         """The hazards that are known to be there."""

@@ -22,8 +22,10 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.forwarding.
     descriptors,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.managed.installation import (
+    OWN_FOLDER,
     File,
     Installation,
+    Trial,
     heading,
     plain_name,
 )
@@ -32,7 +34,6 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model.reaso
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import FAMILIES, Port
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import UNIT_FOLDER
 
-FOLDER = "/etc/netbind.privport"
 LOOPBACK = "127.0.0.1"
 # Where the programs are; what is no path is looked for in PATH.
 PROGRAMS: Mapping[str, Tuple[str, ...]] = {
@@ -42,6 +43,9 @@ PROGRAMS: Mapping[str, Tuple[str, ...]] = {
     "nginx": ("nginx",),
 }
 _PACKAGES = {"proxyd": "systemd", "socat": "socat", "haproxy": "haproxy", "nginx": "nginx"}
+# Only root writes below /run.
+TRIAL_FOLDER = "/run/netbind.privport"
+_JUDGE = {"haproxy": ("-c", "-q", "-f"), "nginx": ("-t", "-q", "-c")}
 # systemd.exec(5), DynamicUser=: complete from here on.
 _FIRST_SYSTEMD = 235
 _HTTPS = 443
@@ -201,7 +205,7 @@ def stem(service: str, port: int) -> str:
 
 def configuration_path(service: str, port: int, *, program: str) -> str:
     ending = {"haproxy": "haproxy.cfg", "nginx": "nginx.conf"}[program]
-    return f"{FOLDER}/{plain_name(service)}-{port}.{ending}"
+    return f"{OWN_FOLDER}/{plain_name(service)}-{port}.{ending}"
 
 
 def paths(service: str, port: int, *, unit: str) -> Tuple[str, ...]:
@@ -288,6 +292,14 @@ def configured(request: Request, ground: Ground, *, port: Port, trial: str = "")
         port=port.number, families=families(request, ground), backend=str(request.backends[port]), trial=trial
     )
     return f"{heading('forward')}\n{render(front)}"
+
+
+def trials(request: Request, ground: Ground) -> Tuple[Trial, ...]:
+    """What the forwarder is to judge before it gets it."""
+    name = forwarder(request, ground)
+    argv = (ground.programs[name], *_JUDGE.get(name, ()), f"{TRIAL_FOLDER}/{name}")
+    texts = (configured(request, ground, port=port, trial=TRIAL_FOLDER) for port in request.ports)
+    return tuple(Trial(argv=argv, path=argv[-1], content=text) for text in texts if text)
 
 
 def _socket(request: Request, ground: Ground, *, port: Port) -> str:

@@ -11,6 +11,8 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model.error
 
 # The beginning of every file that the collection writes.
 MARK = "# Managed by netbind.privport"
+# Where it has files that are no units.
+OWN_FOLDER = "/etc/netbind.privport"
 # Where sysv-rc has its scripts. A unit of this module's is one of systemd's, or the name of such a script.
 SCRIPT_FOLDER = "/etc/init.d"
 _UNIT_ENDINGS = (".service", ".socket", ".path")
@@ -102,6 +104,14 @@ class Installation(NamedTuple):
     def is_in_force(self, found: Installed) -> bool:
         """Whether the kernel holds just that, as far as that can be told."""
         return found.kernel in (None, self.kernel)
+
+
+class Trial(NamedTuple):
+    """A configuration that its program is to judge, with this argv, as the file at path, before anything changes."""
+
+    argv: Tuple[str, ...]
+    path: str
+    content: str
 
 
 class Plan(NamedTuple):

@@ -9,7 +9,10 @@ from typing import Mapping, NamedTuple, Optional, Sequence, Tuple, TypeVar
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.capability.text import describe, parse_xattr
 from ansible_collections.netbind.privport.plugins.module_utils._core.managed.installation import (
+    OWN_FOLDER,
     SCRIPT_FOLDER,
+    File,
+    Trial,
     is_own,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import UnknownFormat
@@ -18,8 +21,6 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.uni
 MISSING, FILE, FOLDER, LINK, OTHER = "missing", "file", "folder", "link", "other"
 # systemctl(1), is-active: what has a process, or is on its way to one.
 _RUNNING = ("active", "reloading", "activating", "refreshing")
-# The folders that are there for others too, and are never removed.
-_SHARED = (UNIT_FOLDER, SCRIPT_FOLDER)
 
 
 class Entry(NamedTuple):
@@ -117,6 +118,7 @@ class Desired(NamedTuple):
 
     running are the collection's own units and scripts that are to be active, in the order of their start; stopped
     those that are not to be; with_service those that a start of the service starts.
+    unload are commands that take from the kernel what no unit may be left to take; each may fail.
     An entry of kind MISSING is to go, and its folder with it where nothing else is in it.
     """
 
@@ -126,6 +128,8 @@ class Desired(NamedTuple):
     running: Tuple[str, ...] = ()
     stopped: Tuple[str, ...] = ()
     with_service: Tuple[str, ...] = ()
+    unload: Tuple[Tuple[str, ...], ...] = ()
+    trials: Tuple[Trial, ...] = ()
 
     @property
     def written(self) -> Mapping[str, Entry]:
@@ -145,6 +149,11 @@ def gone(path: str) -> Entry:
     return Entry(path=path)
 
 
+def of_file(it: File) -> Entry:
+    """The collection's own file, or link, as an entry."""
+    return link(it.path, it.target) if it.target else file(it.path, it.text, mode=it.mode)
+
+
 def merged(first: Desired, then: Desired) -> Desired:
     """Both together; of a resource that both name, what the second says."""
     stopped = dict.fromkeys((*first.stopped, *then.stopped))
@@ -157,6 +166,8 @@ def merged(first: Desired, then: Desired) -> Desired:
         running=tuple(it for it in running if it not in then.stopped),
         stopped=tuple(it for it in stopped if it not in (*then.running, *then.with_service)),
         with_service=tuple(it for it in with_service if it not in then.stopped),
+        unload=tuple(dict.fromkeys((*first.unload, *then.unload))),
+        trials=(*first.trials, *then.trials),
     )
 
 
@@ -169,6 +180,6 @@ def _latest(first: Sequence[Resource], then: Sequence[Resource]) -> Tuple[Resour
 
 
 def folder_of(path: str) -> str:
-    """The folder that goes with the last file in it, '' for one that others use too."""
+    """The folder that goes with the last file in it, '' for one that is there without the collection too."""
     folder = posixpath.dirname(path)
-    return "" if folder in _SHARED else folder
+    return folder if folder == OWN_FOLDER or folder.startswith(f"{UNIT_FOLDER}/") else ""

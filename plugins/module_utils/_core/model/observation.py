@@ -150,6 +150,8 @@ class Program(NamedTuple):
     takes_sockets: bool | None
     # keep.NOT_KEPT, KEPT or KEPT_IN_PART: whether the host gives it the capability back after an upgrade.
     kept: str
+    # Why the host may not be left to do so, a sentence; '' where it may.
+    unkept: str
 
     @property
     def open_to_all(self) -> bool:

@@ -13,6 +13,7 @@ import re
 from typing import Dict, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.managed.installation import (
+    OWN_FOLDER,
     File,
     Installation,
     heading,
@@ -23,7 +24,6 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model.servi
 from ansible_collections.netbind.privport.plugins.module_utils._core.netfilter.input_filter import Barrier
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import UNIT_FOLDER
 
-FOLDER = "/etc/netbind.privport"
 NFTABLES, IPTABLES = "nftables", "iptables"
 # What loads a host's own rules, and takes all others away by that: the redirect is loaded again with it.
 _LOADERS = {
@@ -128,7 +128,7 @@ def chain_names(service: str) -> Dict[str, str]:
 
 
 def rules_path(service: str, *, tool: str) -> str:
-    return f"{FOLDER}/{plain_name(service)}.{_ENDINGS[tool]}"
+    return f"{OWN_FOLDER}/{plain_name(service)}.{_ENDINGS[tool]}"
 
 
 def paths(service: str) -> Tuple[str, ...]:

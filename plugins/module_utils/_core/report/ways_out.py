@@ -70,6 +70,8 @@ STEPS = (
     Step("foreign_dropin", _RUN, "rename {evidence}, which has the name of the collection's drop-in"),
     Step("no_unit", _UNIT, "say strategy: authbind, and start it by 'authbind --deep {program}'", strategy="authbind"),
     Step("no_unit", _UNIT, "have a systemd unit start it, and name that: unit: NAME.service"),
+    Step("other_namespace", _RUN, "remove the file capability from the program: setcap -r {program}"),
+    Step("not_kept", _SITE, "{advice}"),
     Step("later_dropin", _UNIT, "remove from {evidence} the line that takes the collection's setting back"),
     Step("private_users", _UNIT, f"set PrivateUsers=no in {{unit}} {_EDIT}"),
     Step("private_network", _UNIT, f"set PrivateNetwork=no in {{unit}} {_EDIT}"),

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from typing import Iterator
+
 from ansible_collections.netbind.privport.plugins.module_utils._core.authbind.rules import WILDCARDS
 from ansible_collections.netbind.privport.plugins.module_utils._core.capability.process_sets import (
     CapabilitySets,
@@ -23,6 +25,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.decision.ha
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.strategy import THE_UNIT, Strategy
 from ansible_collections.netbind.privport.plugins.module_utils._core.forwarding import forwarder as forward
 from ansible_collections.netbind.privport.plugins.module_utils._core.managed.installation import Installation, Installed
+from ansible_collections.netbind.privport.plugins.module_utils._core.managed.state import Desired, merged, of_file
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import CAPABILITY, Process
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.reason import Reason
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Port
@@ -112,6 +115,20 @@ def _wanted(case: Case) -> Installation | None:
     return None if forward.obstacles(asked, ground) else forward.installation(asked, ground)
 
 
+def _later(case: Case) -> tuple[int, ...]:
+    """The ports that the service itself holds, or systemd for it, until its next start."""
+    return tuple(port.number for port in case.service.ports if any(_holders(case, port)))
+
+
+def _holders(case: Case, port: Port) -> Iterator[Process]:
+    """Who holds the port but the forwarder; systemd is among the holders of its sockets too."""
+    ours = f"{forward.stem(case.service.name, port.number)}.socket" in _installed(case).active
+    for owner in (owner for it in case.facts.listeners_on(port) for owner in it.owners):
+        own = owner.unit in _installed(case).units or owner.pid in _installed(case).daemons
+        if not own and not (ours and owner.pid == 1):
+            yield owner
+
+
 def _uses(case: Case) -> str:
     """The forwarder's name."""
     return forward.forwarder(request(case), _ground(case))
@@ -157,3 +174,18 @@ class Forward(Strategy):
         given = frozenset({CAPABILITY})
         sets = CapabilitySets(effective=given, permitted=given, ambient=given)
         return Expected(least=sets, most=sets)
+
+    def desired(self, case: Case, planned: Desired) -> Desired:
+        asked, ground = request(case), _ground(case)
+        wanted = forward.installation(asked, ground)
+        now = forward.installation(asked, ground, later=_later(case)).units
+        new = Desired(
+            entries=tuple(map(of_file, wanted.files)),
+            running=now,
+            with_service=tuple(name for name in wanted.units if name not in now),
+            trials=forward.trials(asked, ground),
+        )
+        return merged(self.without(_installed(case), case=case), new)
+
+    def absent(self, case: Case, planned: Desired) -> Desired:
+        return self.without(_installed(case), case=case)

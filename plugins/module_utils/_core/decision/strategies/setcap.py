@@ -18,6 +18,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.capability.
 from ansible_collections.netbind.privport.plugins.module_utils._core.capability.text import (
     CAP_NET_BIND_SERVICE,
     FileCapabilities,
+    describe,
     format_xattr,
     parse_text,
     parse_xattr,
@@ -79,7 +80,7 @@ class Setcap(Strategy):
         refused = tuple(Reason("program_refused", text, program.real_path) for text in program.refusals)
         unchangeable = (case.facts.unread.get("capability", ""), "" if program.binds else program.obstacle)
         refused += tuple(Reason("unchangeable", text, program.real_path) for text in unchangeable if text)
-        return refused + judge(case, _HAZARDS) + confinement.refused(case)
+        return refused + _of_namespace(program) + _unkeepable(case) + judge(case, _HAZARDS) + confinement.refused(case)
 
     def why(self, case: Case) -> str:
         program = case.facts.program
@@ -156,6 +157,25 @@ class Setcap(Strategy):
         # What cannot be read is not known to be ours.
         attributes = () if "capability" in case.facts.unread else (Attribute(path=program.real_path, value=left),)
         return merged(Desired(attributes=attributes), _unkept(program))
+
+
+def _of_namespace(program: Program) -> tuple[Reason, ...]:
+    """One attribute cannot serve two user namespaces (capabilities(7), "Namespaced file capabilities")."""
+    existing = _read(program.attribute)
+    if existing is None or not existing.foreign:
+        return ()
+    text = "its file capability is for another user namespace, where a container may need it; remove it first"
+    return (Reason("other_namespace", text, f"{program.real_path} {describe(existing)}"),)
+
+
+def _unkeepable(case: Case) -> tuple[Reason, ...]:
+    program = case.facts.program
+    if not case.service.keep or program is None:
+        return ()
+    if case.host.systemd is None:
+        text = "keep is true, but systemd does not run this host; run this again after each upgrade instead"
+        return (Reason("not_kept", text, "no /run/systemd/system"),)
+    return (Reason("not_kept", program.unkept, program.real_path),) if program.unkept else ()
 
 
 def _attribute(program: Program, planned: Desired) -> str | None:

@@ -17,14 +17,23 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.decision.ha
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.hazards.judge import judge
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.strategy import EVERYONE, Strategy
+from ansible_collections.netbind.privport.plugins.module_utils._core.managed.state import (
+    Desired,
+    Entry,
+    KernelSetting,
+    file,
+    gone,
+)
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import Refused
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import Observation, Process
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.reason import Reason
 from ansible_collections.netbind.privport.plugins.module_utils._core.sysctl import setting as sysctl
 
+_NAME = "sysctl"
+
 
 def _unnamed(case: Case) -> Reason | None:
-    if case.service.strategy == "sysctl":
+    if case.service.strategy == _NAME:
         return None
     text = "it opens the port, and all above it, to every user of the host"
     return Reason("only_when_named", text, "say strategy: sysctl to have it so")
@@ -43,7 +52,7 @@ def _refused(case: Case) -> Reason | None:
     if state is None:
         return Reason("no_setting", "the kernel has no such setting, or it cannot be read", sysctl.LIVE)
     try:
-        sysctl.plan_present(state, start=_start(case), allow_raise=False)
+        sysctl.plan_present(state, start=_start_of_all(case), allow_raise=False)
     except Refused as refused:
         return Reason("refused", str(refused), sysctl.LIVE)
     return None
@@ -69,8 +78,25 @@ def _start(case: Case) -> int:
     return sysctl.first_port(case.service.ports)
 
 
+def _start_of_all(case: Case) -> int:
+    """The first port that the one file is to open: for each service of the run that has it."""
+    sharing = [it for it in case.others if it.strategy == _NAME and it.state == "present"]
+    return min(sysctl.first_port(it.ports) for it in (case.service, *sharing))
+
+
+def _settings(plan: sysctl.Plan) -> tuple[KernelSetting, ...]:
+    return (KernelSetting(sysctl.LIVE, str(plan.live_after)),)
+
+
+def _entries(plan: sysctl.Plan, *, foreign: bool) -> tuple[Entry, ...]:
+    """The file, and nothing where it neither is nor was, or is somebody else's."""
+    if plan.own_after:
+        return (file(sysctl.OWN_PATH, plan.own_after),)
+    return (gone(sysctl.OWN_PATH),) if (plan.own_before or plan.leftovers) and not foreign else ()
+
+
 class Sysctl(Strategy):
-    name = "sysctl"
+    name = _NAME
     audience = EVERYONE
     # A forwarder holds the port then.
     voided_by = ("forward",)
@@ -96,8 +122,9 @@ class Sysctl(Strategy):
 
     def pending(self, case: Case) -> tuple[str, ...]:
         state = sysctl.observed(case.host)
-        right = state is not None and not sysctl.plan_present(state, start=_start(case), allow_raise=False).changed
-        steps = () if right else ("sysctl",)
+        start = _start_of_all(case)
+        right = state is not None and not sysctl.plan_present(state, start=start, allow_raise=False).changed
+        steps = () if right else (self.name,)
         return steps + process_steps(case, changing=bool(steps), holds=lambda process: self._holds(case, process))
 
     def _holds(self, case: Case, process: Process) -> bool | None:
@@ -110,6 +137,21 @@ class Sysctl(Strategy):
     def shares(self, case: Case, other: Case) -> bool:
         """It is the whole host's."""
         return True
+
+    def desired(self, case: Case, planned: Desired) -> Desired:
+        state = sysctl.observed(case.host)
+        if state is None:
+            return Desired()
+        plan = sysctl.plan_present(state, start=_start_of_all(case), allow_raise=False)
+        return Desired(entries=_entries(plan, foreign=False), settings=_settings(plan))
+
+    def absent(self, case: Case, planned: Desired) -> Desired:
+        state = sysctl.observed(case.host)
+        if state is None or sysctl.OWN_PATH in planned.written:
+            return Desired()
+        plan = sysctl.plan_absent(state)
+        foreign = sysctl.OWN_PATH in state.others
+        return Desired(entries=_entries(plan, foreign=foreign), settings=_settings(plan))
 
     def host_without(self, host: Observation) -> Observation:
         state = sysctl.observed(host)
