@@ -16,6 +16,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.managed.cha
     changes,
     scope,
 )
+from ansible_collections.netbind.privport.plugins.module_utils._core.managed.installation import Trial
 from ansible_collections.netbind.privport.plugins.module_utils._core.managed.state import (
     FILE,
     FOLDER,
@@ -171,6 +172,8 @@ def bring(host: Host, ways: Sequence[Way], *, attempts: Attempts, between: Calla
     again = [name for it in ways for name in it.restarted]
     last = [change for change in made if change.takes and _is_of(change, stopped)]
 
+    for trial in (trial for it in ways for trial in it.wanted.trials):
+        attempts.make("", judge, host, trial)
     # First, or what watches a program would give back a capability that is taken from it.
     _stop(host, [name for name in stopped if name.endswith(".path")], attempts=attempts)
     first = [change for change in made if change not in last]
@@ -182,6 +185,8 @@ def bring(host: Host, ways: Sequence[Way], *, attempts: Attempts, between: Calla
     _make(host, [change for change in first if change.takes and not change.concerns_systemd], attempts=attempts)
     _stop(host, [name for name in (*stopped, *again) if not name.endswith(".path")], attempts=attempts)
     _stop(host, [name for name in again if name.endswith(".path")], attempts=attempts)
+    for argv in dict.fromkeys(argv for it in ways for argv in it.wanted.unload):
+        attempts.make("", host.run, argv)
     between()
     for name in wanted.running:
         if name in again or not _runs(host, name):
@@ -211,6 +216,24 @@ def _stop_one(host: Host, name: str) -> None:
         # And what it may just have started: neither gives anything back any more.
         own_units.stop(host, [name[: -len(".path")] + ".service"])
     own_units.disable(host, [name])
+
+
+def judge(host: Host, trial: Trial) -> None:
+    """Have a program judge a configuration before it gets it. Raises Refused with what it said."""
+    folder = trial.path.rpartition("/")[0]
+    try:
+        host.write(trial.path, content=trial.content, mode=0o600)
+        judged = host.run(trial.argv)
+    finally:
+        for left in host.names_in(folder):
+            host.remove_folder_if_empty(f"{folder}/{left}")
+            if host.status_of_itself(f"{folder}/{left}") is not None:
+                host.remove(f"{folder}/{left}")
+        host.remove_folder_if_empty(folder)
+    if judged.rc != 0:
+        said = (judged.stderr.strip() or judged.stdout.strip() or "nothing").splitlines()
+        name = trial.argv[0].rpartition("/")[2]
+        raise Refused(f"{name} refuses the configuration that it would get: {said[0]}")
 
 
 def reload(host: Host) -> None:
