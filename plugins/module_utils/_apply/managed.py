@@ -11,12 +11,12 @@ import stat
 from typing import Callable, Iterable, List, NamedTuple, Sequence, Tuple
 
 from ansible_collections.netbind.privport.plugins.module_utils._apply import own_units
+from ansible_collections.netbind.privport.plugins.module_utils._apply.trials import judge
 from ansible_collections.netbind.privport.plugins.module_utils._core.managed.changes import (
     Change,
     changes,
     scope,
 )
-from ansible_collections.netbind.privport.plugins.module_utils._core.managed.installation import Trial
 from ansible_collections.netbind.privport.plugins.module_utils._core.managed.state import (
     FILE,
     FOLDER,
@@ -216,24 +216,6 @@ def _stop_one(host: Host, name: str) -> None:
         # And what it may just have started: neither gives anything back any more.
         own_units.stop(host, [name[: -len(".path")] + ".service"])
     own_units.disable(host, [name])
-
-
-def judge(host: Host, trial: Trial) -> None:
-    """Have a program judge a configuration before it gets it. Raises Refused with what it said."""
-    folder = trial.path.rpartition("/")[0]
-    try:
-        host.write(trial.path, content=trial.content, mode=0o600)
-        judged = host.run(trial.argv)
-    finally:
-        for left in host.names_in(folder):
-            host.remove_folder_if_empty(f"{folder}/{left}")
-            if host.status_of_itself(f"{folder}/{left}") is not None:
-                host.remove(f"{folder}/{left}")
-        host.remove_folder_if_empty(folder)
-    if judged.rc != 0:
-        said = (judged.stderr.strip() or judged.stdout.strip() or "nothing").splitlines()
-        name = trial.argv[0].rpartition("/")[2]
-        raise Refused(f"{name} refuses the configuration that it would get: {said[0]}")
 
 
 def reload(host: Host) -> None:
