@@ -8,22 +8,19 @@ from typing import Any, Callable, Dict, Mapping
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import PrivportError
-from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host
+from ansible_collections.netbind.privport.plugins.module_utils._host.looks import Looks
 
 Run = Callable[..., Dict[str, Any]]
 
 
-def run_module(
-    run: Run, *, argument_spec: Mapping[str, Any], host: Host | None = None, locks: bool = False, **options: Any
-) -> None:
+def run_module(run: Run, *, argument_spec: Mapping[str, Any], host: Looks, locks: bool = False, **options: Any) -> None:
     """Run a module: run(params, host=, check_mode=) gives its result, in which 'failed' and 'warnings' may stand.
 
-    host is this machine if none is given. locks: outside check mode it holds the host's lock on grants.
+    locks: outside check mode it holds the host's lock on grants.
     PrivportError, and an OSError that nobody foresaw, end it with one sentence.
     """
     module = AnsibleModule(argument_spec=dict(argument_spec), supports_check_mode=True, **options)
     try:
-        host = host or Host()
         with host.locked(needed=locks and not module.check_mode):
             result = run(module.params, host=host, check_mode=module.check_mode)
     except PrivportError as error:

@@ -214,6 +214,7 @@ def _restart_required(process: Process | None, *, granted: set[str], in_systemd:
 def main() -> None:
     run_module(
         run,
+        host=Host(),
         locks=True,
         argument_spec={
             "unit": {"type": "str", "required": True},

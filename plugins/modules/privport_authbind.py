@@ -376,6 +376,7 @@ def as_lines(left: Sequence[str]) -> str:
 def main() -> None:
     run_module(
         run,
+        host=Host(),
         locks=True,
         argument_spec={
             "ports": {"type": "list", "elements": "str", "required": True},

@@ -184,6 +184,7 @@ def _request(params: Mapping[str, Any], *, unit: str) -> forward.Request:
 def main() -> None:
     run_module(
         run,
+        host=Host(),
         locks=True,
         argument_spec={
             "name": {"type": "str", "required": True},

@@ -61,16 +61,16 @@ msg:
 
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import HostError
 from ansible_collections.netbind.privport.plugins.module_utils._host.answers import pack
 from ansible_collections.netbind.privport.plugins.module_utils._host.looks import Looks
 from ansible_collections.netbind.privport.plugins.module_utils._host.questions import PATH, answers_to, load
+from ansible_collections.netbind.privport.plugins.module_utils._module import run_module
 
 UNKNOWN = {"changed": False, "known": False, "key": "", "evidence": ""}
 
 
-def run(params: dict[str, Any], *, host: Looks) -> dict[str, Any]:
+def run(params: dict[str, Any], *, host: Looks, check_mode: bool) -> dict[str, Any]:
     """The module's result."""
     try:
         remembered = load(params["questions"])
@@ -83,11 +83,7 @@ def run(params: dict[str, Any], *, host: Looks) -> dict[str, Any]:
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={"questions": {"type": "path", "default": PATH}},
-        supports_check_mode=True,
-    )
-    module.exit_json(**run(module.params, host=Looks()))
+    run_module(run, host=Looks(), argument_spec={"questions": {"type": "path", "default": PATH}})
 
 
 if __name__ == "__main__":

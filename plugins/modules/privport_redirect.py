@@ -171,6 +171,7 @@ def _families(params: Mapping[str, Any]) -> tuple[str, ...]:
 def main() -> None:
     run_module(
         run,
+        host=Host(),
         locks=True,
         argument_spec={
             "name": {"type": "str", "required": True},

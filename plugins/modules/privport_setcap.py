@@ -392,6 +392,7 @@ def carry_out_options(params: dict[str, Any], *, host: Host, check_mode: bool) -
 def main() -> None:
     run_module(
         carry_out_options,
+        host=Host(),
         locks=True,
         argument_spec={
             "path": {"type": "path", "required": True},

@@ -208,6 +208,7 @@ def _lacks(host: Host, unit: str, *, ports: tuple[Port, ...]) -> bool:
 def main() -> None:
     run_module(
         run,
+        host=Host(),
         locks=True,
         argument_spec={
             "unit": {"type": "str", "required": True},

@@ -111,6 +111,7 @@ def run(params: Mapping[str, Any], *, host: Host, check_mode: bool) -> dict[str,
 def main() -> None:
     run_module(
         run,
+        host=Host(),
         locks=True,
         argument_spec={
             "ports": {"type": "list", "elements": "raw", "default": []},

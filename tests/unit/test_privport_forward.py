@@ -145,8 +145,8 @@ def test_another_services_forwarder_stays() -> None:
 @pytest.mark.parametrize(
     ("program", "judged"),
     [
-        ("haproxy", ("/usr/bin/haproxy", "-c", "-q", "-f", "/run/netbind.privport/haproxy")),
-        ("nginx", ("/usr/bin/nginx", "-t", "-q", "-c", "/run/netbind.privport/nginx")),
+        ("haproxy", ("/usr/bin/haproxy", "-c", "-q", "-f", "/run/netbind.privport/trial/haproxy")),
+        ("nginx", ("/usr/bin/nginx", "-t", "-q", "-c", "/run/netbind.privport/trial/nginx")),
     ],
 )
 def test_a_configuration_is_judged_before_it_is_put_in_force(program: str, judged: Tuple[str, ...]) -> None:
@@ -166,7 +166,7 @@ def test_a_configuration_that_is_refused_changes_nothing() -> None:
     host.failing = ("/usr/bin/haproxy",)
     with pytest.raises(Refused, match="haproxy refuses the configuration that it would get: that fails"):
         run(host, **{"with": "haproxy"})
-    host.files.pop("/run/netbind.privport/", None)
+    host.files.pop("/run/netbind.privport/trial/", None)
     assert (host.files, host.active) == (before, active)
 
 

@@ -48,7 +48,7 @@ from ansible_collections.netbind.privport.tests.unit.observed import INODES, OUR
 
 # --- What is a question, and what is none
 
-NO_QUESTIONS = {"run", "regular_files", "network", "open_regular", "begin", "end"}
+NO_QUESTIONS = {"run", "regular_files", "network", "open_regular", "begin", "end", "locked"}
 
 
 def public(*kinds: type) -> set[str]:
@@ -257,7 +257,7 @@ def test_what_is_no_question_is_not_answered(question: Question) -> None:
 
 
 def look(path: Path, host: Looks | None = None) -> Dict[str, Any]:
-    return privport_look.run({"questions": str(path)}, host=host or Looks())
+    return privport_look.run({"questions": str(path)}, host=host or Looks(), check_mode=False)
 
 
 # --- A look that is replayed

@@ -4,10 +4,10 @@
 
 from __future__ import annotations
 
-import posixpath
 from typing import NamedTuple, Optional, Sequence
 
 from ansible_collections.netbind.privport.plugins.module_utils._apply import installation
+from ansible_collections.netbind.privport.plugins.module_utils._apply.trials import judge
 from ansible_collections.netbind.privport.plugins.module_utils._core.forwarding import forwarder as forward
 from ansible_collections.netbind.privport.plugins.module_utils._core.forwarding import init_script as forward_script
 from ansible_collections.netbind.privport.plugins.module_utils._core.managed.installation import (
@@ -151,24 +151,6 @@ def apply(host: Host, change: Change) -> None:
     for trial in change.trials:
         judge(host, trial)
     installation.apply(host, change.plan)
-
-
-def judge(host: Host, trial: Trial) -> None:
-    """Have the forwarder judge a configuration. Raises Refused with what it says of one that it does not take."""
-    folder = posixpath.dirname(trial.path)
-    try:
-        host.write(trial.path, content=trial.content, mode=0o600)
-        judged = host.run([*trial.argv])
-    finally:
-        for left in host.names_in(folder):
-            host.remove_folder_if_empty(f"{folder}/{left}")
-            if host.status_of_itself(f"{folder}/{left}") is not None:
-                host.remove(f"{folder}/{left}")
-        host.remove_folder_if_empty(folder)
-    if judged.rc != 0:
-        said = (judged.stderr.strip() or judged.stdout.strip() or "nothing").splitlines()
-        name = posixpath.basename(trial.path)
-        raise Refused(f"{name} refuses the configuration that it would get: {said[0]}")
 
 
 def give_back(host: Host, change: Change, *, name: str, unit: str) -> None:

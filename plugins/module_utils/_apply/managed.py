@@ -11,6 +11,7 @@ import stat
 from typing import Callable, Iterable, List, NamedTuple, Sequence, Tuple
 
 from ansible_collections.netbind.privport.plugins.module_utils._apply import own_units
+from ansible_collections.netbind.privport.plugins.module_utils._apply.trials import judge
 from ansible_collections.netbind.privport.plugins.module_utils._core.managed.changes import (
     Change,
     changes,
@@ -171,6 +172,8 @@ def bring(host: Host, ways: Sequence[Way], *, attempts: Attempts, between: Calla
     again = [name for it in ways for name in it.restarted]
     last = [change for change in made if change.takes and _is_of(change, stopped)]
 
+    for trial in (trial for it in ways for trial in it.wanted.trials):
+        attempts.make("", judge, host, trial)
     # First, or what watches a program would give back a capability that is taken from it.
     _stop(host, [name for name in stopped if name.endswith(".path")], attempts=attempts)
     first = [change for change in made if change not in last]
@@ -182,6 +185,8 @@ def bring(host: Host, ways: Sequence[Way], *, attempts: Attempts, between: Calla
     _make(host, [change for change in first if change.takes and not change.concerns_systemd], attempts=attempts)
     _stop(host, [name for name in (*stopped, *again) if not name.endswith(".path")], attempts=attempts)
     _stop(host, [name for name in again if name.endswith(".path")], attempts=attempts)
+    for argv in dict.fromkeys(argv for it in ways for argv in it.wanted.unload):
+        attempts.make("", host.run, argv)
     between()
     for name in wanted.running:
         if name in again or not _runs(host, name):

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Sequence
 
 from ansible_collections.netbind.privport.plugins.module_utils._host.accounts import Accounts
@@ -32,6 +33,10 @@ class Looks(Units, Accounts):
 
     def begin(self) -> None:
         """From here on it is another look: nothing that was asked before is known still."""
+
+    def locked(self, *, needed: bool) -> contextlib.AbstractContextManager[None]:
+        """Nothing to hold: a look waits for nobody."""
+        return contextlib.nullcontext()
 
     def end(self) -> None:
         """The look is over. Raises PrivportError where something was not answered, whoever went on without it."""

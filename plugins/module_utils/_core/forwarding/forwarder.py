@@ -44,7 +44,7 @@ PROGRAMS: Mapping[str, Tuple[str, ...]] = {
 }
 _PACKAGES = {"proxyd": "systemd", "socat": "socat", "haproxy": "haproxy", "nginx": "nginx"}
 # Only root writes below /run.
-TRIAL_FOLDER = "/run/netbind.privport"
+TRIAL_FOLDER = "/run/netbind.privport/trial"
 _JUDGE = {"haproxy": ("-c", "-q", "-f"), "nginx": ("-t", "-q", "-c")}
 # systemd.exec(5), DynamicUser=: complete from here on.
 _FIRST_SYSTEMD = 235
