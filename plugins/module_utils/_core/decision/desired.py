@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from typing import Collection, NamedTuple, Sequence
+from typing import AbstractSet, Iterable, NamedTuple, Sequence
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.case import Case
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.decide import Decision
@@ -13,38 +13,37 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.managed.sta
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import InvalidInput
 
 # What is done to the service itself, and to nothing that a strategy holds.
-OF_PROCESSES = ("restart", "start")
+_OF_PROCESSES = ("restart", "start")
 _NOTHING = Desired()
 
 
 class Group(NamedTuple):
-    """What is to become of the resources that one service has, or had."""
+    """What is to become of resources for a service, by its name; it goes on from the groups before it."""
 
     service: str
     desired: Desired
 
 
 def grants(cases: Sequence[Case], decisions: Sequence[Decision]) -> tuple[Group, ...]:
-    """What the chosen strategies still have to grant, what would void it taken away with it.
+    """What the chosen strategies still have to grant, and what would void it taken away.
 
     The cases are those of the decisions, in their order. Raises PrivportError; InvalidInput where two services need
     different things of one file.
     """
-    planned = _NOTHING
     groups: list[Group] = []
     writers: dict[str, tuple[str, Entry]] = {}
     for case, decision in zip(cases, decisions):
-        own = _absent(case, decision.voiding, planned)
+        planned = together(groups)
+        wanted = _absent(case, decision.voiding, planned)
         chosen = STRATEGIES.get(decision.strategy)
-        if chosen is not None and set(decision.pending) - set(OF_PROCESSES):
-            wanted = chosen.desired(case, merged(planned, own))
+        if chosen is not None and set(decision.pending) - set(_OF_PROCESSES):
+            given = chosen.desired(case, merged(planned, wanted))
             if not chosen.continues_others:
-                _refuse_collision(case, wanted, writers)
-            writers.update({it.path: (case.service.name, it) for it in wanted.entries})
-            own = merged(own, wanted)
-        planned = merged(planned, own)
-        groups.append(Group(case.service.name, own))
-    return tuple(it for it in groups if it.desired != _NOTHING)
+                _refuse_collision(case, given, writers)
+            writers.update({it.path: (case.service.name, it) for it in given.entries})
+            wanted = merged(wanted, given)
+        groups.append(Group(case.service.name, wanted))
+    return _of_something(groups)
 
 
 def removals(
@@ -55,32 +54,36 @@ def removals(
     granted is what grants() said for the same cases; nothing where the host was observed anew since. Raises
     PrivportError.
     """
-    planned = _NOTHING
-    for group in granted:
-        planned = merged(planned, group.desired)
     groups: list[Group] = []
     for case, decision in zip(cases, decisions):
-        own = _absent(case, [name for name in decision.surplus if name not in decision.voiding], planned)
-        planned = merged(planned, own)
-        groups.append(Group(case.service.name, own))
-    return tuple(it for it in groups if it.desired != _NOTHING)
+        names = [name for name in decision.surplus if name not in decision.voiding]
+        groups.append(Group(case.service.name, _absent(case, names, together((*granted, *groups)))))
+    return _of_something(groups)
 
 
-def sharing(groups: Sequence[Group], cases: Sequence[Case], names: Collection[str]) -> set[str]:
-    """These services, and all those that share a unit or a changed resource with one of them."""
-    resources = {it.service.name: {it.facts.unit.name} if it.facts.unit else set[str]() for it in cases}
-    for group in groups:
-        asked = group.desired
-        files = {it.path for it in asked.entries} | {it.path for it in asked.attributes}
-        resources[group.service] |= files | {it.path for it in asked.settings}
-        resources[group.service] |= {*asked.running, *asked.stopped, *asked.with_service}
-    found = set(names)
-    while True:
-        held = {resource for name in found for resource in resources[name]}
-        more = {name for name, own in resources.items() if own & held} - found
-        if not more:
-            return found
+def together(groups: Iterable[Group]) -> Desired:
+    """All of it, of a resource that several name what the last says."""
+    planned = _NOTHING
+    for it in groups:
+        planned = merged(planned, it.desired)
+    return planned
+
+
+def sharing(groups: Sequence[Group], cases: Sequence[Case], names: AbstractSet[str]) -> frozenset[str]:
+    """The services of these names, and those that share a resource or the unit with one of them, and so on."""
+    held: dict[str, set[str]] = {case.service.name: _of_service(case) for case in cases}
+    for it in groups:
+        held.setdefault(it.service, set()).update(_resources(it.desired))
+    found, more = frozenset(names), frozenset(names)
+    while more:
+        taken = set().union(*(held.get(name, set()) for name in found))
+        more = frozenset(name for name, resources in held.items() if resources & taken) - found
         found |= more
+    return found
+
+
+def _of_something(groups: Iterable[Group]) -> tuple[Group, ...]:
+    return tuple(it for it in groups if it.desired != _NOTHING)
 
 
 def _absent(case: Case, names: Sequence[str], planned: Desired) -> Desired:
@@ -98,3 +101,12 @@ def _refuse_collision(case: Case, wanted: Desired, writers: dict[str, tuple[str,
                 f"service {case.service.name!r}: {entry.path} would have to be another file for service {name!r}; "
                 "describe both alike, or as one service"
             )
+
+
+def _of_service(case: Case) -> set[str]:
+    return {case.facts.unit.name} if case.facts.unit is not None else set()
+
+
+def _resources(desired: Desired) -> set[str]:
+    paths = (it.path for of_kind in (desired.entries, desired.attributes, desired.settings) for it in of_kind)
+    return {*paths, *desired.running, *desired.stopped, *desired.with_service}
