@@ -13,7 +13,6 @@ import json
 import os
 import platform
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any, Dict, Sequence
 
@@ -102,4 +101,4 @@ def _before(file: Path) -> Dict[str, report.Result]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -11,18 +11,27 @@ _INTRODUCTION = """\
 # Benchmark
 
 What the collection costs, as ratios to something else that was run in the same minutes on the same host: `./run bench`
-runs both in turns, each as a whole process of `ansible-playbook` or `ansible` over SSH, in checkout of the collection.
-A ratio is that of the medians, and beside it that of the fastest runs. Seconds depend on the machine, and on what else
-it does; a ratio does so much less. [benchmarks](../benchmarks/README.md) has every figure that was taken.
+runs both in turns, each as a whole process of `ansible-playbook` or `ansible` over SSH. A ratio is that of the medians;
+beside it are the median of each round's own ratio, and the ratio of the fastest runs. Where the three differ much, the
+machine had other work. Seconds depend on the machine, ratios much less.
+[benchmarks](../benchmarks/README.md) has every figure that was taken.
 
 """
+_HEAD = [
+    *("name", "what", "against", "rounds", "median", "against"),
+    *("ratio", "of rounds", "of minima", "goal", "", "before"),
+]
 _COUNTED = {"task_steps": "task steps", "module_executions": "module executions", "ssh_commands": "SSH commands"}
 
 Result = Dict[str, Any]
 
 
 def ratio(result: Result, of: Callable[[Sequence[float]], float] = median) -> float:
-    return of(result["measured"]["raw"]) / of(result["against"]["raw"])
+    return float(of(result["measured"]["raw"]) / of(result["against"]["raw"]))
+
+
+def _ratio_of_rounds(result: Result) -> float:
+    return median(one / other for one, other in zip(result["measured"]["raw"], result["against"]["raw"]))
 
 
 def verdict(result: Result) -> str:
@@ -33,7 +42,7 @@ def verdict(result: Result) -> str:
 
 def table(results: Mapping[str, Result], before: Mapping[str, Result]) -> str:
     """The ratios, a line for each comparison; `before` are the results of another file to show beside them."""
-    lines = [["name", "what", "against", "rounds", "median", "against", "ratio", "of minima", "goal", "", "before"]]
+    lines = [_HEAD]
     for name, result in results.items():
         measured, against = result["measured"], result["against"]
         goal = "" if result["goal"] is None else f"≤ {result['goal']}"
@@ -41,7 +50,8 @@ def table(results: Mapping[str, Result], before: Mapping[str, Result]) -> str:
             [
                 *(name, measured["what"], against["what"], str(len(measured["raw"]))),
                 *(_amount(median(side["raw"]), result["unit"]) for side in (measured, against)),
-                *(f"{ratio(result):.2f}", f"{ratio(result, min):.2f}", goal, verdict(result)),
+                *(f"{it:.2f}" for it in (ratio(result), _ratio_of_rounds(result), ratio(result, min))),
+                *(goal, verdict(result)),
                 f"{ratio(before[name]):.2f}" if name in before else "",
             ]
         )
