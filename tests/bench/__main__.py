@@ -42,7 +42,8 @@ def main() -> None:
             result.update(commit=_commit(), load_before=load)
         figures["results"].update(results)
         print(report.table(results, _before(file)), flush=True)
-        print(report.count_table(results), flush=True)
+        if name != PAYLOAD:
+            print(report.count_table(results), flush=True)
         if arguments.write:
             file.write_text(json.dumps(figures, indent=1) + "\n")
             (ROOT / "docs/bench.md").write_text(report.document(figures, _before(file)))
@@ -74,7 +75,7 @@ def _measure(name: str, rounds: int) -> Dict[str, report.Result]:
 def _facts() -> Dict[str, Any]:
     return {
         "cores": os.cpu_count(),
-        "kernel": platform.release(),
+        "kernel": platform.release().partition("-")[0],
         "ansible-core": ansible_version,
         "python": platform.python_version(),
         **{f"{name} of the host": version for name, version in host.facts().items()},
