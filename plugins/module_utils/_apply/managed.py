@@ -16,6 +16,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.managed.cha
     Change,
     changes,
     scope,
+    undo_text,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.managed.state import (
     FILE,
@@ -45,12 +46,12 @@ from ansible_collections.netbind.privport.plugins.module_utils._observe.program 
 class Attempts:
     """Steps that are made one after the other: the sentences of those that worked, and of those that did not.
 
-    With tolerant=True a step that fails is told in failed and the rest is made all the same, as an undo has to do;
-    otherwise its HostError passes through.
+    In an undo a step that fails is told in failed and the rest is made all the same; otherwise its HostError passes
+    through.
     """
 
-    def __init__(self, *, tolerant: bool) -> None:
-        self._tolerant = tolerant
+    def __init__(self, *, undoing: bool) -> None:
+        self.undoing = undoing
         self.done: List[str] = []
         self.failed: List[str] = []
 
@@ -59,7 +60,7 @@ class Attempts:
         try:
             step(*arguments)
         except PrivportError as failure:
-            if not self._tolerant:
+            if not self.undoing:
                 raise
             self.failed.append(str(failure))
         else:
@@ -225,7 +226,7 @@ def reload(host: Host) -> None:
 
 def _make(host: Host, made: Sequence[Change], *, attempts: Attempts) -> None:
     for change in made:
-        attempts.make(change.text, make, host, change)
+        attempts.make(undo_text(change) if attempts.undoing else change.text, make, host, change)
 
 
 def make(host: Host, change: Change) -> None:

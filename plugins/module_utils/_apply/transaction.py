@@ -16,13 +16,16 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.decision.de
     sharing,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.policy import Rule
-from ansible_collections.netbind.privport.plugins.module_utils._core.managed.state import State
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.registry import STRATEGIES
+from ansible_collections.netbind.privport.plugins.module_utils._core.managed.provenance import Granted, recorded
+from ansible_collections.netbind.privport.plugins.module_utils._core.managed.state import Desired, Entry, State
 from ansible_collections.netbind.privport.plugins.module_utils._core.managed.undo import FORMAT, Before, held_ports
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import (
     HostError,
     PrivportError,
     Refused,
 )
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.record import STATE, written
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Service
 from ansible_collections.netbind.privport.plugins.module_utils._core.report.diff import diff_of
 from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host
@@ -215,12 +218,39 @@ class _Transaction:
             granted = grants(view.cases, view.decisions)
             self._remember((*granted, *removals(view.cases, view.decisions, granted=granted)))
             proofs = self._change()
+            self._record()
         except (PrivportError, OSError) as failure:
             self._undo_after(failure)
             return self._outcome((), failure=str(failure))
         if not self._left:
             undo.forget(self._host)
         return self._outcome(proofs, failure="")
+
+    def _record(self) -> None:
+        """Remember what was granted, and forget what was taken back."""
+        good, chosen = self._good, {case.service.name: case for case in self._view.chosen}
+        whose = {
+            case.service.name: Granted(
+                case.service.name,
+                good[case.service.name].strategy if case.service.name in good else "",
+                case.facts.account.uid if case.facts.account else -1,
+            )
+            for case in self._view.cases
+        }
+        made = [(whose[group.service], way) for group, way in zip(self._groups, self._ways) if group.service in good]
+        there = [
+            (whose[name], STRATEGIES[good[name].strategy].desired(case, Desired()))
+            for name, case in chosen.items()
+            if name in good
+        ]
+        records = recorded(
+            self._view.cases[0].host.records, [(it, change) for it, way in made for change in way.changes], there=there
+        )
+        text = written(records)
+        if text:
+            self._host.write(STATE, content=text, mode=0o600)
+        else:
+            self._host.remove(STATE, with_folder=True)
 
     def _outcome(self, proofs: Tuple[Proof, ...], *, failure: str) -> Outcome:
         return Outcome(
@@ -237,7 +267,8 @@ class _Transaction:
 
     def _remember(self, groups: Sequence[Group]) -> None:
         """Note what these may change, on disk before anything is changed."""
-        known, now = self._before.state, managed.look(self._host, [it.desired for it in groups])
+        asked = [it.desired for it in groups]
+        known, now = self._before.state, managed.look(self._host, [*asked, Desired(entries=(Entry(STATE),))])
         held = self._before.held or held_ports(self._view.cases)
         names = sorted({it.unit for it in self._view.decisions if it.unit})
         self._before = Before(
@@ -275,7 +306,7 @@ class _Transaction:
         self._groups += wanted
         self._ways += ways
         self._steps += [step for group, way in zip(wanted, ways) for step in _steps(group, way)]
-        managed.bring(self._host, ways, attempts=managed.Attempts(tolerant=False), between=between)
+        managed.bring(self._host, ways, attempts=managed.Attempts(undoing=False), between=between)
 
     def _start(self) -> None:
         """Start what does not run, and restart what lacks its grant: a second look tells who does."""

@@ -89,7 +89,7 @@ def restore(host: Host, before: Before, *, seconds: float) -> Restored:
     What fails is told in left, and the rest is done all the same.
     """
     host.begin()
-    attempts = managed.Attempts(tolerant=True)
+    attempts = managed.Attempts(undoing=True)
     wanted = as_desired(before.state)
     back = managed.Way(managed.look(host, [wanted]), wanted)
     managed.bring(host, [back], attempts=attempts, between=lambda: _free(host, before, back, attempts=attempts))

@@ -19,7 +19,7 @@ LOOKS = (
     *("interface_address", "kernel_release", "leftovers", "link_target", "machine", "may_execute", "members"),
     *("names_in", "namespace", "noexec", "nosuid", "process", "python", "query", "read", "resolve", "same_file"),
     *("security_label", "show_units", "socket_source", "sockets", "status", "status_of_itself", "texts_with"),
-    *("unit_file", "user_name", "which"),
+    *("unit_file", "units_executing", "user_name", "which"),
 )
 # Those of an open file.
 FILE_LOOKS = (

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from typing import Iterator, List, Mapping, NamedTuple, Sequence
+from typing import Iterator, List, Mapping, NamedTuple, Sequence, Tuple
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import HostError
 from ansible_collections.netbind.privport.plugins.module_utils._host.processes import Processes, ProcessRecord
@@ -56,6 +56,16 @@ class Units(Processes):
             names += re.findall(rf"^\s*{_TELLING}=", self.read(path) or "", re.MULTILINE)
         kept = " ".join(sorted(set(names)))
         return re.sub("^Environment=.*$", f"Environment={kept}", block, flags=re.MULTILINE)
+
+    def units_executing(self, paths: Sequence[str]) -> Tuple[str, ...]:
+        """The loaded units whose ExecStart= is one of these paths; none without systemd. Raises HostError."""
+        if self.status("/run/systemd/system") is None:
+            return ()
+        argv = ["systemctl", "show", "--no-pager", "--property=Id,ExecStart", "--", "*.service"]
+        blocks = self.query(argv).checked().stdout.split("\n\n")
+        started = [block for block in blocks if any(f"{{ path={path} ;" in block for path in paths)]
+        names = (re.search("^Id=(.*)$", block, re.MULTILINE) for block in started)
+        return tuple(sorted(name[1] for name in names if name))
 
     def unit_file(self, path: str) -> str | None:
         """The text of a unit's file without its environment and credentials; None where it cannot be read."""

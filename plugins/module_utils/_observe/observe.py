@@ -57,6 +57,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._observe.program 
     observe_program,
     takes_sockets,
 )
+from ansible_collections.netbind.privport.plugins.module_utils._observe.records import read_records
 
 _S_ISUID = 0o4000
 # Strategies with files and units of their own, and what looks for these.
@@ -103,6 +104,7 @@ def observe(host: Host, services: Sequence[Service]) -> Observation:
         systemd=systemd.version if systemd else None,
         systemd_features=systemd.features if systemd else (),
         authbind=authbind_found,
+        records=read_records(host),
         authbind_rules=tuple(rules.values()),
         python=host.python(),
         init_scripts=ground.init_scripts,
@@ -317,6 +319,7 @@ def _program(
         refusals=judged.refusals,
         warnings=judged.warnings,
         takes_sockets=takes,
+        executed_by=() if attribute is None else host.units_executing(sorted({path, real_path})),
         kept=keeping.observe(host, real_path),
         unkept=keep.refusal(found) or keeping.refusal(host, real_path),
     )

@@ -34,7 +34,7 @@ class View(NamedTuple):
     @property
     def settled(self) -> bool:
         """Whether nothing is left to do."""
-        return not self.interrupted and not any(it.pending or it.surplus for it in self.decisions)
+        return not self.interrupted and not any(it.pending or it.surplus or it.stale for it in self.decisions)
 
     @property
     def refused(self) -> bool:

@@ -145,6 +145,7 @@ def program(**fields: Any) -> Program:
         "refusals": (),
         "warnings": (),
         "takes_sockets": None,
+        "executed_by": (),
         "kept": "no",
         "unkept": "",
     }
@@ -194,6 +195,7 @@ def host(*services: ServiceFacts, **fields: Any) -> Observation:
         "systemd": 252,
         "systemd_features": ("+PAM", "+BPF_FRAMEWORK"),
         "authbind": Authbind(program=AUTHBIND, helper_setuid=True, helper_nosuid=False),
+        "records": (),
         "authbind_rules": (),
         "python": "/usr/bin/python3",
         "init_scripts": False,

@@ -36,6 +36,8 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.managed.sta
     of_file,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import InvalidInput
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.record import ATTRIBUTE, Record
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.record import FILE as RECORDED_FILE
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Port, SocketOptions
 from ansible_collections.netbind.privport.plugins.module_utils._core.netfilter import redirect
 from ansible_collections.netbind.privport.plugins.module_utils._core.sysctl import setting as sysctl
@@ -420,8 +422,8 @@ def test_a_forwarder_with_a_configuration() -> None:
     assert desired.entries[:2] == (gone(unknown.path), gone(older.path))
     assert "/etc/netbind.privport/web-80.nginx.conf" in desired.written
     (trial,) = desired.trials
-    assert trial.argv == ("/usr/bin/nginx", "-t", "-q", "-c", "/run/netbind.privport/nginx")
-    assert (trial.path, "listen unix:/run/netbind.privport/socket" in trial.content) == (trial.argv[-1], True)
+    assert trial.argv == ("/usr/bin/nginx", "-t", "-q", "-c", "/run/netbind.privport/trial/nginx")
+    assert (trial.path, "listen unix:/run/netbind.privport/trial/socket" in trial.content) == (trial.argv[-1], True)
 
 
 SCRIPT = "privport-forward-web-80"
@@ -519,6 +521,11 @@ def decided(*judged: Case, **host_fields: Any) -> Tuple[Tuple[Case, ...], Any]:
     return cases, decide_cases(cases)
 
 
+def recorded(path: str, *, service: str = "web", strategy: str) -> Record:
+    kind = ATTRIBUTE if strategy == "setcap" else RECORDED_FILE
+    return Record(service, strategy, kind, path, before=None, after="", uid=WEB.uid, now="")
+
+
 def named(name: str, *, port: int = 80, strategy: str = "auto", state: str = "present", **fields: Any) -> Case:
     """A service with a unit and a program of its own, of user web."""
     own = {
@@ -544,7 +551,8 @@ def test_what_is_granted_and_what_goes() -> None:
         program_fields={"attribute": BIND, "capability": f"{CAP}=ep", "binds": True},
         authbind_ports=(authbind_port(own_rules=(BYPORT,)),),
     )
-    cases, decisions = decided(web, authbind_rules=(OURS,))
+    ours = (recorded(SERVER, strategy="setcap"), recorded(BYPORT, strategy="authbind"))
+    cases, decisions = decided(web, authbind_rules=(OURS,), records=ours)
     assert grants(cases, decisions) == (
         Group("web", Desired(entries=(file(DROPIN, AMBIENT_DROPIN),), attributes=(Attribute(SERVER, None),))),
     )
@@ -583,6 +591,7 @@ def test_what_goes_of_shared_lines_leaves_what_is_granted() -> None:
         named("a", port=80, strategy="authbind"),
         named("b", port=81, state="absent", own=(BYUID,)),
         authbind_rules=rules,
+        records=(recorded(BYUID, service="b", strategy="authbind"),),
     )
     granted = grants(cases, decisions)
     assert joined(granted).written[BYUID].content == OF_81 + OF_80

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import Callable, NamedTuple, Sequence
 
+from ansible_collections.netbind.privport.plugins.module_utils._core.capability.keep import NOT_KEPT
 from ansible_collections.netbind.privport.plugins.module_utils._core.capability.process_sets import (
     CapabilitySets,
     by_exec,
@@ -18,7 +19,11 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model.obser
     ServiceFacts,
     SocketUnit,
 )
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.record import Record
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Port, Service
+
+# The steps that are done to the service itself, and to nothing that a strategy holds.
+OF_PROCESSES = ("restart", "start")
 
 
 class Case(NamedTuple):
@@ -43,6 +48,23 @@ class Case(NamedTuple):
         """The socket units that hand their sockets to the service's unit, running or not."""
         unit = self.facts.unit
         return tuple(it for it in self.facts.sockets if unit and unit.name in it.triggers and not it.accept)
+
+    @property
+    def records(self) -> tuple[Record, ...]:
+        """What the collection granted to this service."""
+        return tuple(it for it in self.host.records if it.service == self.service.name)
+
+    @property
+    def may_take_attribute(self) -> bool:
+        """Whether the attribute of the program's file is the collection's to take, or was named to be taken over.
+
+        An empty one gives nobody anything.
+        """
+        program = self.facts.program
+        if program is None or not program.attribute:
+            return True
+        ours = program.kept != NOT_KEPT or any(it.path == program.real_path for it in self.host.records)
+        return ours or self.service.strategy != "auto" or not program.capability
 
     def held_by(self, port: Port) -> str:
         """The socket unit that holds the port for the service, '' for none."""

@@ -10,7 +10,7 @@ from typing import Mapping, NamedTuple, Sequence
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.authbind.rules import WILDCARDS
 from ansible_collections.netbind.privport.plugins.module_utils._core.capability.process_sets import Expected
-from ansible_collections.netbind.privport.plugins.module_utils._core.decision.case import Case
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.case import OF_PROCESSES, Case
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.hazards import confinement
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.policy import Rule
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.registry import STRATEGIES
@@ -48,6 +48,8 @@ class Decision(NamedTuple):
     surplus: tuple[str, ...]
     voiding: tuple[str, ...]
     retained: tuple[str, ...]
+    # The paths of what was granted to the service before and serves it no longer: of another unit, program or user.
+    stale: tuple[str, ...]
     error: str
     unit: str
     unit_failed: bool
@@ -103,7 +105,18 @@ def _without_surplus_of_host(observation: Observation, services: Sequence[Servic
 
 def digest_of(decisions: Sequence[Decision]) -> str:
     """What the decisions come to, as a SHA-256 in hexadecimal: the same for the same changes to the same services."""
-    said = [[it.name, it.state, it.strategy, it.pending, it.surplus, it.voiding] for it in decisions]
+    # Whether a unit has to be started changes by itself.
+    said = [
+        [
+            it.name,
+            it.state,
+            it.strategy,
+            [step for step in it.pending if step not in OF_PROCESSES],
+            it.surplus,
+            it.stale,
+        ]
+        for it in decisions
+    ]
     return hashlib.sha256(json.dumps(said).encode()).hexdigest()
 
 
@@ -151,7 +164,9 @@ def _ruled_out(case: Case, name: str) -> tuple[Reason, ...]:
 
 def _choose(case: Case, *, rejected: dict[str, tuple[Reason, ...]], unknown: dict[str, tuple[Reason, ...]]) -> str:
     preferred = [rule.strategy for rule in case.policy if rule.effect == "prefer"]
-    candidates = (*preferred, *STRATEGIES) if case.service.strategy == "auto" else (case.service.strategy,)
+    # What works by somebody else's doing is kept.
+    standing = [name for name, strategy in STRATEGIES.items() if strategy.stands(case)]
+    candidates = (*preferred, *standing, *STRATEGIES) if case.service.strategy == "auto" else (case.service.strategy,)
     # What is preferred comes first among those of which all is known, and again among the others.
     in_order = sorted(candidates, key=lambda name: name in unknown)
     return next((name for name in in_order if name not in rejected), "")
@@ -244,11 +259,12 @@ def _decision(choice: _Choice, *, others: Sequence[_Choice]) -> Decision:
         rejected=choice.rejected,
         unknown=choice.unknown,
         policy=tuple(map(str, case.policy)),
-        warnings=_warnings(choice, chosen) if chosen else (),
+        warnings=(*(_warnings(choice, chosen) if chosen else ()), *_left_alone(case)),
         pending=chosen.pending(case) if chosen else (),
         surplus=surplus,
         voiding=tuple(name for name in surplus if chosen is not None and name in chosen.voided_by),
         retained=_retained(case, chosen, surplus=surplus),
+        stale=() if error else tuple(it.path for strategy in STRATEGIES.values() for it in strategy.stale(case)),
         error=error,
         unit=facts.unit.name if facts.unit else "",
         unit_failed=facts.unit is not None and facts.unit.says("ActiveState") == "failed",
@@ -275,6 +291,11 @@ def _warnings(choice: _Choice, chosen: Strategy) -> tuple[str, ...]:
     told = [f"strategy {chosen.name} is tried, and the proof decides: {doubt}" for doubt in doubts]
     shared = (*_wider_by_policy(choice, chosen), *_idle_sockets(case), *confinement.warnings(case))
     return (*told, *shared, *chosen.warnings(case))
+
+
+def _left_alone(case: Case) -> tuple[str, ...]:
+    """What others granted, and is neither taken nor replaced."""
+    return tuple(told for told in (strategy.left_alone(case) for strategy in STRATEGIES.values()) if told)
 
 
 def _wider_by_policy(choice: _Choice, chosen: Strategy) -> tuple[str, ...]:

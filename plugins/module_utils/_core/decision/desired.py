@@ -6,14 +6,12 @@ from __future__ import annotations
 
 from typing import AbstractSet, Iterable, NamedTuple, Sequence
 
-from ansible_collections.netbind.privport.plugins.module_utils._core.decision.case import Case
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.case import OF_PROCESSES, Case
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.decide import Decision
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.registry import STRATEGIES
 from ansible_collections.netbind.privport.plugins.module_utils._core.managed.state import Desired, Entry, merged
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import InvalidInput
 
-# What is done to the service itself, and to nothing that a strategy holds.
-_OF_PROCESSES = ("restart", "start")
 _NOTHING = Desired()
 
 
@@ -36,7 +34,7 @@ def grants(cases: Sequence[Case], decisions: Sequence[Decision]) -> tuple[Group,
         planned = together(groups)
         wanted = _absent(case, decision.voiding, planned)
         chosen = STRATEGIES.get(decision.strategy)
-        if chosen is not None and set(decision.pending) - set(_OF_PROCESSES):
+        if chosen is not None and set(decision.pending) - set(OF_PROCESSES):
             given = chosen.desired(case, merged(planned, wanted))
             if not chosen.continues_others:
                 _refuse_collision(case, given, writers)
@@ -57,7 +55,9 @@ def removals(
     groups: list[Group] = []
     for case, decision in zip(cases, decisions):
         names = [name for name in decision.surplus if name not in decision.voiding]
-        groups.append(Group(case.service.name, _absent(case, names, together((*granted, *groups)))))
+        planned = together((*granted, *groups))
+        taken = _absent(case, names, planned)
+        groups.append(Group(case.service.name, merged(taken, _reclaimed(case, decision, merged(planned, taken)))))
     return _of_something(groups)
 
 
@@ -91,6 +91,16 @@ def _absent(case: Case, names: Sequence[str], planned: Desired) -> Desired:
     for name in names:
         removed = merged(removed, STRATEGIES[name].absent(case, merged(planned, removed)))
     return removed
+
+
+def _reclaimed(case: Case, decision: Decision, planned: Desired) -> Desired:
+    """What was granted before and serves the service no longer."""
+    taken = _NOTHING
+    for strategy in STRATEGIES.values():
+        for record in strategy.stale(case):
+            if record.path in decision.stale and record.path not in planned.written:
+                taken = merged(taken, strategy.reclaim(record, case, merged(planned, taken)))
+    return taken
 
 
 def _refuse_collision(case: Case, wanted: Desired, writers: dict[str, tuple[str, Entry]]) -> None:

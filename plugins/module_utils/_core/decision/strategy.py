@@ -15,6 +15,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.decision.ca
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.managed.installation import Installed, is_script
 from ansible_collections.netbind.privport.plugins.module_utils._core.managed.state import (
+    Attribute,
     Desired,
     Entry,
     file,
@@ -22,6 +23,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.managed.sta
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import Observation
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.reason import Reason, Unknown
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.record import ATTRIBUTE, Record
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Port, Service
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import DROPIN_NAME, dropin_path
 
@@ -72,6 +74,14 @@ class Strategy(ABC):
         """Whether a grant of this strategy is there for this service."""
         return False
 
+    def stands(self, case: Case) -> bool:
+        """Whether the service can bind its ports today by a grant of this kind that is somebody else's."""
+        return False
+
+    def left_alone(self, case: Case) -> str:
+        """What of this kind is there and not the collection's to take, a sentence with the way out; '' for nothing."""
+        return ""
+
     def pending(self, case: Case) -> tuple[str, ...]:
         """The steps left to do.
 
@@ -109,6 +119,23 @@ class Strategy(ABC):
     def absent(self, case: Case, planned: Desired) -> Desired:
         """What is to become of them when its grant to the service is taken away: nothing of anybody else's goes."""
         return Desired()
+
+    def holds(self, case: Case) -> frozenset[str]:
+        """The paths of what it holds for the service, or would hold."""
+        installed = case.facts.installed.get(self.name)
+        own = installed.paths if installed is not None else ()
+        return frozenset((*own, *(it.path for it in self.dropin(case, "") if self.by_dropin)))
+
+    def stale(self, case: Case) -> tuple[Record, ...]:
+        """What it granted to the service and no longer holds for it: of another unit, program or user."""
+        mine = (it for it in case.records if it.strategy == self.name and it.now is not None)
+        return tuple(it for it in mine if it.path not in self.holds(case))
+
+    def reclaim(self, record: Record, case: Case, planned: Desired) -> Desired:
+        """What is to become of a stale resource: what it was before, unless somebody changed it since."""
+        if record.kind == ATTRIBUTE:
+            return Desired(attributes=(Attribute(record.path, record.before),) if record.stands else ())
+        return Desired(entries=(gone(record.path),))
 
     def shares(self, case: Case, other: Case) -> bool:
         """Whether what there is of it for one service serves another, too, that has this strategy."""

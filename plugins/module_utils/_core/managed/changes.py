@@ -63,6 +63,18 @@ class Change(NamedTuple):
         return f"{verb} {self.path}"
 
 
+def undo_text(change: Change) -> str:
+    """The same of a change that brings back what was there before."""
+    then = change.then
+    if isinstance(then, Attribute) and then.shown:
+        return f"gave {change.path} its {then.shown.strip()} back"
+    if isinstance(then, Entry) and then.kind != MISSING:
+        return f"put {change.path} back"
+    if isinstance(then, KernelSetting):
+        return f"set {change.path} back to {then.value}"
+    return change.text
+
+
 def _attribute_text(before: str, after: str, *, path: str) -> str:
     if not after:
         # describe() of what holds no capability.

@@ -14,6 +14,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.authbind.ru
 from ansible_collections.netbind.privport.plugins.module_utils._core.capability.executable import is_interpreter
 from ansible_collections.netbind.privport.plugins.module_utils._core.confinement.policy import Confinement
 from ansible_collections.netbind.privport.plugins.module_utils._core.managed.installation import Installed
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.record import Record
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Port
 from ansible_collections.netbind.privport.plugins.module_utils._core.netfilter.redirect import Ground
 from ansible_collections.netbind.privport.plugins.module_utils._core.process.status import ProcessStatus
@@ -148,6 +149,8 @@ class Program(NamedTuple):
     warnings: tuple[str, ...]
     # Whether it takes sockets that systemd hands to it; None for nearly all, of which nobody can tell.
     takes_sockets: bool | None
+    # The units that start it, where it has file capabilities.
+    executed_by: tuple[str, ...]
     # keep.NOT_KEPT, KEPT or KEPT_IN_PART: whether the host gives it the capability back after an upgrade.
     kept: str
     # Why the host may not be left to do so, a sentence; '' where it may.
@@ -267,6 +270,8 @@ class Observation(NamedTuple):
     # What it was built with and without, as systemctl --version says: '+SECCOMP', '-BPF_FRAMEWORK'.
     systemd_features: tuple[str, ...]
     authbind: Authbind | None
+    # What the collection granted, as it remembers it there, for all services.
+    records: tuple[Record, ...]
     # The files below /etc/authbind, and the folders in which users look for them.
     authbind_rules: tuple[RuleFile, ...]
     # The Python that the units call which give file capabilities back.

@@ -91,6 +91,7 @@ def other_capability(case: Case) -> Reason | None:
         return None
     # Of an interpreter not even the one that binds is this service's to remove, nor an empty attribute.
     another = case.facts.interpreter is not None or (program.shared_interpreter and program.capability)
+    another = another or not case.may_take_attribute
     if not another and not program.obstacle and not other_capabilities(program):
         return None
     text = "file capabilities that others gave the program make the kernel clear ambient capabilities and LD_PRELOAD"

@@ -12,7 +12,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.authbind.pl
     of_user,
     plan_rules,
 )
-from ansible_collections.netbind.privport.plugins.module_utils._core.authbind.rules import ROOT, RuleFile
+from ansible_collections.netbind.privport.plugins.module_utils._core.authbind.rules import LAST_PORT, ROOT, RuleFile
 from ansible_collections.netbind.privport.plugins.module_utils._core.capability.executable import is_interpreter
 from ansible_collections.netbind.privport.plugins.module_utils._core.capability.process_sets import Expected
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.case import (
@@ -40,6 +40,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.managed.sta
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import AuthbindPort
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.reason import Reason, Unknown
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.record import Record
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import render_authbind
 
 _HIGHEST_PORT = 1023
@@ -175,6 +176,20 @@ def _changed_rules(case: Case, planned: Desired, *, ports: Sequence[AuthbindPort
     return (*map(_entry, plan.changes), *map(gone, left))
 
 
+def _rules_of(case: Case) -> tuple[str, ...]:
+    """The rule files that let the service's user bind its ports, whoever wrote them, and what killed runs left."""
+    return tuple(dict.fromkeys(path for it in case.facts.authbind_ports for path in it.own_rules))
+
+
+def _may_take_rules(case: Case) -> bool:
+    """Whether the rules are the collection's to take, or were named to be taken over.
+
+    What a killed run left is whoever's who comes first.
+    """
+    recorded, there = {it.path for it in case.host.records}, {it.path for it in case.host.authbind_rules}
+    return case.service.strategy != "auto" or any(path in recorded or path not in there for path in _rules_of(case))
+
+
 def _entry(change: RuleChange) -> Entry:
     after = change.after
     if after is None:
@@ -220,7 +235,30 @@ class Authbind(Strategy):
     def granted(self, case: Case) -> bool:
         unit = case.facts.unit
         wrapped = unit is not None and unit.dropin_strategy == self.name
-        return wrapped or any(port.own_rules for port in case.facts.authbind_ports)
+        return wrapped or (bool(_rules_of(case)) and _may_take_rules(case))
+
+    def left_alone(self, case: Case) -> str:
+        account, paths = case.facts.account, _rules_of(case)
+        if account is None or not paths or self.granted(case):
+            return ""
+        return (
+            f"{', '.join(paths)} let user {account.name} bind ports of it, which this collection did not grant, and "
+            "they stay; say strategy: authbind to have them managed and taken back"
+        )
+
+    def holds(self, case: Case) -> frozenset[str]:
+        account, rules = case.facts.account, {it.path for it in case.host.authbind_rules}
+        # Those of another user are of no use to the service any more.
+        theirs = {it.path for it in case.records if account is not None and it.uid == account.uid}
+        return super().holds(case) | (rules & theirs)
+
+    def reclaim(self, record: Record, case: Case, planned: Desired) -> Desired:
+        if not record.path.startswith(f"{ROOT}/"):
+            return super().reclaim(record, case, planned)
+        user = of_user(str(record.uid), uid=record.uid, gids=(record.uid,))
+        ports = [it.number for it in case.service.ports if it.number <= LAST_PORT]
+        plan = plan_rules(_rules(case, planned), grantee=user, ports=ports, state="absent")
+        return Desired(entries=tuple(map(_entry, plan.changes)))
 
     def pending(self, case: Case) -> tuple[str, ...]:
         rules = all(port.allowed for port in _ports(case))

@@ -84,6 +84,8 @@ class Setcap(Strategy):
 
     def why(self, case: Case) -> str:
         program = case.facts.program
+        if self.stands(case) and program is not None:
+            return f"{program.real_path} has {CAPABILITY} already, by somebody else's doing"
         return f"{program.real_path if program else 'its program'} alone gets {CAPABILITY}, as a file capability"
 
     def warnings(self, case: Case) -> tuple[str, ...]:
@@ -95,7 +97,7 @@ class Setcap(Strategy):
         return (*program.warnings, f"{wide}; a group of the service's own and mode 0750 keep it to the service")
 
     def granted(self, case: Case) -> bool:
-        """A file capability for ports is there, or an empty xattr, which grants nothing but breaks ambient.
+        """A file capability for ports that is the collection's to take, or an empty one, which breaks ambient.
 
         Never so for the capability of a shared interpreter: whoever set it there did it for more than this service.
         """
@@ -107,8 +109,29 @@ class Setcap(Strategy):
         if not program.capability:
             # Where it cannot be removed, other strategies judge whether it is in their way.
             return not program.obstacle
+        if not case.may_take_attribute:
+            return False
         held = parse_text(program.capability)
         return not program.shared_interpreter and CAP_NET_BIND_SERVICE in held.permitted | held.inheritable
+
+    def stands(self, case: Case) -> bool:
+        program = case.facts.program
+        return program is not None and program.binds and not case.may_take_attribute
+
+    def left_alone(self, case: Case) -> str:
+        program = case.facts.program
+        if program is None or case.may_take_attribute:
+            return ""
+        others = [name for name in program.executed_by if not (case.facts.unit and case.facts.unit.name == name)]
+        shared = f"; {', '.join(others)} execute it too" if others else ""
+        return (
+            f"{program.real_path} has {program.capability}, which this collection did not grant, and keeps it{shared}; "
+            "say strategy: setcap to have it managed and taken back"
+        )
+
+    def holds(self, case: Case) -> frozenset[str]:
+        program = case.facts.program
+        return frozenset() if program is None else frozenset((program.real_path, *keep.paths(program.real_path)))
 
     def pending(self, case: Case) -> tuple[str, ...]:
         program = case.facts.program
