@@ -9,6 +9,7 @@ from typing import Any, Dict, Set, Tuple
 import pytest
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import Command
 from ansible_collections.netbind.privport.tests.unit.core.cases import (
+    AMBIENT_DROPIN,
     BINDS,
     CAP,
     authbind_port,
@@ -163,7 +164,7 @@ def test_implied_no_new_privs(name: str, systemd: int) -> None:
         pytest.param({"AmbientCapabilities": "cap_chown"}, {}, {"authbind"}, id="ambient capabilities of its own"),
         pytest.param({"AmbientCapabilities": CAP}, {}, set(), id="that capability of its own"),
         pytest.param(
-            {"AmbientCapabilities": CAP}, {"dropin_strategy": "ambient"}, {"setcap", "authbind"}, id="ours, which goes"
+            {"AmbientCapabilities": CAP}, {"dropin_text": AMBIENT_DROPIN}, {"setcap", "authbind"}, id="ours, which goes"
         ),
     ],
 )
