@@ -162,6 +162,13 @@ privport:
             dropin_text:
               description: The text of this drop-in.
               type: str
+            interrupted:
+              description: Whether a run that was ended left a change of this drop-in half done.
+              type: bool
+            leftovers:
+              description: The temporary files that it left.
+              type: list
+              elements: str
             overriding:
               description: The later drop-ins that take a setting of it back, by the setting.
               type: dict

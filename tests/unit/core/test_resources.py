@@ -39,6 +39,7 @@ from ansible_collections.netbind.privport.tests.unit.core.cases import (
 )
 
 NOTHING = Desired()
+LEFT = "/etc/systemd/system/.netbind.privport.x"
 DROPIN = "/etc/systemd/system/web.service.d/50-privport.conf"
 FOR_ROOT = {"description": {"user": "web"}, "properties": {"User": ""}}
 BY_DECISION = {"ambient": AMBIENT_DROPIN, "authbind": "ours", "socket": "ours"}
@@ -81,7 +82,8 @@ def test_ambient(fields: Dict[str, Any], desired: Tuple[Entry, ...]) -> None:
         pytest.param("", {}, (), False, id="none"),
         pytest.param("", {"interrupted": True}, (), True, id="what a killed run left of one"),
         pytest.param("", {"interrupted": True, "dropin_text": "[Service]"}, (), False, id="somebody else's"),
-        pytest.param("other", {"interrupted": True}, (), False, id="a killed run's beside another one"),
+        pytest.param("other", {"interrupted": True, "leftovers": (LEFT,)}, (), False, id="left beside another one"),
+        pytest.param("own", {"interrupted": True, "leftovers": (LEFT,)}, (), True, id="left beside its own"),
         pytest.param("own", {}, (file(DROPIN, "x"),), False, id="another one takes its place"),
         pytest.param("own", {}, (gone(DROPIN),), True, id="it is to go already"),
     ],
@@ -92,7 +94,8 @@ def test_a_dropin_that_goes(
     other = "socket" if strategy == "ambient" else "ambient"
     judged = case(**dropin_of({"own": strategy, "other": other, "": ""}[of], **fields))
     absent = STRATEGIES[strategy].absent(judged, Desired(entries=planned))
-    assert absent == Desired(entries=(gone(DROPIN),) if goes else ())
+    left = tuple(map(gone, fields.get("leftovers", ())))
+    assert absent == Desired(entries=(*left, *([gone(DROPIN)] if goes else [])))
 
 
 # --- the rules of authbind
@@ -102,7 +105,6 @@ OF_80, OF_81 = (f"0.0.0.0/0,{port}\n::/0,{port}\n" for port in (80, 81))
 OURS = RuleFile(path=BYPORT, uid=990, gid=0, mode=0o500)
 OTHERS = RuleFile(path="/etc/authbind/byuid/1001", uid=0, gid=0, mode=0o644, content="0.0.0.0/0,1-512\n")
 LINES_OF_WEB = RuleFile(path=BYUID, uid=0, gid=0, mode=0o644, content=OF_80 + OF_81)
-LEFT = "/etc/authbind/byport/.netbind.privport.x"
 WRAPPED = file(DROPIN, render_authbind(program=AUTHBIND, commands=unit().commands, deep=False))
 RULE = file(BYPORT, "", mode=0o500, uid=990)
 
