@@ -34,6 +34,7 @@ KILLED = {
     "bare": ("a forwarder's init script", "another init script"),
     "trixie": ("a file capability", "one more file capability", "rules and a unit", "redirected ports"),
 }
+KILL_EVERY = os.environ.get("PRIVPORT_KILL_EVERY", "1")
 STRATEGIES = {"bullseye": "setcap", "bookworm": "ambient", "trixie": "authbind"}
 WEB_UNIT = "[Service]\nUser=www-data\nExecStart=/usr/bin/webfsd -F -p 80 -r /usr/share\n"
 PLAY_SECONDS = 180
@@ -76,17 +77,18 @@ def push(host: str) -> None:
         (ROOT / "plugins/modules", plugins),
         (ROOT / "tests/faults/on_host.py", HERE),
         (ROOT / "tests/faults/runs.py", HERE),
+        (ROOT / "tests/faults/whole.py", HERE),
     ):
         run(["podman", "cp", str(source), f"{host}:{target}"])
 
 
-def on_host(host: str, *action: str) -> Any:
-    return json.loads(run(["podman", "exec", host, "python3", f"{HERE}/on_host.py", *action]))
+def on_host(host: str, *action: str, script: str = "on_host.py") -> Any:
+    return json.loads(run(["podman", "exec", host, "python3", f"{HERE}/{script}", *action]))
 
 
 def killed(host: str) -> List[report.Fault]:
     # Of the changes each one, or to save time each second or third: ./run test takes few.
-    found = on_host(host, "killed", os.environ.get("PRIVPORT_KILL_EVERY", "1"), *KILLED[host])
+    found = on_host(host, "killed", KILL_EVERY, *KILLED[host])
     return [
         report.Fault(f"module killed at every change: {name}", it["kills"], tuple(it["wrong"]))
         for name, it in found.items()
@@ -94,17 +96,26 @@ def killed(host: str) -> List[report.Fault]:
 
 
 def on_bullseye() -> List[report.Fault]:
-    return [*killed("bullseye"), stopped("bullseye")]
+    return [*killed("bullseye"), stopped("bullseye"), *whole("bullseye", "killed", KILL_EVERY)]
+
+
+def whole(host: str, action: str, *arguments: str) -> List[report.Fault]:
+    """The whole transaction for five services; the faults by their names, or one of the action's name."""
+    found = on_host(host, action, *arguments, script="whole.py")
+    named = {action.replace("_", " "): found} if "wrong" in found else found
+    return [report.Fault(f"{name}", it.get("kills", 1), tuple(it["wrong"])) for name, it in named.items()]
 
 
 def on_bookworm() -> List[report.Fault]:
     found = on_host("bookworm", "refused")
-    return [*killed("bookworm"), *(report.Fault(name, 1, tuple(it["wrong"])) for name, it in found.items())]
+    alone = [report.Fault(name, 1, tuple(it["wrong"])) for name, it in found.items()]
+    return [*killed("bookworm"), *alone, *whole("bookworm", "refused"), *whole("bookworm", "one_of_five")]
 
 
 def on_trixie() -> List[report.Fault]:
     found = on_host("trixie", "parallel")
-    return [*killed("trixie"), report.Fault("modules at the same time", found["runs"], tuple(found["wrong"]))]
+    alone = report.Fault("modules at the same time", found["runs"], tuple(found["wrong"]))
+    return [*killed("trixie"), alone, *whole("trixie", "together"), *whole("trixie", "ended")]
 
 
 def stopped(host: str) -> report.Fault:

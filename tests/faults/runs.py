@@ -24,7 +24,8 @@ MODULES = {
     name: importlib.import_module(f"ansible_collections.netbind.privport.plugins.modules.privport_{name}")
     for name in ("ambient", "authbind", "forward", "redirect", "setcap", "socket", "sysctl")
 }
-host_layer = importlib.import_module("ansible_collections.netbind.privport.plugins.module_utils._host.host")
+MODULES["privport"] = importlib.import_module("ansible_collections.netbind.privport.plugins.modules.privport")
+commands = importlib.import_module("ansible_collections.netbind.privport.plugins.module_utils._host.commands")
 
 UNIT = "faults.service"
 DROPIN = Path(f"/etc/systemd/system/{UNIT}.d/50-privport.conf")
@@ -86,7 +87,8 @@ def finish(started):
 
 def run_here(name, params, *, kill_at, report, seconds, path):
     if seconds is not None:
-        host_layer.Host.run.__kwdefaults__["seconds"] = seconds
+        for function in (commands.Commands.run, commands.Commands.query):
+            function.__kwdefaults__["seconds"] = seconds
     if path is not None:
         os.environ["PATH"] = f"{path}:{os.environ['PATH']}"
     basic._ANSIBLE_ARGS = json.dumps({"ANSIBLE_MODULE_ARGS": params}).encode()

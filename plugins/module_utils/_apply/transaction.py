@@ -77,6 +77,9 @@ def run(host: Host, request: Request, *, check_mode: bool) -> Outcome:
     Takes the host's lock only where something is to be changed. Raises PrivportError where nothing was changed.
     """
     view = _look(host, request)
+    if view.interrupted and not host.lock_is_free():
+        # It is under way, and whoever only looks waits for nobody.
+        view = view._replace(interrupted=False)
     if view.refused or is_settled(view, request):
         return _settled(host, request, view)
     if check_mode:
@@ -229,7 +232,7 @@ class _Transaction:
             left=tuple(self._left),
             warnings=(*_warnings(self._view), *self._kept),
             failure=failure,
-            changed=bool(self._steps),
+            changed=bool(self._left) or any(it.service not in self._failed for it in self._steps),
         )
 
     def _remember(self, groups: Sequence[Group]) -> None:
@@ -313,6 +316,7 @@ class _Transaction:
             undo.forget(self._host)
 
     def _undo_after(self, failure: Exception) -> None:
+        self._failed = {it.name for it in self._request.services}
         try:
             self._undo(self._before)
         except PrivportError as second:

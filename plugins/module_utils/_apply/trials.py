@@ -14,6 +14,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._host.host import
 def judge(host: Host, trial: Trial) -> None:
     """Have a program judge a configuration. Raises Refused with what it says of one that it does not take."""
     folder = posixpath.dirname(trial.path)
+    host.make_folder(folder)
     try:
         host.write(trial.path, content=trial.content, mode=0o600)
         judged = host.run([*trial.argv])
@@ -23,6 +24,7 @@ def judge(host: Host, trial: Trial) -> None:
             if host.status_of_itself(f"{folder}/{left}") is not None:
                 host.remove(f"{folder}/{left}")
         host.remove_folder_if_empty(folder)
+        host.remove_folder_if_empty(posixpath.dirname(folder))
     if judged.rc != 0:
         said = (judged.stderr.strip() or judged.stdout.strip() or "nothing").splitlines()
         name = posixpath.basename(trial.path)

@@ -44,7 +44,6 @@ class Restored(NamedTuple):
 
 def remember(host: Host, before: Before) -> None:
     """Write the journal, fsynced. Raises HostError."""
-    host.make_folder(JOURNAL.rpartition("/")[0])
     host.write(JOURNAL, content=json.dumps(dump(before)), mode=0o600)
 
 
@@ -54,8 +53,8 @@ def forget(host: Host) -> None:
 
 
 def is_interrupted(host: Host) -> bool:
-    """Whether a run was ended while it changed this host, or is under way."""
-    return host.status_of_itself(JOURNAL) is not None
+    """Whether a run was ended while it changed this host, or before that."""
+    return host.status_of_itself(JOURNAL) is not None or bool(host.leftovers(JOURNAL))
 
 
 def finish_interrupted(host: Host, *, seconds: float) -> Restored:

@@ -32,6 +32,10 @@ class Host(Looks):
         """Whoever changes grants holds this, so that two runs on one host come one after the other."""
         return atomic.locked() if needed else contextlib.nullcontext()
 
+    def lock_is_free(self) -> bool:
+        """Whether nobody holds it at this moment."""
+        return atomic.lock_is_free()
+
     def outlive_connection(self, asked_to_end: Callable[[str], None]) -> None:
         """Go on when the connection that started this process is gone; call asked_to_end with a signal's name, once.
 

@@ -58,4 +58,5 @@ def look(host: Host, services: Sequence[Service], *, rules: Mapping[str, Tuple[R
     """
     host.begin()
     cases = cases_of(observe(host, services), services, rules)
-    return View(cases, decide_cases(cases), interrupted=host.status_of_itself(JOURNAL) is not None)
+    interrupted = host.status_of_itself(JOURNAL) is not None or bool(host.leftovers(JOURNAL))
+    return View(cases, decide_cases(cases), interrupted=interrupted)
