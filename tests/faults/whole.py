@@ -131,21 +131,19 @@ def killed(step):
 
 def kill_everywhere(goal, states, step):
     """Kill the run at its first change, and the next ones, each time from where it began."""
-    kills, wrong = 0, []
-    before = states["present" if goal == "absent" else "absent"]
-    for kill_at in itertools.count(1, step):
-        outcome = run("privport", params(goal), kill_at=kill_at)
+    other = "present" if goal == "absent" else "absent"
+    wrong = []
+    for count in itertools.count():
+        outcome = run("privport", params(goal), kill_at=1 + count * step)
         if "killed" not in outcome:
-            if outcome.get("failed"):
-                wrong.append(f"the run that nobody killed fails: {told(outcome)[:1500]}")
-            return {"kills": kills, "wrong": wrong}
-        kills += 1
-        # What it did last of all is to forget how the host was.
-        done = ("journal.json" in outcome["killed"] and "remove" in outcome["killed"]) or not JOURNAL.exists()
-        wrong += [
-            f"{kill_at} {outcome['killed']}: {problem}" for problem in judge(before, states[goal] if done else before)
-        ]
-        settle(params("present" if goal == "absent" else "absent"))
+            break
+        # Without a journal nothing was changed yet, or all was, and proven.
+        allowed = (other,) if (JOURNAL / "journal.json").exists() else (other, goal)
+        wrong += [f"{outcome['killed']}: {problem}" for problem in judge(*(states[name] for name in allowed))]
+        settle(params(other))
+    if outcome.get("failed"):
+        wrong.append(f"the run that nobody killed fails: {told(outcome)[:1500]}")
+    return {"kills": count, "wrong": wrong}
 
 
 def judge(*allowed):
