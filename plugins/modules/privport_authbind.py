@@ -208,11 +208,11 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.authbind.pl
     RulePlan,
     applied,
     concerned,
+    in_vain,
     plan_rules,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.authbind.rules import (
     BYPORT,
-    BYUID,
     HELPER,
     RuleFile,
 )
@@ -340,9 +340,9 @@ def check_host(plan: RulePlan, *, state: str, host: Host) -> None:
         return
     if host.effective_uid() != 0:
         raise HostError("authbind's rules belong to root; run the task as root (become: true)")
-    files = [change.path for change in plan.changes if change.after is not None and not change.path.startswith(BYUID)]
-    if files and host.noexec(BYPORT):
-        raise Refused(f"{files[0]} would be in vain because its mount is noexec; use method=byuid with a user")
+    refused = in_vain(plan.changes)
+    if refused and host.noexec(BYPORT):
+        raise Refused(refused)
 
 
 def describe(files: Sequence[RuleFile], *, host: Host) -> list[dict[str, str]]:

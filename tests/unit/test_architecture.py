@@ -198,6 +198,40 @@ def test_the_names_are_the_registrys_in_its_order() -> None:
     assert all(name == strategy.name for name, strategy in STRATEGIES.items())
 
 
+# Who but a strategy itself may name one, and what for.
+NAMING = {
+    "_core/model/service_spec.py": "the names that people write",
+    "_core/report/ways_out.py": "advice that only one strategy's reason calls for",
+    "_core/report/plan_text.py": "steps of a decision, some of which have a strategy's name",
+    "_core/decision/plan.py": "the key socket of a description",
+    "_core/model/service.py": "the same key",
+    "_core/systemd/unit.py": "the first lines of drop-ins",
+    "_core/systemd/socket_unit.py": "the first line of its files",
+    "_core/netfilter/redirect.py": "the first lines of its files, and a statement of nft",
+    "_core/forwarding/forwarder.py": "the first lines of its files",
+    "_core/forwarding/init_script.py": "the first line of its file",
+    "_core/decision/hazards/sandbox.py": "the system call socket(2)",
+    "_core/confinement/policy.py": "the stage at which a trial ended",
+    "_host/trial.py": "the same stage",
+    "_observe/observe.py": "the program authbind, and what is looked for by strategy",
+    "_observe/scan.py": "the mechanisms of grants, whoever made them",
+    "_apply/authbind_unit.py": "the module of this one mechanism",
+    "_apply/socket.py": "the module of this one mechanism",
+}
+
+
+def test_nobody_else_names_a_strategy() -> None:
+    shared = ROOT / "plugins/module_utils"
+    own = {CORE / "decision/strategies" / f"{name}.py" for name in STRATEGIES}
+    naming = {
+        str(path.relative_to(shared))
+        for path in shared.rglob("*.py")
+        for node in ast.walk(tree(path))
+        if path not in own and isinstance(node, ast.Constant) and node.value in STRATEGY_NAMES
+    }
+    assert naming == set(NAMING)
+
+
 def strategy_files() -> Set[str]:
     return {path.stem for path in (CORE / "decision/strategies").glob("*.py")} - {"__init__"}
 

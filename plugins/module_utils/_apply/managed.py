@@ -31,7 +31,6 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.managed.sta
     State,
     UnitState,
     folder_of,
-    merged,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import (
     HostError,
@@ -70,14 +69,13 @@ class Attempts:
 class Way(NamedTuple):
     """From the resources as they are to those that are wanted.
 
-    anew: the collection's own units that are to run are started anew, whatever changes: something of theirs is gone.
-    reread: systemd has to read its files again, whatever changes.
+    anew: something is missing that the files may not tell. systemd reads its files again, and the collection's own
+    units that are to run are started anew.
     """
 
     now: State
     wanted: Desired
     anew: bool = False
-    reread: bool = False
 
     @property
     def changes(self) -> Tuple[Change, ...]:
@@ -101,8 +99,9 @@ class Way(NamedTuple):
 
     @property
     def concerns_systemd(self) -> bool:
-        left = any(path.startswith(f"{UNIT_FOLDER}/") for path in self.now.leftovers)
-        return self.reread or left or any(it.concerns_systemd and not it.refusal for it in self.changes)
+        named = [*self.now.leftovers, *(it.path for it in self.wanted.entries if self.anew)]
+        changed = [it.path for it in self.changes if not it.refusal]
+        return any(path.startswith(f"{UNIT_FOLDER}/") for path in (*named, *changed))
 
 
 def look(host: Host, wanted: Iterable[Desired]) -> State:
@@ -147,50 +146,41 @@ def _attribute(host: Host, path: str) -> Attribute:
     return Attribute(path, None if value is None else value.hex(), status.uid, status.gid, status.permissions)
 
 
-def ways(host: Host, wanted: Sequence[Desired], *, anew: bool = False, reread: bool = False) -> Tuple[Way, ...]:
-    """The ways from the host as it is. Raises Refused where somebody else's file is in one."""
-    found = tuple(Way(look(host, [it]), it, anew=anew, reread=reread) for it in wanted)
-    refusals = [refusal for it in found for refusal in it.refusals]
-    if refusals:
-        raise Refused("; ".join(refusals))
+def way(host: Host, wanted: Desired, *, anew: bool = False) -> Way:
+    """The way from the host as it is. Raises Refused where somebody else's file is in it."""
+    found = Way(look(host, [wanted]), wanted, anew=anew)
+    if found.refusals:
+        raise Refused("; ".join(found.refusals))
     return found
 
 
-def bring(host: Host, ways: Sequence[Way], *, attempts: Attempts, between: Callable[[], None] = lambda: None) -> None:
-    """Bring the resources to what is wanted: one daemon-reload for all ways.
+def bring(host: Host, way: Way, *, attempts: Attempts, between: Callable[[], None] = lambda: None) -> None:
+    """Bring the resources to what is wanted, with one daemon-reload for all that is written.
 
     between is called when everything is granted and everything that is to stop has stopped, before the collection's
-    own units start: the services start anew there. Units of a way that are to run are started anew, for they may run
-    with what was there before.
+    own units start: the services start anew there.
     """
-    wanted = Desired()
-    for it in ways:
-        wanted = merged(wanted, it.wanted)
-    made = [change for it in ways for change in it.changes]
-    attempts.failed.extend(change.refusal for change in made if change.refusal)
-    made = [change for change in made if not change.refusal]
-    stopped = [name for it in ways for name in it.stopped]
-    again = [name for it in ways for name in it.restarted]
-    last = [change for change in made if change.takes and _is_of(change, stopped)]
-
-    for trial in (trial for it in ways for trial in it.wanted.trials):
+    made = [change for change in way.changes if not change.refusal]
+    attempts.failed.extend(way.refusals)
+    last = [change for change in made if change.takes and _is_of(change, way.stopped)]
+    first = [change for change in made if change not in last]
+    watching = [name for name in way.stopped if name.endswith(".path")]
+    for trial in way.wanted.trials:
         attempts.make("", judge, host, trial)
     # First, or what watches a program would give back a capability that is taken from it.
-    _stop(host, [name for name in stopped if name.endswith(".path")], attempts=attempts)
-    first = [change for change in made if change not in last]
+    _stop(host, watching, attempts=attempts)
     _make(host, [change for change in first if not change.takes], attempts=attempts)
     _make(host, [change for change in first if change.takes and change.concerns_systemd], attempts=attempts)
-    attempts.make("", host.discard, [path for it in ways for path in it.now.leftovers])
-    if any(it.concerns_systemd for it in ways):
+    attempts.make("", host.discard, way.now.leftovers)
+    if way.concerns_systemd:
         attempts.make("", reload, host)
     _make(host, [change for change in first if change.takes and not change.concerns_systemd], attempts=attempts)
-    _stop(host, [name for name in (*stopped, *again) if not name.endswith(".path")], attempts=attempts)
-    _stop(host, [name for name in again if name.endswith(".path")], attempts=attempts)
-    for argv in dict.fromkeys(argv for it in ways for argv in it.wanted.unload):
+    _stop(host, [name for name in (*way.stopped, *way.restarted) if name not in watching], attempts=attempts)
+    for argv in way.wanted.unload:
         attempts.make("", host.run, argv)
     between()
-    for name in wanted.running:
-        if name in again or not _runs(host, name):
+    for name in way.wanted.running:
+        if name in way.restarted or not _runs(host, name):
             attempts.make(f"started {name}", own_units.start, host, [name])
     _make(host, last, attempts=attempts)
     if any(change.concerns_systemd for change in last):
