@@ -148,6 +148,13 @@ def test_a_module_that_does_one_thing_knows_no_strategies(name: str) -> None:
     assert [path for path in sent if "decision" in path.parts and path.name != "__init__.py"] == []
 
 
+def test_the_look_is_sent_the_seam_alone() -> None:
+    sent = {path for path in reached(ROOT / "plugins/modules/privport_look.py") if path.name != "__init__.py"}
+    assert {path for path in sent if path.parent.name != "_host"} == {CORE / "model/errors.py"}
+    # What changes a host stays away.
+    assert not {path.name for path in sent} & {"host.py", "atomic.py"}
+
+
 @pytest.mark.parametrize("name", ["privport_verify"])
 def test_a_module_that_judges_is_sent_every_strategy(name: str) -> None:
     sent = reached(ROOT / f"plugins/modules/{name}.py")
