@@ -128,6 +128,52 @@ def test_ambient_refuses_with_one_line(options: Any, fields: Any, error: Any, ch
     assert host.wrote == []
 
 
+@pytest.mark.parametrize(
+    ("options", "because"),
+    [
+        ({"unit": "privport-web@.service"}, "unit is 'privport-web@.service', a template"),
+        (
+            {"unit": "/etc/systemd/system/privport-web.service"},
+            "unit is '/etc/systemd/system/privport-web.service'; write",
+        ),
+        ({"unit": "../system/privport-web.service"}, "unit is '../system/privport-web.service'; write the name"),
+        ({"unit": "privport-web.service\n"}, "unit is 'privport-web.service\\n'; write the name"),
+        ({"unit": "privport-web\n.service"}, "unit is 'privport-web\\n.service'; write the name"),
+        ({"unit": "privport-web.socket"}, "unit is 'privport-web.socket'; write the name"),
+        ({"unit": "privport-*"}, "unit is 'privport-*'; write the name"),
+        ({"unit": "privport web"}, "unit is 'privport web'; write the name"),
+        ({"unit": ""}, "unit is ''; write the name"),
+        ({"dropin": "../privport-rooted.service.d/x"}, "dropin is '../privport-rooted.service.d/x'"),
+        ({"dropin": ""}, "dropin is ''"),
+        ({"dropin": "..", "state": "absent"}, "dropin is '..'"),
+        (
+            {"dropin": "50-privport.conf"},
+            "dropin is '50-privport.conf'; write a plain name without a slash and without '.conf'",
+        ),
+        ({"dropin": "x\ny"}, "dropin is 'x\\ny'"),
+        ({"capabilities": ["cap_fly"]}, "capabilities: 'cap_fly' is not the name of a capability"),
+        (
+            {"capabilities": ["cap_net_bind_service\nUser=root"]},
+            "capabilities: 'cap_net_bind_service\\nUser=root' is not the name of a capability",
+        ),
+        ({"capabilities": ["net_bind_service"]}, "capabilities: 'net_bind_service' is not the name of a capability"),
+        ({"capabilities": []}, "capabilities is empty"),
+        ({"bounding_set": ["cap_fly"]}, "bounding_set: 'cap_fly' is not the name of a capability"),
+        ({"bounding_set": ["cap_net_raw"]}, "bounding_set lacks cap_net_bind_service, which capabilities grants"),
+        ({"user": "0\n"}, "user is '0\\n', which does not exist"),
+        ({"user": "root\nUser=ppambient"}, "user is 'root\\nUser=ppambient', which does not exist"),
+    ],
+)
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_ambient_names_the_option_and_the_value(options: Any, because: str, check_mode: bool) -> None:
+    host = machine()
+    with pytest.raises(InvalidInput) as told:
+        ambient(host, check_mode=check_mode, **options)
+    assert str(told.value).startswith(because)
+    assert "\n" not in str(told.value)
+    assert host.wrote == []
+
+
 def test_ambient_takes_back_what_another_dropin_resets() -> None:
     host = machine(overridden=True)
     with pytest.raises(HostError, match="was taken back"):
