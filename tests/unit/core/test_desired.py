@@ -420,8 +420,8 @@ def test_a_forwarder_with_a_configuration() -> None:
     assert desired.entries[:2] == (gone(unknown.path), gone(older.path))
     assert "/etc/netbind.privport/web-80.nginx.conf" in desired.written
     (trial,) = desired.trials
-    assert trial.argv == ("/usr/bin/nginx", "-t", "-q", "-c", "/run/netbind.privport/nginx")
-    assert (trial.path, "listen unix:/run/netbind.privport/socket" in trial.content) == (trial.argv[-1], True)
+    assert trial.argv == ("/usr/bin/nginx", "-t", "-q", "-c", "/run/netbind.privport/trial/nginx")
+    assert (trial.path, "listen unix:/run/netbind.privport/trial/socket" in trial.content) == (trial.argv[-1], True)
 
 
 SCRIPT = "privport-forward-web-80"
