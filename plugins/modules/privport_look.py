@@ -57,7 +57,6 @@ evidence:
 
 from typing import Any
 
-from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import HostError
 from ansible_collections.netbind.privport.plugins.module_utils._host.answers import pack
 from ansible_collections.netbind.privport.plugins.module_utils._host.looks import Looks
 from ansible_collections.netbind.privport.plugins.module_utils._host.questions import PATH, answers_to, load
@@ -67,11 +66,8 @@ UNKNOWN = {"changed": False, "known": False, "key": "", "evidence": ""}
 
 
 def run(params: dict[str, Any], *, host: Looks, check_mode: bool) -> dict[str, Any]:
-    """The module's result; it fails for questions that others than root could have written."""
-    try:
-        remembered = load(params["questions"])
-    except HostError as refused:
-        return {**UNKNOWN, "failed": True, "msg": str(refused)}
+    """The module's result. Raises HostError for questions that others than root could have written."""
+    remembered = load(params["questions"])
     if remembered is None:
         return UNKNOWN
     evidence = pack((question.key, answer) for question, answer in answers_to(host, remembered.questions))

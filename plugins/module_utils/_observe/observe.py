@@ -284,8 +284,8 @@ def _program(
     None where there is no regular file of that name, and where it cannot be looked at. taking: it is said to take
     sockets from systemd, and is read whole where its file may tell otherwise.
     """
-    found = execution.place(host, path, seen=seen)
-    real_path = host.resolve(found.outer if found.outer and found.setting else path) if path else ""
+    place = execution.place(host, path, seen=seen)
+    real_path = host.resolve(place.outer if place.outer and place.setting else path) if path else ""
     if not real_path or host.status(real_path) is None:
         return None
     try:
@@ -379,18 +379,17 @@ def _authbind_ports(
 def _authbind_port(host: Host, number: int, *, grantee: authbind_plan.Grantee, machine: _Machine) -> AuthbindPort:
     rules, leftovers = machine.rules, machine.leftovers
     absent = authbind_plan.plan_rules(rules, grantee=grantee, ports=[number], state="absent")
-    refusal, warnings, wanted = "", (), ()
+    refusal, present = "", authbind_plan.RulePlan(changes=(), warnings=())
     try:
         present = authbind_plan.plan_rules(rules, grantee=grantee, ports=[number])
-        warnings, wanted = present.warnings, present.changes
-        refusal = authbind_plan.in_vain(wanted) if host.noexec(authbind.BYPORT) else ""
+        refusal = authbind_plan.in_vain(present.changes) if host.noexec(authbind.BYPORT) else ""
     except PrivportError as refused:
         refusal = str(refused)
     return AuthbindPort(
         port=number,
-        allowed=not refusal and not wanted and not leftovers,
+        allowed=not refusal and not present.changes and not leftovers,
         refusal=refusal,
-        warnings=warnings,
+        warnings=present.warnings,
         # What a killed run left is whoever's who comes first.
         own_rules=(*(change.path for change in absent.changes), *leftovers),
     )
