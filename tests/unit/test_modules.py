@@ -154,7 +154,7 @@ def test_ambient_refuses_with_one_line(options: Any, fields: Any, error: Any, ch
         ({"capabilities": ["cap_fly"]}, "capabilities: 'cap_fly' is not the name of a capability"),
         (
             {"capabilities": ["cap_net_bind_service\nUser=root"]},
-            "capabilities: 'cap_net_bind_service\\nUser=root' is not the name of a capability",
+            "capabilities: 'User=root' is not the name of a capability",
         ),
         ({"capabilities": ["net_bind_service"]}, "capabilities: 'net_bind_service' is not the name of a capability"),
         ({"capabilities": []}, "capabilities is empty"),
