@@ -61,9 +61,13 @@ class ActionModule(ActionBase):
         look = self._execute("privport_look", {})
         if look.get("failed") or "known" not in look:
             return look
-        seen = _seen(look["evidence"], request, policy) if look["known"] and look["key"] == key else None
+        seen = (
+            _seen(look["evidence"], request, policy, check_mode=self._task.check_mode)
+            if look["known"] and look["key"] == key
+            else None
+        )
         if seen is not None and seen.outcome is not None:
-            return result_of(seen.host, seen.outcome, request)
+            return result_of(seen.host, seen.outcome, request, check_mode=self._task.check_mode)
         decided: dict[str, Any] = {"key": key}
         if seen is not None:
             decided["rules"] = dump(seen.request.rules)
@@ -108,14 +112,14 @@ class _Seen(NamedTuple):
     outcome: Outcome | None
 
 
-def _seen(evidence: str, request: Request, policy: tuple[Rule, ...]) -> _Seen | None:
+def _seen(evidence: str, request: Request, policy: tuple[Rule, ...], *, check_mode: bool) -> _Seen | None:
     """None where the answers do not tell everything."""
     try:
         host = AnsweredHost(evidence)
         if policy:
             rules = applying(policy, observe(host, request.services), request.services)
             request = request._replace(rules=rules)
-        view, outcome = glance(host, request)
+        view, outcome = glance(host, request, check_mode=check_mode)
         host.end()
     except Unanswered:
         return None

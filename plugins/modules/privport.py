@@ -158,7 +158,7 @@ def carry_out(params: Mapping[str, Any], *, host: RecordingHost, check_mode: boo
     outcome = run(host, request, check_mode=check_mode)
     if outcome.proofs and not check_mode:
         save(host, PATH, host.questions, key=params["decided"].get("key", ""))
-    return result_of(host, outcome, request)
+    return result_of(host, outcome, request, check_mode=check_mode)
 
 
 def _interrupted(signal: str) -> NoReturn:

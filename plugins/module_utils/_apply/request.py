@@ -34,15 +34,19 @@ def request_of(params: Mapping[str, Any]) -> Request:
     )
 
 
-def result_of(host: Host, outcome: Outcome, request: Request) -> Dict[str, Any]:
-    """The module's result; the host tells what units that failed have logged."""
+def result_of(host: Host, outcome: Outcome, request: Request, *, check_mode: bool) -> Dict[str, Any]:
+    """The module's result; the host tells what units that failed have logged.
+
+    In check mode a service that is still to be installed is no failure.
+    """
     evidence, journal = evidence_of(host, outcome.proofs)
     verdict = combine(tuple(it.verdict for it in evidence)) if evidence else ""
-    refused = any(it.error for it in outcome.decisions)
+    decisions = [it._replace(error="") if check_mode and it.missing else it for it in outcome.decisions]
+    refused = any(it.error for it in decisions)
     return {
         "changed": outcome.changed,
         "diff": list(outcome.diff),
-        "plan": [as_data(*pair) for pair in zip(outcome.decisions, request.services)],
+        "plan": [as_data(*pair) for pair in zip(decisions, request.services)],
         "steps": dump(outcome.steps),
         "evidence": dump(evidence),
         "journal": dump(journal),

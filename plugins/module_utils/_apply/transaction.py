@@ -84,15 +84,15 @@ def run(host: Host, request: Request, *, check_mode: bool) -> Outcome:
     if view.interrupted and not host.lock_is_free():
         # It is under way, and whoever only looks waits for nobody.
         view = view._replace(interrupted=False)
-    if view.refused or is_settled(view, request):
-        return _settled(host, request, view)
+    if view.refused(check_mode=check_mode) or is_settled(view, request):
+        return _settled(host, request, view, check_mode=check_mode)
     if check_mode:
         return _foreseen(host, view)
     with host.locked(needed=True):
         finished = undo.finish_interrupted(host, seconds=request.seconds) if undo.is_interrupted(host) else None
         view = _look(host, request)
-        if view.refused or is_settled(view, request):
-            outcome = _settled(host, request, view)
+        if view.refused(check_mode=False) or is_settled(view, request):
+            outcome = _settled(host, request, view, check_mode=False)
         else:
             _require_same(view, request)
             outcome = _Transaction(host, request, view).run()
@@ -113,13 +113,13 @@ def _look(host: Host, request: Request) -> View:
     return look(host, request.services, rules=request.rules)
 
 
-def glance(host: Host, request: Request) -> Tuple[View, Outcome | None]:
+def glance(host: Host, request: Request, *, check_mode: bool) -> Tuple[View, Outcome | None]:
     """What a look alone tells, and what comes of it; None where the host has something to do, or to wait for.
 
     Raises PrivportError where a tool fails.
     """
     view = _look(host, request)
-    if view.refused:
+    if view.refused(check_mode=check_mode):
         return view, _told(view, ())
     if not is_settled(view, request):
         return view, None
@@ -144,14 +144,19 @@ def _require_same(view: View, request: Request) -> None:
         )
 
 
-def _settled(host: Host, request: Request, view: View) -> Outcome:
-    return _told(view, () if view.refused else _prove(host, request, view.chosen))
+def _settled(host: Host, request: Request, view: View, *, check_mode: bool) -> Outcome:
+    return _told(view, () if view.refused(check_mode=check_mode) else _prove(host, request, view.chosen))
 
 
 def _told(view: View, proofs: Tuple[Proof, ...]) -> Outcome:
     """What comes of a look that changed nothing."""
     kept = [sentence for it in _retaining(view) for sentence in it.retained]
-    return Outcome(view.decisions, proofs=proofs, warnings=(*_warnings(view), *kept))
+    return Outcome(view.decisions, steps=_unknown(view), proofs=proofs, warnings=(*_warnings(view), *kept))
+
+
+def _unknown(view: View) -> Tuple[Step, ...]:
+    """What of a service nobody can foresee that is still to be installed."""
+    return tuple(Step(it.name, f"unknown until it is installed: {it.error}") for it in view.decisions if it.missing)
 
 
 def _warnings(view: View) -> Tuple[str, ...]:
@@ -174,7 +179,7 @@ def _foreseen(host: Host, view: View) -> Outcome:
     warnings = ["an earlier run was interrupted; its undo would be finished first"] if view.interrupted else []
     return Outcome(
         view.decisions,
-        steps=tuple(steps),
+        steps=(*steps, *_unknown(view)),
         diff=_diff(ways),
         warnings=(*warnings, *_warnings(view)),
         changed=True,

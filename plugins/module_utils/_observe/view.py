@@ -36,10 +36,9 @@ class View(NamedTuple):
         """Whether nothing is left to do."""
         return not self.interrupted and not any(it.pending or it.surplus or it.stale for it in self.decisions)
 
-    @property
-    def refused(self) -> bool:
-        """Whether a service cannot get its ports."""
-        return any(it.error for it in self.decisions)
+    def refused(self, *, check_mode: bool) -> bool:
+        """Whether a service cannot get its ports; in check mode an earlier task may be about to install it."""
+        return any(it.error and not (check_mode and it.missing) for it in self.decisions)
 
     @property
     def chosen(self) -> Tuple[Case, ...]:
@@ -47,7 +46,7 @@ class View(NamedTuple):
         return tuple(
             case._replace(service=case.service._replace(strategy=it.strategy))
             for case, it in zip(self.cases, self.decisions)
-            if it.state == "present"
+            if it.state == "present" and not it.error
         )
 
 

@@ -51,6 +51,8 @@ class Decision(NamedTuple):
     # The paths of what was granted to the service before and serves it no longer: of another unit, program or user.
     stale: tuple[str, ...]
     error: str
+    # Whether error tells of nothing but a unit, a program or a user that is still to be installed.
+    missing: bool
     unit: str
     unit_failed: bool
     executable: str
@@ -183,20 +185,31 @@ def _description_problem(case: Case) -> str:
     """What the description says that is not so on this host, '' for nothing."""
     service, unit = case.service, case.facts.unit
     where = f"service {service.name!r}:"
-    if service.user and case.facts.account is None:
-        return f"{where} user {service.user!r} does not exist on this host; create it first"
+    missing = _missing(case)
+    if missing:
+        return f"{where} {missing}"
     if unit is not None and case.facts.user_unit:
         return (
             f"{where} unit {unit.name!r} is a user's ({case.facts.user_unit}), whose manager can grant nothing; "
             "make it a unit of the system with User=, or leave unit out and name the program as executable"
         )
-    if unit is not None and unit.says("LoadState") == "not-found":
-        return f"{where} unit {unit.name!r} does not exist on this host; install it first or correct the name"
     if unit is not None and unit.says("LoadState") == "masked":
         return f"{where} unit {unit.name!r} is masked; unmask it first (systemctl unmask {unit.name})"
     if unit is not None and unit.says("LoadState") != "loaded":
         return f"{where} unit {unit.name!r} is {unit.says('LoadState')}; mend its file (systemctl status {unit.name})"
     return _held_port(case)
+
+
+def _missing(case: Case) -> str:
+    """What is still to be installed, with the way out; '' for nothing."""
+    service, unit, facts = case.service, case.facts.unit, case.facts
+    if service.user and facts.account is None:
+        return f"user {service.user!r} does not exist on this host; create it first"
+    if unit is not None and not facts.user_unit and unit.says("LoadState") == "not-found":
+        return f"unit {unit.name!r} does not exist on this host; install it first or correct the name"
+    if service.executable and facts.program is None and "program" not in facts.unread:
+        return f"executable {service.executable!r} does not exist on this host; install it first or correct the path"
+    return ""
 
 
 def _held_port(case: Case) -> str:
@@ -259,6 +272,7 @@ def _decision(choice: _Choice, *, others: Sequence[_Choice]) -> Decision:
         retained=_retained(case, chosen, surplus=surplus),
         stale=() if error else tuple(it.path for strategy in STRATEGIES.values() for it in strategy.stale(case)),
         error=error,
+        missing=bool(choice.error) and bool(_missing(case)),
         unit=facts.unit.name if facts.unit else "",
         unit_failed=facts.unit is not None and facts.unit.says("ActiveState") == "failed",
         executable=facts.program.real_path if facts.program else "",
