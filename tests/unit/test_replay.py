@@ -330,6 +330,21 @@ def test_a_service_that_was_restarted_is_answered_for(path: Path) -> None:
     assert (unit.process.pid, [it.pid for it in observation.services[0].listeners[0].owners]) == (4711, [4711])
 
 
+def test_no_secret_of_a_unit_leaves_the_host(path: Path) -> None:
+    services = parse_services([{"name": "web", "ports": [80], "unit": "plain.service"}])
+    unit = {**PLAIN, "Environment": "TOKEN=sesame LD_PRELOAD=/x", "DropInPaths": "/etc/a.conf"}
+    files = {"/etc/a.conf": "[Service]\nEnvironment=TOKEN=\\\n  sesame\n", DROPIN: "[Service]\nEnvironment=A=sesame\n"}
+    host = machine(
+        units=[unit], files={**files, "/etc/systemd/system/plain.socket": "[Socket]\nEnvironment=A=sesame\n"}
+    )
+    recording = RecordingHost(host)
+    prove_services(recording, services)
+    remembering.save(Host(), str(path), recording.questions, key="k")
+    told = json.dumps(unpack(look(path, host)["evidence"]))
+    assert "LD_PRELOAD" in told
+    assert "sesame" not in told + path.read_text(encoding="utf-8")
+
+
 def test_a_look_that_takes_another_way_is_not_answered(path: Path) -> None:
     services = parse_services([{"name": "web", "ports": [80], "unit": "plain.service"}])
     there = replayed(machine(), machine(units=[{**PLAIN, "DropInPaths": "/etc/new.conf"}]), services, path)

@@ -63,7 +63,7 @@ def observe(host: Host, path: str) -> str:
         name = core.base_name(path)
     except Refused:
         return core.NOT_KEPT
-    text = host.read(f"{UNIT_FOLDER}/{name}.service") or ""
+    text = host.unit_file(f"{UNIT_FOLDER}/{name}.service") or ""
     found = _look(host, path, value=core.kept_value(text) or b"", wanted=True)
     if found.nothing:
         return core.NOT_KEPT
@@ -104,7 +104,7 @@ def refusal(host: Host, path: str) -> str:
 def _look(host: Host, path: str, *, value: bytes, wanted: bool) -> Keeping:
     rendered = core.render(path=path, value=value, python=host.python())
     paths = (rendered.service_path, rendered.watch_path, rendered.link_path)
-    service, watch = (host.read(it) or "" for it in paths[:2])
+    service, watch = (host.unit_file(it) or "" for it in paths[:2])
     link = host.link_target(rendered.link_path) or ""
     return Keeping(
         units=rendered,

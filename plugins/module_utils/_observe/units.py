@@ -183,7 +183,7 @@ def _read(host: Host, path: str) -> str:
 
 def foreign_dropin(host: Host, properties: Mapping[str, str], *, own_dropin: str) -> str:
     """Somebody else's drop-in that ours would replace, or hide for having its base name; '' for none."""
-    if units.parse_own_dropin(host.read(own_dropin)) is not None:
+    if units.parse_own_dropin(host.unit_file(own_dropin)) is not None:
         return ""
     if _exists(host, own_dropin):
         return own_dropin
