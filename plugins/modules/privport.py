@@ -158,6 +158,9 @@ def carry_out(params: Mapping[str, Any], *, host: RecordingHost, check_mode: boo
     outcome = run(host, request, check_mode=check_mode)
     if outcome.proofs and not check_mode:
         save(host, PATH, host.questions, key=params["decided"].get("key", ""))
+    elif outcome.changed and not check_mode:
+        # Nothing is left to be looked at.
+        host.remove(PATH, with_folder=True)
     return result_of(host, outcome, request, check_mode=check_mode)
 
 
