@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import stat
 from pathlib import Path
 from typing import Iterator, Mapping, Sequence
@@ -31,9 +32,14 @@ def fixture(name: str) -> str:
     return (FIXTURES / name).read_text(encoding="utf-8")
 
 
-def captured_unit(name: str, *, systemd: int = 252) -> dict[str, str]:
+@functools.lru_cache(maxsize=None)
+def _captured(systemd: int) -> dict[str, dict[str, str]]:
     shown = parse_show(fixture(f"systemctl-show-systemd{systemd}.txt"))
-    return next(properties for properties in shown if properties["Id"] == name)
+    return {properties["Id"]: properties for properties in shown}
+
+
+def captured_unit(name: str, *, systemd: int = 252) -> dict[str, str]:
+    return dict(_captured(systemd)[name])
 
 
 def captured_sockets(*, systemd: int = 252) -> tuple[dict[str, str], ...]:

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import time
-from typing import Dict, Mapping, Sequence, Tuple
+from typing import Dict, Iterable, Mapping, Sequence, Tuple
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.decide import Decision
 from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host
@@ -15,21 +15,27 @@ _PAUSE_SECONDS = 0.1
 _PROPERTIES = ("Id", "Job", "ActiveState")
 
 
+def wanted(decisions: Iterable[Decision]) -> Dict[str, str]:
+    """'start' or 'restart' by the name of each unit for which one of these decisions says so."""
+    verbs: Dict[str, str] = {}
+    for it in decisions:
+        if {"start", "restart"} & set(it.pending) and verbs.get(it.unit) != "restart":
+            verbs[it.unit] = "start" if "start" in it.pending else "restart"
+    return verbs
+
+
 def start(host: Host, decisions: Sequence[Decision]) -> Tuple[Tuple[str, str], ...]:
     """Start or restart the units of these decisions, each once, without waiting for them.
 
     Gives what was done, 'started' or 'restarted', by the unit's name. Raises HostError.
     """
-    verbs: Dict[str, str] = {}
-    for it in decisions:
-        if {"start", "restart"} & set(it.pending) and verbs.get(it.unit) != "restart":
-            verbs[it.unit] = "start" if "start" in it.pending else "restart"
+    verbs = wanted(decisions)
     failed = sorted({it.unit for it in decisions if it.unit in verbs and it.unit_failed})
     if failed:
         # Their failures so far were for want of the grant, and their number must not keep them from starting now.
         host.run(["systemctl", "reset-failed", "--", *failed])
     for verb in ("restart", "start"):
-        names = [name for name, wanted in verbs.items() if wanted == verb]
+        names = [name for name, it in verbs.items() if it == verb]
         if names:
             # Without waiting: systemd itself may wait for ever for a unit to say that it is ready.
             host.run(["systemctl", "--no-block", verb, "--", *names]).checked()

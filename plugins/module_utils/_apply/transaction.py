@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from typing import Callable, List, Mapping, NamedTuple, Sequence, Set, Tuple
+from typing import Callable, Iterable, List, Mapping, NamedTuple, Sequence, Set, Tuple
 
 from ansible_collections.netbind.privport.plugins.module_utils._apply import managed, services, undo
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.case import Case
@@ -87,26 +87,37 @@ def run(host: Host, request: Request, *, check_mode: bool) -> Outcome:
     if view.refused(check_mode=check_mode) or is_settled(view, request):
         return _settled(host, request, view, check_mode=check_mode)
     if check_mode:
-        return _foreseen(host, view)
+        return _foreseen(host, request, view)
     with host.locked(needed=True):
         finished = undo.finish_interrupted(host, seconds=request.seconds) if undo.is_interrupted(host) else None
         view = _look(host, request)
         if view.refused(check_mode=False) or is_settled(view, request):
             outcome = _settled(host, request, view, check_mode=False)
         else:
-            _require_same(view, request)
+            if finished is None:
+                _require_same(view, request)
             outcome = _Transaction(host, request, view).run()
     return outcome if finished is None else _with_finished(outcome, finished)
 
 
 def is_settled(view: View, request: Request) -> bool:
     """Whether nothing is left to do, processes that are to be restarted included."""
-    return view.settled and not (request.restart_absent and any(it.unit for it in _retaining(view)))
+    return view.settled and not any(_is_restarted(it, request) for it in _retaining(view))
 
 
 def _retaining(view: View) -> List[Decision]:
     """The services whose processes keep what was taken back."""
     return [it for it in view.decisions if it.retained and it.state == "absent"]
+
+
+def _is_restarted(decision: Decision, request: Request) -> bool:
+    """Whether its unit is restarted for what the process keeps."""
+    return bool(decision.retained and decision.unit) and (decision.state == "present" or request.restart_absent)
+
+
+def _kept(decisions: Iterable[Decision], request: Request) -> List[str]:
+    """A sentence for each process that goes on keeping something."""
+    return [sentence for it in decisions if not _is_restarted(it, request) for sentence in it.retained]
 
 
 def _look(host: Host, request: Request) -> View:
@@ -168,26 +179,24 @@ def _prove(host: Host, request: Request, seen: Sequence[Case]) -> Tuple[Proof, .
     return await_proof(host, services, seconds=request.seconds, seen=seen) if seen else ()
 
 
-def _foreseen(host: Host, view: View) -> Outcome:
+def _foreseen(host: Host, request: Request, view: View) -> Outcome:
     """What a run would do, told as if it were done."""
     granted = grants(view.cases, view.decisions)
     groups = (*granted, *removals(view.cases, view.decisions, granted=granted))
     now = managed.way(host, together(groups)).now
     ways = [managed.Way(now, it.desired) for it in groups]
     steps = [step for group, way in zip(groups, ways) for step in _steps(group, way)]
-    steps += [Step(it.name, f"{verb}ed {it.unit}") for it in view.decisions for verb in _process_steps(it)]
+    again = {it.unit: "restart" for it in view.decisions if _is_restarted(it, request)}
+    names = {it.unit: it.name for it in view.decisions}
+    steps += [Step(names[it], f"{verb}ed {it}") for it, verb in {**again, **services.wanted(view.decisions)}.items()]
     warnings = ["an earlier run was interrupted; its undo would be finished first"] if view.interrupted else []
     return Outcome(
         view.decisions,
         steps=(*steps, *_unknown(view)),
         diff=_diff(ways),
-        warnings=(*warnings, *_warnings(view)),
+        warnings=(*warnings, *_warnings(view), *_kept(view.decisions, request)),
         changed=True,
     )
-
-
-def _process_steps(decision: Decision) -> List[str]:
-    return [step for step in ("restart", "start") if step in decision.pending]
 
 
 def _steps(group: Group, way: managed.Way) -> List[Step]:
@@ -227,11 +236,11 @@ class _Transaction:
             self._remember((*granted, *removals(view.cases, view.decisions, granted=granted)))
             proofs = self._change()
             self._record()
+            if not self._left:
+                undo.forget(self._host)
         except (PrivportError, OSError) as failure:
             self._undo_after(failure)
             return self._outcome((), failure=str(failure))
-        if not self._left:
-            undo.forget(self._host)
         return self._outcome(proofs, failure="")
 
     def _record(self) -> None:
@@ -351,13 +360,13 @@ class _Transaction:
         done = undo.restore(self._host, before, seconds=self._request.seconds)
         self._restored += done.done
         self._left += done.left
-        if not done.left and before is self._before:
-            undo.forget(self._host)
 
     def _undo_after(self, failure: Exception) -> None:
         self._failed = {it.name for it in self._request.services}
         try:
             self._undo(self._before)
+            if not self._left:
+                undo.forget(self._host)
         except PrivportError as second:
             raise HostError(f"{failure}; what was changed could not be taken back: {second}") from failure
 
@@ -371,12 +380,10 @@ class _Transaction:
         self._view = _look(self._host, self._request)
 
     def _restart_keepers(self, keeping: Sequence[Decision]) -> None:
-        present = [it for it in keeping if it.unit and it.state == "present"]
-        self._restart([it._replace(pending=("restart",)) for it in present])
-        absent = [it for it in keeping if it.unit and it.state == "absent"]
-        if self._request.restart_absent:
-            # Without its grant it may well fail, and that is not this run's failure.
-            services.restart(self._host, [it.unit for it in absent])
-            self._steps += [Step(it.name, f"restarted {it.unit}") for it in absent]
-        told = [it for it in keeping if it not in present and not (self._request.restart_absent and it in absent)]
-        self._kept += [sentence for it in told for sentence in it.retained]
+        again = [it for it in keeping if _is_restarted(it, self._request)]
+        self._restart([it._replace(pending=("restart",)) for it in again if it.state == "present"])
+        absent = {it.unit: it.name for it in again if it.state == "absent"}
+        # Without its grant it may well fail, and that is not this run's failure.
+        services.restart(self._host, list(absent))
+        self._steps += [Step(name, f"restarted {unit}") for unit, name in absent.items()]
+        self._kept += _kept(keeping, self._request)

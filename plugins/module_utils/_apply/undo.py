@@ -17,6 +17,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.managed.sta
     merged,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.managed.undo import (
+    FORMAT,
     Before,
     Held,
     unit_action,
@@ -60,7 +61,7 @@ def is_interrupted(host: Host) -> bool:
 def finish_interrupted(host: Host, *, seconds: float) -> Restored:
     """Bring to an end the undo of a run that was killed; nothing to do where none was. Hold the lock.
 
-    Raises HostError where the journal cannot be understood, and where something of it could not be done.
+    The journal goes, whatever could not be done. Raises HostError where it cannot be understood.
     """
     text = host.read(JOURNAL)
     if text is None:
@@ -68,6 +69,8 @@ def finish_interrupted(host: Host, *, seconds: float) -> Restored:
         return Restored()
     try:
         before = load(Before, json.loads(text), where=JOURNAL)
+        if before.format != FORMAT:
+            raise ValueError(f"its format is {before.format}, not {FORMAT}")
     except (ValueError, InvalidInput) as failure:
         raise HostError(
             f"{JOURNAL} tells how the host was before a run that was interrupted, and cannot be understood "

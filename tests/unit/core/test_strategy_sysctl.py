@@ -9,6 +9,7 @@ from typing import Any, Dict, Tuple
 import pytest
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.decide import decide
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.registry import STRATEGIES
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.record import Record
 from ansible_collections.netbind.privport.plugins.module_utils._core.sysctl import setting as sysctl
 from ansible_collections.netbind.privport.tests.unit.core.cases import (
     AMBIENT_DROPIN,
@@ -118,6 +119,14 @@ def test_the_setting_goes_with_the_last_service_that_has_it(
     judged = case(description=description, host_fields=OPENED, **CONVERGED)
     decision = decide(judged.host, [judged.service])[0]
     assert (decision.error, decision.strategy, decision.surplus) == ("", strategy, surplus)
+
+
+def test_a_setting_that_is_there_is_not_taken_for_one_of_before() -> None:
+    text = sysctl.render(80)
+    record = Record("web", "sysctl", "file", sysctl.OWN_PATH, before=None, after=text, now=text)
+    judged = case(description=SYSCTL, host_fields={**OPENED, "records": (record,)}, listeners=TAKEN)
+    (decision,) = decide(judged.host, [judged.service])
+    assert (judged.records, decision.strategy, decision.stale) == ((record,), "sysctl", ())
 
 
 def test_the_setting_stays_for_a_service_that_has_it() -> None:

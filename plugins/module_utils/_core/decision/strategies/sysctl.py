@@ -134,6 +134,9 @@ class Sysctl(Strategy):
     def volatile(self, case: Case) -> str:
         return boot.closes(case)
 
+    def holds(self, case: Case) -> frozenset[str]:
+        return frozenset({sysctl.OWN_PATH})
+
     def shares(self, case: Case, other: Case) -> bool:
         """It is the whole host's."""
         return True
