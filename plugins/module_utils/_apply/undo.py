@@ -37,10 +37,14 @@ _RESTART_SECONDS = 200.0
 
 
 class Restored(NamedTuple):
-    """What was done, and what could not be done, each a sentence."""
+    """What was done, and what could not be done, each a sentence.
+
+    broken: a file, an attribute or systemd itself refused, and another try may go further.
+    """
 
     done: Tuple[str, ...] = ()
     left: Tuple[str, ...] = ()
+    broken: bool = False
 
 
 def remember(host: Host, before: Before) -> None:
@@ -61,7 +65,7 @@ def is_interrupted(host: Host) -> bool:
 def finish_interrupted(host: Host, *, seconds: float) -> Restored:
     """Bring to an end the undo of a run that was killed; nothing to do where none was. Hold the lock.
 
-    The journal goes, whatever could not be done. Raises HostError where it cannot be understood.
+    Raises HostError where the journal cannot be understood, and where another try may go further.
     """
     text = host.read(JOURNAL)
     if text is None:
@@ -77,6 +81,8 @@ def finish_interrupted(host: Host, *, seconds: float) -> Restored:
             f"({failure}); look at it, put right what it names, and remove it"
         ) from failure
     restored = restore(host, before, seconds=seconds)
+    if restored.broken:
+        raise HostError(f"an earlier run was interrupted, and its undo cannot be finished: {'; '.join(restored.left)}")
     forget(host)
     return restored
 
@@ -96,6 +102,7 @@ def restore(host: Host, before: Before, *, seconds: float) -> Restored:
     wanted = as_desired(before.state)
     back = managed.Way(managed.look(host, [wanted]), wanted)
     managed.bring(host, back, attempts=attempts, between=lambda: _free(host, before, back, attempts=attempts))
+    broken = len(attempts.failed) > len(back.refusals)
     for was, action in _actions(host, before, back.now).items():
         attempts.make(unit_text(was, action), _bring_unit, host, was, action)
     left = list(attempts.failed)
@@ -110,7 +117,7 @@ def restore(host: Host, before: Before, *, seconds: float) -> Restored:
         *attempts.done,
         *(f"{it.service} listens on port {it.port} as before" for it in before.held if it not in missing),
     ]
-    return Restored(done=tuple(done), left=tuple(left))
+    return Restored(done=tuple(done), left=tuple(left), broken=broken)
 
 
 def _free(host: Host, before: Before, back: managed.Way, *, attempts: managed.Attempts) -> None:
