@@ -138,11 +138,12 @@ reasons:
   elements: str
 """
 
+import contextlib
 from typing import Any, Dict, Mapping, NoReturn
 
 from ansible_collections.netbind.privport.plugins.module_utils._apply.request import request_of, result_of
 from ansible_collections.netbind.privport.plugins.module_utils._apply.transaction import Interrupted, run
-from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import HostError
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import HostError, PrivportError
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service_spec import SERVICES
 from ansible_collections.netbind.privport.plugins.module_utils._host.questions import PATH, save
 from ansible_collections.netbind.privport.plugins.module_utils._host.recording import RecordingHost
@@ -157,7 +158,9 @@ def carry_out(params: Mapping[str, Any], *, host: RecordingHost, check_mode: boo
     host.outlive_connection(_interrupted)
     outcome = run(host, request, check_mode=check_mode)
     if outcome.proofs and not check_mode:
-        save(host, PATH, host.questions, key=params["decided"].get("key", ""))
+        # Without them the next look takes longer, and that is all.
+        with contextlib.suppress(PrivportError):
+            save(host, PATH, host.questions, key=params["decided"].get("key", ""))
     return result_of(host, outcome, request, check_mode=check_mode)
 
 
