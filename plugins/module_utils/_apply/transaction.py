@@ -31,6 +31,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model.servi
 from ansible_collections.netbind.privport.plugins.module_utils._core.report.diff import diff_of
 from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host
 from ansible_collections.netbind.privport.plugins.module_utils._observe.proof import Proof, await_proof, prove_cases
+from ansible_collections.netbind.privport.plugins.module_utils._observe.records import read_records
 from ansible_collections.netbind.privport.plugins.module_utils._observe.view import View, look
 
 
@@ -268,6 +269,8 @@ class _Transaction:
             self._host.write(STATE, content=text, mode=0o600)
         else:
             self._host.remove(STATE, with_folder=True)
+        # The next look asks what has become of them.
+        read_records(self._host)
 
     def _outcome(self, proofs: Tuple[Proof, ...], *, failure: str) -> Outcome:
         return Outcome(

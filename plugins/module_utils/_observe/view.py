@@ -57,5 +57,6 @@ def look(host: Host, services: Sequence[Service], *, rules: Mapping[str, Tuple[R
     """
     host.begin()
     cases = cases_of(observe(host, services), services, rules)
-    interrupted = host.status_of_itself(JOURNAL) is not None or bool(host.leftovers(JOURNAL))
-    return View(cases, decide_cases(cases), interrupted=interrupted)
+    # Both are asked each time: the next look asks the same.
+    there, left = host.status_of_itself(JOURNAL), host.leftovers(JOURNAL)
+    return View(cases, decide_cases(cases), interrupted=there is not None or bool(left))

@@ -21,6 +21,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.decision.de
     sharing,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.desired import together as joined
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.registry import STRATEGIES
 from ansible_collections.netbind.privport.plugins.module_utils._core.managed.state import (
     Attribute,
     Desired,
@@ -151,6 +152,18 @@ def test_services_that_need_different_things_of_one_file() -> None:
     assert [it.strategy for it in decisions] == ["ambient", "ambient"]
     with pytest.raises(InvalidInput, match=f"service 'b': {DROPIN} would have to be another file for service 'a'"):
         grants(cases, decisions)
+
+
+@pytest.mark.parametrize(
+    ("unit", "written"),
+    [
+        pytest.param({}, set(), id="the unit grants it itself"),
+        pytest.param({"interrupted": True}, {DROPIN}, id="what is loaded was of a drop-in that is gone"),
+    ],
+)
+def test_a_capability_that_is_loaded(unit: Dict[str, Any], written: Set[str]) -> None:
+    loaded = case(properties={"AmbientCapabilities": CAP}, unit_fields=unit)
+    assert set(STRATEGIES["ambient"].desired(loaded, Desired()).written) == written
 
 
 @pytest.mark.parametrize(

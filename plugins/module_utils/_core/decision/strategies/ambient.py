@@ -70,7 +70,9 @@ def _loaded(case: Case) -> bool:
 def _grants_itself(case: Case) -> bool:
     """Whether the unit gives the capability without a drop-in of ours, and to the right user."""
     unit = case.facts.unit
-    return unit is not None and not unit.dropin_strategy and _loaded(case) and not unit_user(case)
+    # While systemd has not read that our drop-in is gone, it is the one that is loaded.
+    ours = unit is not None and (unit.dropin_strategy or unit.interrupted)
+    return not ours and _loaded(case) and not unit_user(case)
 
 
 class Ambient(Strategy):
