@@ -59,7 +59,7 @@ class ActionModule(ActionBase):
         request = request_of(options)
         key = hashlib.sha256(json.dumps([FORMAT, dump(request.services)]).encode()).hexdigest()
         look = self._execute("privport_look", {})
-        if "known" not in look:
+        if look.get("failed") or "known" not in look:
             return look
         seen = _seen(look["evidence"], request, policy) if look["known"] and look["key"] == key else None
         if seen is not None and seen.outcome is not None:

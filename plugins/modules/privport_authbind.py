@@ -191,6 +191,7 @@ restart_required:
   type: bool
 """
 
+from functools import partial
 from typing import Any, Mapping, NamedTuple, Sequence
 
 from ansible_collections.netbind.privport.plugins.module_utils._apply.authbind_files import (
@@ -208,11 +209,11 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.authbind.pl
     RulePlan,
     applied,
     concerned,
+    in_vain,
     plan_rules,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.authbind.rules import (
     BYPORT,
-    BYUID,
     HELPER,
     RuleFile,
 )
@@ -233,7 +234,7 @@ class Rules(NamedTuple):
     """What was done to the rule files, and the module's result for them."""
 
     changes: tuple[RuleChange, ...]
-    result: Mapping[str, Any]
+    result: dict[str, Any]
 
 
 def run(params: Mapping[str, Any], *, host: Host, check_mode: bool) -> dict[str, Any]:
@@ -281,9 +282,10 @@ def manage_rules(params: Mapping[str, Any], *, host: Host, check_mode: bool) -> 
     ports = sorted({port.number for port in parse_ports(params["ports"], where="ports")})
     grantee = find_grantee(user=params["user"], group=params["group"], state=params["state"], host=host)
     addresses = words(params["addresses"], where="addresses", example="[192.0.2.1]")
-    asked = {"grantee": grantee, "ports": ports, "addresses": addresses}
+    planned = partial(plan_rules, grantee=grantee, ports=ports, addresses=addresses, method=params["method"])
+    bearing = partial(concerned, grantee=grantee, ports=ports, addresses=addresses)
     rules = read_rules(host)
-    plan = plan_rules(rules, method=params["method"], state=params["state"], **asked)
+    plan = planned(rules, state=params["state"])
     check_host(plan, state=params["state"], host=host)
     after = applied(rules, plan.changes)
     left = leftovers(host)
@@ -292,12 +294,12 @@ def manage_rules(params: Mapping[str, Any], *, host: Host, check_mode: bool) -> 
     if plan.changes and not check_mode:
         apply_changes(host, plan.changes)
         after = read_rules(host)
-        if plan_rules(after, method=params["method"], state=params["state"], **asked).changes:
+        if planned(after, state=params["state"]).changes:
             raise HostError(
                 "ports: the rules changed while they were written; look for another program that manages them"
             )
-    rules_before = describe(concerned(rules, **asked), host=host)
-    rules_after = describe(concerned(after, **asked), host=host)
+    rules_before = describe(bearing(rules), host=host)
+    rules_after = describe(bearing(after), host=host)
     result = {
         "changed": bool(plan.changes or left),
         "diff": {"before": as_text(rules_before) + as_lines(left), "after": as_text(rules_after)},
@@ -340,9 +342,9 @@ def check_host(plan: RulePlan, *, state: str, host: Host) -> None:
         return
     if host.effective_uid() != 0:
         raise HostError("authbind's rules belong to root; run the task as root (become: true)")
-    files = [change.path for change in plan.changes if change.after is not None and not change.path.startswith(BYUID)]
-    if files and host.noexec(BYPORT):
-        raise Refused(f"{files[0]} would be in vain because its mount is noexec; use method=byuid with a user")
+    refused = in_vain(plan.changes)
+    if refused and host.noexec(BYPORT):
+        raise Refused(refused)
 
 
 def describe(files: Sequence[RuleFile], *, host: Host) -> list[dict[str, str]]:

@@ -102,6 +102,32 @@ privport:
         helper_nosuid:
           description: Whether the helper is on a nosuid mount. V(null) for unknown.
           type: bool
+    authbind_rules:
+      description: The files below C(/etc/authbind), and the folders in which users look for them.
+      type: list
+      elements: dict
+      contains:
+        path:
+          description: Its path.
+          type: str
+        uid:
+          description: Its owner.
+          type: int
+        gid:
+          description: Its group.
+          type: int
+        mode:
+          description: Its permissions.
+          type: int
+        content:
+          description: Its text.
+          type: str
+        acl:
+          description: Its access control list. V(null) for none.
+          type: dict
+    python:
+      description: The Python that units call which give a file capability back.
+      type: str
     socket_source:
       description: Where listening sockets were read from, V(ss) or V(/proc/net).
       type: str
@@ -136,6 +162,13 @@ privport:
             dropin_text:
               description: The text of this drop-in.
               type: str
+            interrupted:
+              description: Whether a run that was ended left a change of this drop-in half done.
+              type: bool
+            leftovers:
+              description: The temporary files that it left.
+              type: list
+              elements: str
             overriding:
               description: The later drop-ins that take a setting of it back, by the setting.
               type: dict
@@ -173,6 +206,15 @@ privport:
               type: bool
             capability:
               description: Its file capabilities. V(null) for none, empty for an empty attribute.
+              type: str
+            attribute:
+              description: The attribute C(security.capability) itself, in hexadecimal. V(null) for none.
+              type: str
+            kept:
+              description: Whether the host gives it back after an upgrade, V(no), V(yes) or V(in part).
+              type: str
+            unkept:
+              description: Why the host may not be left to do so, a sentence. Empty where it may.
               type: str
             binds:
               description: Whether they let it bind privileged ports.

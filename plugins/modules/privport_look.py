@@ -21,8 +21,8 @@ extends_documentation_fragment:
 options:
   questions:
     description:
-      - The file that holds the remembered questions. What is asked in a file that others than root could have written
-        is not answered.
+      - The file that holds the remembered questions. The module fails for a file that others than root could have
+        written.
     type: path
     default: /run/netbind.privport/questions
 notes:
@@ -53,15 +53,10 @@ evidence:
   returned: always
   type: str
   sample: ""
-msg:
-  description: Why remembered questions are not answered.
-  returned: when there are some that are not for root alone to write
-  type: str
 """
 
 from typing import Any
 
-from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import HostError
 from ansible_collections.netbind.privport.plugins.module_utils._host.answers import pack
 from ansible_collections.netbind.privport.plugins.module_utils._host.looks import Looks
 from ansible_collections.netbind.privport.plugins.module_utils._host.questions import PATH, answers_to, load
@@ -71,15 +66,13 @@ UNKNOWN = {"changed": False, "known": False, "key": "", "evidence": ""}
 
 
 def run(params: dict[str, Any], *, host: Looks, check_mode: bool) -> dict[str, Any]:
-    """The module's result."""
-    try:
-        remembered = load(params["questions"])
-    except HostError as refused:
-        return {**UNKNOWN, "msg": str(refused)}
+    """The module's result. Raises HostError for questions that others than root could have written."""
+    remembered = load(params["questions"])
     if remembered is None:
         return UNKNOWN
-    answers = ((question.key, answer) for question, answer in answers_to(host, remembered.questions))
-    return {"changed": False, "known": True, "key": remembered.key, "evidence": pack(answers)}
+    evidence = pack((question.key, answer) for question, answer in answers_to(host, remembered.questions))
+    host.end()
+    return {"changed": False, "known": True, "key": remembered.key, "evidence": evidence}
 
 
 def main() -> None:

@@ -16,8 +16,10 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model.servi
 try:
     import jmespath
     from jmespath.exceptions import JMESPathError
+
+    HAS_JMESPATH = True
 except ImportError:  # Only a policy needs it.
-    jmespath = None
+    HAS_JMESPATH = False
 
 
 def applying(
@@ -26,7 +28,7 @@ def applying(
     """The rules whose expression is true, for each service by its name. Raises InvalidInput."""
     if not rules:
         return {}
-    if jmespath is None:
+    if not HAS_JMESPATH:
         raise InvalidInput("policy needs jmespath on the controller; install it with 'pip install jmespath'")
     # Plain JSON: JMESPath judges types by their names, which Ansible's tagged ones do not have.
     document = json.loads(json.dumps(dump(observed)))

@@ -18,8 +18,17 @@ from typing import Any, Callable, Dict, List, Mapping, Sequence, Tuple
 
 from ansible_collections.netbind.privport.plugins.filter.privport_plan import privport_plan
 from ansible_collections.netbind.privport.plugins.module_utils._core.capability.text import format_xattr, parse_text
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.decide import cases_of
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.strategies.ambient import unit_user
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.strategies.authbind import deep
 from ansible_collections.netbind.privport.plugins.module_utils._core.forwarding import forwarder as forward
-from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import SocketOptions, parse_ports
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.document import load
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import Observation
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import (
+    SocketOptions,
+    parse_ports,
+    parse_services,
+)
 from ansible_collections.netbind.privport.plugins.module_utils._core.netfilter import redirect
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.socket_unit import Handed, socket_name
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import (
@@ -84,7 +93,7 @@ def try_host(host: str) -> Cells:
         services = [{**row.service, "strategy": strategy} for row in rows[behind]]
         tried = [
             (row, plan)
-            for row, plan in zip(rows[behind], privport_plan(observations[behind], services))
+            for row, plan in zip(rows[behind], planned(observations[behind], services))
             if strategy != "socket" or row.takes_sockets
         ]
         observed = on_host(host, "try", grants={row.unit: grant(row, strategy, plan) for row, plan in tried})
@@ -95,6 +104,15 @@ def try_host(host: str) -> Cells:
                 unsafe=strategy in row.hazard.unsafe,
             )
     return cells
+
+
+def planned(observation: Dict[str, Any], services: Sequence[Mapping[str, Any]]) -> List[Dict[str, Any]]:
+    """The plan, with what the drop-ins of ambient and authbind come to."""
+    cases = cases_of(load(Observation, observation), parse_services(list(services)))
+    return [
+        {**plan, "unit_user": unit_user(case), "authbind_deep": deep(case)}
+        for plan, case in zip(privport_plan(observation, services), cases)
+    ]
 
 
 def predicted(plan: Dict[str, Any], strategy: str) -> str:

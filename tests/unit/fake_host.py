@@ -218,6 +218,9 @@ class FakeHost(Host):
     def acl(self, path: str) -> bytes | None:
         return None
 
+    def _targets_in(self, folder: str) -> set[str]:
+        return {target for path, target in self.links.items() if path.rpartition("/")[0] == folder}
+
     def link_target(self, path: str) -> str | None:
         return self.links.get(path)
 

@@ -148,6 +148,16 @@ def test_a_module_that_does_one_thing_knows_no_strategies(name: str) -> None:
     assert [path for path in sent if "decision" in path.parts and path.name != "__init__.py"] == []
 
 
+def test_the_look_is_sent_the_seam_alone() -> None:
+    sent = {path for path in reached(ROOT / "plugins/modules/privport_look.py") if path.name != "__init__.py"}
+    assert {path for path in sent if path.parent.name != "_host"} == {
+        CORE / "model/errors.py",
+        ROOT / "plugins/module_utils/_module.py",
+    }
+    # What changes a host stays away.
+    assert not {path.name for path in sent} & {"host.py", "atomic.py"}
+
+
 @pytest.mark.parametrize("name", ["privport_verify"])
 def test_a_module_that_judges_is_sent_every_strategy(name: str) -> None:
     sent = reached(ROOT / f"plugins/modules/{name}.py")
@@ -196,6 +206,40 @@ def test_every_file_says_its_licence(path: Path) -> None:
 def test_the_names_are_the_registrys_in_its_order() -> None:
     assert tuple(STRATEGIES) == STRATEGY_NAMES
     assert all(name == strategy.name for name, strategy in STRATEGIES.items())
+
+
+# Who but a strategy itself may name one, and what for.
+NAMING = {
+    "_core/model/service_spec.py": "the names that people write",
+    "_core/report/ways_out.py": "advice that only one strategy's reason calls for",
+    "_core/report/plan_text.py": "steps of a decision, some of which have a strategy's name",
+    "_core/decision/plan.py": "the key socket of a description",
+    "_core/model/service.py": "the same key",
+    "_core/systemd/unit.py": "the first lines of drop-ins",
+    "_core/systemd/socket_unit.py": "the first line of its files",
+    "_core/netfilter/redirect.py": "the first lines of its files, and a statement of nft",
+    "_core/forwarding/forwarder.py": "the first lines of its files",
+    "_core/forwarding/init_script.py": "the first line of its file",
+    "_core/decision/hazards/sandbox.py": "the system call socket(2)",
+    "_core/confinement/policy.py": "the stage at which a trial ended",
+    "_host/trial.py": "the same stage",
+    "_observe/observe.py": "the program authbind, and what is looked for by strategy",
+    "_observe/scan.py": "the mechanisms of grants, whoever made them",
+    "_apply/authbind_unit.py": "the module of this one mechanism",
+    "_apply/socket.py": "the module of this one mechanism",
+}
+
+
+def test_nobody_else_names_a_strategy() -> None:
+    shared = ROOT / "plugins/module_utils"
+    own = {CORE / "decision/strategies" / f"{name}.py" for name in STRATEGIES}
+    naming = {
+        str(path.relative_to(shared))
+        for path in shared.rglob("*.py")
+        for node in ast.walk(tree(path))
+        if path not in own and isinstance(node, ast.Constant) and node.value in STRATEGY_NAMES
+    }
+    assert naming == set(NAMING)
 
 
 def strategy_files() -> Set[str]:

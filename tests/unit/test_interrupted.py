@@ -50,6 +50,7 @@ def test_what_a_killed_run_left_of_a_dropin(files: Any, properties: Any, interru
     unit = facts(machine(files=files, **properties)).unit
     assert unit is not None
     assert unit.interrupted is interrupted
+    assert unit.leftovers == tuple(path for path in files if path != DROPIN)
 
 
 def test_what_a_killed_run_left_of_a_rule() -> None:
@@ -58,6 +59,15 @@ def test_what_a_killed_run_left_of_a_rule() -> None:
     assert list(rule_files.read_rules(host)) == ["/etc/authbind", "/etc/authbind/byport", "/etc/authbind/byport/443"]
     assert rule_files.leftovers(host) == (left,)
     assert [(port.allowed, port.own_rules) for port in facts(host).authbind_ports] == [(False, (left,))]
+
+
+def test_a_rule_that_its_mount_would_make_vain() -> None:
+    class NoExec(FakeHost):
+        def noexec(self, path: str) -> bool:
+            return path == "/etc/authbind/byport"
+
+    (port,) = facts(machine(NoExec)).authbind_ports
+    assert (port.allowed, "/etc/authbind/byport/80 would be in vain" in port.refusal) == (False, True)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,8 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Mapping
 
 import pytest
 from ansible.errors import AnsibleFilterError
@@ -19,6 +20,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model.error
     InvalidInput,
     Refused,
 )
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import parse_services
 from ansible_collections.netbind.privport.plugins.module_utils._core.process.sockets import parse_ss
 from ansible_collections.netbind.privport.plugins.module_utils._core.proof.checks import Probe
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import render_ambient
@@ -126,6 +128,52 @@ def test_ambient_refuses_with_one_line(options: Any, fields: Any, error: Any, ch
     assert host.wrote == []
 
 
+@pytest.mark.parametrize(
+    ("options", "because"),
+    [
+        ({"unit": "privport-web@.service"}, "unit is 'privport-web@.service', a template"),
+        (
+            {"unit": "/etc/systemd/system/privport-web.service"},
+            "unit is '/etc/systemd/system/privport-web.service'; write",
+        ),
+        ({"unit": "../system/privport-web.service"}, "unit is '../system/privport-web.service'; write the name"),
+        ({"unit": "privport-web.service\n"}, "unit is 'privport-web.service\\n'; write the name"),
+        ({"unit": "privport-web\n.service"}, "unit is 'privport-web\\n.service'; write the name"),
+        ({"unit": "privport-web.socket"}, "unit is 'privport-web.socket'; write the name"),
+        ({"unit": "privport-*"}, "unit is 'privport-*'; write the name"),
+        ({"unit": "privport web"}, "unit is 'privport web'; write the name"),
+        ({"unit": ""}, "unit is ''; write the name"),
+        ({"dropin": "../privport-rooted.service.d/x"}, "dropin is '../privport-rooted.service.d/x'"),
+        ({"dropin": ""}, "dropin is ''"),
+        ({"dropin": "..", "state": "absent"}, "dropin is '..'"),
+        (
+            {"dropin": "50-privport.conf"},
+            "dropin is '50-privport.conf'; write a plain name without a slash and without '.conf'",
+        ),
+        ({"dropin": "x\ny"}, "dropin is 'x\\ny'"),
+        ({"capabilities": ["cap_fly"]}, "capabilities: 'cap_fly' is not the name of a capability"),
+        (
+            {"capabilities": ["cap_net_bind_service\nUser=root"]},
+            "capabilities: 'User=root' is not the name of a capability",
+        ),
+        ({"capabilities": ["net_bind_service"]}, "capabilities: 'net_bind_service' is not the name of a capability"),
+        ({"capabilities": []}, "capabilities is empty"),
+        ({"bounding_set": ["cap_fly"]}, "bounding_set: 'cap_fly' is not the name of a capability"),
+        ({"bounding_set": ["cap_net_raw"]}, "bounding_set lacks cap_net_bind_service, which capabilities grants"),
+        ({"user": "0\n"}, "user is '0\\n', which does not exist"),
+        ({"user": "root\nUser=ppambient"}, "user is 'root\\nUser=ppambient', which does not exist"),
+    ],
+)
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_ambient_names_the_option_and_the_value(options: Any, because: str, check_mode: bool) -> None:
+    host = machine()
+    with pytest.raises(InvalidInput) as told:
+        ambient(host, check_mode=check_mode, **options)
+    assert str(told.value).startswith(because)
+    assert "\n" not in str(told.value)
+    assert host.wrote == []
+
+
 def test_ambient_takes_back_what_another_dropin_resets() -> None:
     host = machine(overridden=True)
     with pytest.raises(HostError, match="was taken back"):
@@ -202,24 +250,69 @@ def test_verify_does_not_wait_for_what_no_time_mends(answers: list[Probe]) -> No
     assert len([argv for argv in host.ran if argv[0] == "ss"]) == 1
 
 
+class Starting(FakeHost):
+    """After so many pauses its socket is there, or its unit is what then says."""
+
+    pauses = 0
+    listening_after = 1000
+    then: Mapping[str, str] = MappingProxyType({})
+    full_looks = 0
+    begun = 0
+
+    def pause(self, _seconds: float) -> None:
+        self.pauses += 1
+        if self.pauses >= self.listening_after:
+            self.ss = SS
+        if self.pauses >= 3:
+            self.units["plain.service"].update(self.then)
+
+    def unit_file(self, path: str) -> str | None:
+        # A glance reads no unit's file.
+        self.full_looks += path == "/etc/systemd/system/plain.service"
+        return super().unit_file(path)
+
+    def begin(self) -> None:
+        self.begun += 1
+
+
+AGAIN = {"ActiveState": "activating", "SubState": "auto-restart", "Restart": "always"}
+
+
 @pytest.mark.parametrize(
-    ("properties", "looks"),
+    ("shown", "course", "expected"),
     [
-        pytest.param({"ActiveState": "failed", "Restart": "no"}, 1, id="nothing starts it again"),
-        pytest.param({"ActiveState": "activating", "Restart": "always"}, 4, id="it is about to start"),
+        pytest.param({"ActiveState": "failed"}, {}, ("fail", 0, 1), id="failed for good"),
+        pytest.param(AGAIN, {"then": {"ActiveState": "failed"}}, ("fail", 3, 2), id="fails for good"),
+        pytest.param(AGAIN, {}, ("fail", 10, 1), id="never listens"),
+        pytest.param(AGAIN, {"then": {"NRestarts": "9"}}, ("fail", 10, 2), id="starts again and again"),
+        pytest.param(AGAIN, {"listening_after": 5}, ("pass", 5, 2), id="listens in the end"),
+        pytest.param({}, {"listening_after": 0}, ("pass", 0, 1), id="listens at once"),
+        pytest.param(AGAIN, {"seconds": 0}, ("fail", 0, 1), id="no time at all"),
     ],
 )
-def test_verify_waits_for_a_unit_that_may_yet_listen(
-    properties: dict[str, str], looks: int, monkeypatch: pytest.MonkeyPatch
+def test_verify_waits_with_glances_and_proves_what_is_new(
+    shown: Any, course: Any, expected: Any, answers: list[Probe], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ticks = iter(range(100))
-    monkeypatch.setattr(proving.time, "monotonic", lambda: next(ticks))
-    monkeypatch.setattr(proving.time, "sleep", lambda seconds: None)
-    host = machine(dropin=OURS, sockets="", units=[{**GRANTED, **properties}])
-    done = verify(host, timeout=4)
-    assert len([argv for argv in host.ran if argv[0] == "ss"]) == looks
-    assert done["msg"].startswith("web: nothing listens on port 80; plain.service is ")
-    assert set(done["journal"]) == {"plain.service"}
+    verdict, pauses, proofs = expected
+    seconds, course = course.get("seconds", 10), {key: value for key, value in course.items() if key != "seconds"}
+    host = Starting(
+        files={**UNIT_FILE, **process_files(), DROPIN: OURS},
+        units=[{**GRANTED, **shown}],
+        sockets=SS if course.get("listening_after") == 0 else "",
+        links=socket_links(INODES),
+    )
+    vars(host).update(course)
+    monkeypatch.setattr(proving.time, "sleep", host.pause)
+    monkeypatch.setattr(proving.time, "monotonic", lambda: float(host.pauses))
+    once = Starting(files=host.files, units=[GRANTED], sockets=SS, links=host.links)
+    proving.prove_services(once, parse_services(SERVICES))
+    done = verify(host, timeout=seconds)
+    assert (done["verdict"], host.pauses, host.full_looks) == (verdict, pauses, proofs * once.full_looks)
+    # Each look and each glance sees the host as it is then.
+    assert host.begun == proofs + pauses
+    if verdict == "fail":
+        assert done["msg"].startswith("web: nothing listens on port 80; plain.service is ")
+        assert set(done["journal"]) == {"plain.service"}
 
 
 def test_verify_says_that_owners_are_hidden(answers: list[Probe]) -> None:

@@ -78,6 +78,7 @@ def program(tmp_path: Path) -> Path:
         "CAP_NET_BIND_SERVICE=ep",
         "10=ep",
         "cap_net_raw,cap_net_bind_service=ep cap_net_raw=",
+        "cap_net_bind_service=p\ncap_net_bind_service+e",
     ],
 )
 def test_every_spelling_changes_once(program: Path, text: str | None) -> None:
@@ -124,9 +125,14 @@ def test_an_access_control_list(program: Path, of_folder: bool, mode: int, entry
         ("cap_net_bind_service+i", "does not bind"),
         ("=ep", "all capabilities"),
         ("all=ep", "all capabilities"),
+        ("cap_net_bind_service=ep cap_net_raw=p", "one effective flag"),
         ("99+ep", "not a capability"),
-        ("cap_net_bind_service", "not NAMES=FLAGS"),
+        ("cap_bogus=ep", "not a capability"),
+        ("net_bind_service=ep", "not a capability"),
+        ("cap_net_bind_service", "not NAMES=FLAGS.*cap_from_text"),
+        ("cap_net_bind_service+EP", "not NAMES=FLAGS.*cap_from_text"),
         ("", "names no capability"),
+        (" ", "names no capability"),
     ],
 )
 def test_refused_texts_leave_the_file_alone(program: Path, text: str, reason: str, check_mode: bool) -> None:

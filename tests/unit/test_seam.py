@@ -4,15 +4,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import grp
 import os
 import pwd
 from pathlib import Path
-from typing import Any, List, Sequence, Tuple
+from typing import Any, Iterator, List, Sequence, Tuple
 
 import pytest
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import HostError
-from ansible_collections.netbind.privport.plugins.module_utils._host import accounts, probe
+from ansible_collections.netbind.privport.plugins.module_utils._host import accounts, another, probe
 from ansible_collections.netbind.privport.plugins.module_utils._host.host import Completed, Host
 from ansible_collections.netbind.privport.tests.unit.fake_host import FakeHost
 
@@ -65,19 +66,56 @@ def test_a_stranger(monkeypatch: pytest.MonkeyPatch, taken: Tuple[int, ...], own
         if uid not in taken:
             raise KeyError(uid)
 
+    probe._is_taken.cache_clear()
     monkeypatch.setattr(pwd, "getpwuid", getpwuid)
     assert probe._stranger_uid(own) == stranger
+    probe._is_taken.cache_clear()
 
 
-def test_several_paths_are_tried_in_one_child(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    children: List[int] = []
+@pytest.fixture
+def children(monkeypatch: pytest.MonkeyPatch) -> Iterator[List[int]]:
+    """The processes that are started in a test."""
+    another.dismiss()
+    started: List[int] = []
     fork = os.fork
-    monkeypatch.setattr(os, "fork", lambda: children.append(0) or fork())  # type: ignore[func-returns-value]
-    paths = ["/usr", "/bin/true", "/etc/passwd", "/nowhere"]
-    assert Host().may_execute(paths, uid=65534, gids=(65534,)) == (True, True, False, False)
+
+    def counting() -> int:
+        started.append(fork())
+        return started[-1]
+
+    monkeypatch.setattr(os, "fork", counting)
+    yield started
+    another.dismiss()
+
+
+PATHS = ["/usr", "/bin/true", "/etc/passwd", "/nowhere"]
+
+
+def test_one_child_tries_all_as_one_user(children: List[int]) -> None:
+    for _time in range(2):
+        assert Host().may_execute(PATHS, uid=65534, gids=(65534,)) == (True, True, False, False)
     assert len(children) == 1
+    assert Host().may_execute(PATHS, uid=65534, gids=(65534, 4)) is not None
+    assert len(children) == 2
     # No such folder to begin in.
-    assert Host().may_execute(paths, uid=65534, gids=(65534,), base="/nowhere/at/all") is None
+    assert Host().may_execute(PATHS, uid=65534, gids=(65534,), base="/nowhere/at/all") is None
+    # All were sent away then; a new one serves.
+    assert Host().may_execute(PATHS[:1], uid=65534, gids=(65534,)) == (True,)
+    Host().end()
+    with pytest.raises(ChildProcessError):
+        os.waitpid(children[-1], 0)
+
+
+def test_more_than_a_pipe_holds(children: List[int]) -> None:
+    assert Host().may_execute(["/usr"] * 30000, uid=65534, gids=(65534,)) == (True,) * 30000
+
+
+def test_a_child_keeps_nothing_open(tmp_path: Path, children: List[int]) -> None:
+    with open(tmp_path / "lock", "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert Host().may_execute(["/"], uid=65534, gids=(65534,)) == (True,)
+    with open(tmp_path / "lock", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import subprocess
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 from typing import Callable
 
 import pytest
@@ -24,7 +25,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.capability.
     parse_xattr,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import InvalidInput
-from hypothesis import HealthCheck, assume, example, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 XATTR = "security.capability"
@@ -75,52 +76,59 @@ DIFFERENCES = (
 NEARBY = "=+-,eipEPIx_ \t\n01acks:.\xe9\u017f\u212a"
 
 # Few names, so that clauses meet on the same capability.
-names = st.sampled_from(("cap_net_bind_service", "cap_net_raw", "cap_chown", "cap_checkpoint_restore", "10", "all"))
-numbers = st.integers(0, 70).flatmap(lambda n: st.sampled_from((str(n), f"{n:#x}", f"0{n:o}", f"{n:#X}", f"000{n:o}")))
-odd_names = st.sampled_from(
-    (
-        "",
-        "cap_",
-        "net_raw",
-        "cap_net_raw1",
-        "cap_net_rawx",
-        "08",
-        "0x",
-        "0b1",
-        "1e",
-        "al",
-        "allp",
-        "all_",
-        "_",
-        "9" * 30,
-    )
+FEW = ("cap_net_bind_service", "cap_net_raw", "cap_chown", "cap_checkpoint_restore", "10", "all")
+ODD = (
+    *("", "cap_", "net_raw", "cap_net_raw1", "cap_net_rawx", "08", "0x", "0b1", "1e", "al", "allp", "all_", "_"),
+    "9" * 30,
 )
-any_name = st.one_of(names, names, names, st.sampled_from(NAMES), numbers, odd_names)
-cased = st.tuples(any_name, st.sampled_from((str, str, str.upper, str.title))).map(lambda pair: pair[1](pair[0]))
-name_list = st.one_of(
-    st.lists(names, min_size=1, max_size=3).map(",".join),
-    st.lists(cased, min_size=0, max_size=4).map(",".join),
-)
-flags = st.sampled_from(("ep", "ep", "eip", "pe", "p", "i", "e", "ei", "ip", "eep", ""))
-actions = st.lists(
-    st.tuples(st.sampled_from(("=", "+", "+", "-", "=+", "=-")), flags).map("".join), min_size=1, max_size=3
-).map("".join)
-clause = st.tuples(name_list, actions).map("".join)
-blank = st.sampled_from((" ", " ", "\t", "\n", "  ", " \v", "\f", "\r\n"))
+FLAGS = ("ep", "ep", "ep", "ep", "eip", "eip", "pe", "p", "i", "e", "ei", "ip", "eep", "")
+# Of clauses and of actions; most are refused where there are many.
+FEWER = (1, 1, 1, 1, 2, 3)
+BLANKS = (" ", " ", "\t", "\n", "  ", " \v", "\f", "\r\n")
 
 
-@st.composite
-def texts(draw: st.DrawFn) -> str:
-    """A text of the grammar, half the time with one to three characters changed."""
-    parts = [draw(st.sampled_from(("", "", "", " ", "\n")))]
-    for one in draw(st.lists(clause, min_size=1, max_size=3)):
-        parts += [one, draw(blank)]
-    text = "".join(parts[: draw(st.sampled_from((-1, len(parts))))])
-    for _change in range(draw(st.sampled_from((0, 0, 0, 1, 2, 3)))):
-        at = draw(st.integers(0, len(text)))
-        gone = draw(st.integers(0, 2))
-        text = text[:at] + draw(st.text(NEARBY, max_size=2)) + text[at + gone :]
+def a_number(chance: Random) -> str:
+    n = chance.randint(0, 70)
+    return chance.choice((str(n), f"{n:#x}", f"0{n:o}", f"{n:#X}", f"000{n:o}"))
+
+
+def a_name(chance: Random) -> str:
+    few = chance.choice(FEW)
+    name = chance.choice((few, few, few, chance.choice(NAMES), a_number(chance), chance.choice(ODD)))
+    return chance.choice((str, str, str.upper, str.title))(name)
+
+
+def a_clause(chance: Random) -> str:
+    some = [chance.choice(FEW) for _name in range(chance.randint(1, 3))]
+    odd = [a_name(chance) for _name in range(chance.randint(0, 4))]
+    names = chance.choice((some, some, some, odd))
+    signs = [chance.choice(("=", "=", "+", "-", "=+", "=-")) for _action in range(chance.choice(FEWER))]
+    return ",".join(names) + "".join(sign + chance.choice(FLAGS) for sign in signs)
+
+
+def a_text(chance: Random) -> str:
+    """A text of the grammar, in three of seven cases with one to three characters changed."""
+    parts = [chance.choice(("", "", "", " ", "\n"))]
+    for _clause in range(chance.choice(FEWER)):
+        parts += [a_clause(chance), chance.choice(BLANKS)]
+    text = "".join(parts[: chance.choice((-1, len(parts)))])
+    for _change in range(chance.choice((0, 0, 0, 0, 1, 2, 3))):
+        at = chance.randint(0, len(text))
+        new = "".join(chance.choice(NEARBY) for _character in range(chance.randint(0, 2)))
+        text = text[:at] + new + text[at + chance.randint(0, 2) :]
     return text
+
+
+# The others are not made by Hypothesis, which takes longer to make a text than setcap to read it.
+KNOWN = (
+    "cap_net_bind_service=ep",
+    "CAP_NET_BIND_SERVICE=+ep",
+    "",
+    "=ep cap_net_raw-p",
+    "cap_chown=e cap_chown+ep-e",
+    "0b1010=ep",
+    "41,all,42=ep",
+)
 
 
 @pytest.fixture(scope="module")
@@ -129,11 +137,6 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("setcap") / "program"
     file.touch()
     return file
-
-
-@pytest.fixture(scope="module")
-def tally() -> Counter[str]:
-    return Counter()
 
 
 def really(text: str, *, program: Path) -> tuple[bool, bytes | None]:
@@ -161,30 +164,25 @@ def our_reading(text: str) -> tuple[bytes | None, str]:
         return None, str(refusal)
 
 
-@example(text="cap_net_bind_service=ep")
-@example(text="CAP_NET_BIND_SERVICE=+ep")
-@example(text="")
-@example(text="=ep cap_net_raw-p")
-@example(text="cap_chown=e cap_chown+ep-e")
-@example(text="0b1010=ep")
-@example(text="41,all,42=ep")
-@settings(max_examples=TEXTS, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
-@given(text=texts())
-def test_acceptance_and_bytes_are_those_of_setcap(text: str, program: Path, tally: Counter[str]) -> None:
-    assume(text not in OPTIONS)
+def outcome(text: str, *, program: Path) -> str:
+    """How the two readings of the text relate; fails where none of the known differences explains it."""
     accepted, stored = really(text, program=program)
     ours, reason = our_reading(text)
     if ours is not None:
         assert accepted, f"we accept {text!r}, setcap does not"
         assert ours == stored, text
-        tally["both accept"] += 1
-        return
+        return "both accept"
     explained = [row for row in DIFFERENCES if row.applies(text, reason) and row.stored(stored)]
     assert not accepted or explained, f"setcap accepts {text!r} and stores {stored!r}; we say: {reason}"
-    tally["both refuse" if not accepted else explained[0].rule] += 1
+    return "both refuse" if not accepted else explained[0].rule
 
 
-def test_comparison_met_both_answers(tally: Counter[str]) -> None:
+def test_acceptance_and_bytes_are_those_of_setcap(program: Path) -> None:
+    chance = Random(0)
+    texts = {*KNOWN}
+    while len(texts) < TEXTS:
+        texts |= {a_text(chance)} - {*OPTIONS}
+    tally = Counter(outcome(text, program=program) for text in sorted(texts))
     assert tally["both accept"] > TEXTS // 5, tally
     assert tally["both refuse"] > TEXTS // 5, tally
 

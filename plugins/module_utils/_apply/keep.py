@@ -12,6 +12,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model.error
     PrivportError,
     Refused,
 )
+from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import UNIT_FOLDER
 from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host
 from ansible_collections.netbind.privport.plugins.module_utils._observe import units
 
@@ -62,7 +63,7 @@ def observe(host: Host, path: str) -> str:
         name = core.base_name(path)
     except Refused:
         return core.NOT_KEPT
-    text = host.read(f"{core.UNIT_FOLDER}/{name}.service") or ""
+    text = host.read(f"{UNIT_FOLDER}/{name}.service") or ""
     found = _look(host, path, value=core.kept_value(text) or b"", wanted=True)
     if found.nothing:
         return core.NOT_KEPT
@@ -95,7 +96,7 @@ def refusal(host: Host, path: str) -> str:
         name = core.base_name(path)
     except Refused as refused:
         return str(refused)
-    texts = {it: host.read(it) for it in (f"{core.UNIT_FOLDER}/{name}.service", f"{core.UNIT_FOLDER}/{name}.path")}
+    texts = {it: host.read(it) for it in (f"{UNIT_FOLDER}/{name}.service", f"{UNIT_FOLDER}/{name}.path")}
     foreign = [it for it, text in texts.items() if text and not text.startswith(core.MARK)]
     return f"keep is true, but {foreign[0]} was not written by this collection; remove it first" if foreign else ""
 

@@ -32,7 +32,6 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.managed.sta
     State,
     UnitState,
     folder_of,
-    merged,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import (
     HostError,
@@ -72,14 +71,13 @@ class Attempts:
 class Way(NamedTuple):
     """From the resources as they are to those that are wanted.
 
-    anew: the collection's own units that are to run are started anew, whatever changes: something of theirs is gone.
-    reread: systemd has to read its files again, whatever changes.
+    anew: something is missing that the files may not tell. systemd reads its files again, and the collection's own
+    units that are to run are started anew.
     """
 
     now: State
     wanted: Desired
     anew: bool = False
-    reread: bool = False
 
     @property
     def changes(self) -> Tuple[Change, ...]:
@@ -108,9 +106,9 @@ class Way(NamedTuple):
 
     @property
     def concerns_systemd(self) -> bool:
-        left = any(path.startswith(f"{UNIT_FOLDER}/") for path in self.now.leftovers)
-        made = any(it.concerns_systemd and not it.refusal for it in self.changes)
-        return self.reread or bool(self._unread) or left or made
+        named = [*self.now.leftovers, *(it.path for it in self.wanted.entries if self.anew)]
+        changed = [it.path for it in self.changes if not it.refusal]
+        return bool(self._unread) or any(path.startswith(f"{UNIT_FOLDER}/") for path in (*named, *changed))
 
     @property
     def _unread(self) -> Tuple[str, ...]:
@@ -120,7 +118,7 @@ class Way(NamedTuple):
     @property
     def is_done(self) -> bool:
         """Whether all is as it is wanted."""
-        acted = self.stopped or self.started or self.anew or self.concerns_systemd
+        acted = self.stopped or self.started or self.anew or self._unread
         return not (acted or self.changes or self.now.leftovers)
 
     @property
@@ -172,60 +170,51 @@ def _attribute(host: Host, path: str) -> Attribute:
     return Attribute(path, None if value is None else value.hex(), status.uid, status.gid, status.permissions)
 
 
-def ways(host: Host, wanted: Sequence[Desired], *, anew: bool = False, reread: bool = False) -> Tuple[Way, ...]:
-    """The ways from the host as it is. Raises Refused where somebody else's file is in one."""
-    found = tuple(Way(look(host, [it]), it, anew=anew, reread=reread) for it in wanted)
-    refusals = [refusal for it in found for refusal in it.refusals]
-    if refusals:
-        raise Refused("; ".join(refusals))
+def way(host: Host, wanted: Desired, *, anew: bool = False) -> Way:
+    """The way from the host as it is. Raises Refused where somebody else's file is in it."""
+    found = Way(look(host, [wanted]), wanted, anew=anew)
+    if found.refusals:
+        raise Refused("; ".join(found.refusals))
     return found
 
 
 def bring(
     host: Host,
-    ways: Sequence[Way],
+    way: Way,
     *,
     attempts: Attempts,
     between: Callable[[], None] = lambda: None,
     stop_first: bool = False,
 ) -> None:
-    """Bring the resources to what is wanted: one daemon-reload for all ways.
+    """Bring the resources to what is wanted, with one daemon-reload for all that is written.
 
     between is called when everything is granted and everything that is to stop has stopped, before the collection's
-    own units start: the services start anew there. Units of a way that are to run are started anew, for they may run
-    with what was there before. stop_first: they stop before their files change, and not just before they start. Of
-    whoever is killed in between nothing else tells that a unit runs with an older file.
+    own units start: the services start anew there. stop_first: they stop before their files change, and not just
+    before they start. When whoever changes them is killed in between, and has no journal, nothing else tells that a
+    unit runs with an older file.
     """
-    wanted = Desired()
-    for it in ways:
-        wanted = merged(wanted, it.wanted)
-    made = [change for it in ways for change in it.changes]
-    attempts.failed.extend(change.refusal for change in made if change.refusal)
-    made = [change for change in made if not change.refusal]
-    stopped = [name for it in ways for name in it.stopped]
-    again = [name for it in ways for name in it.restarted]
-    last = [change for change in made if change.takes and _is_of(change, stopped)]
-
-    for trial in (trial for it in ways for trial in it.wanted.trials):
+    made = [change for change in way.changes if not change.refusal]
+    attempts.failed.extend(way.refusals)
+    last = [change for change in made if change.takes and _is_of(change, way.stopped)]
+    first = [change for change in made if change not in last]
+    for trial in way.wanted.trials:
         attempts.make("", judge, host, trial)
     # First, or what watches a program would give back a capability that is taken from it.
-    _stop(host, [name for name in stopped if name.endswith(".path")], attempts=attempts)
+    _stop(host, [name for name in way.stopped if name.endswith(".path")], attempts=attempts)
     if stop_first:
-        _stop_all(host, stopped, again, attempts=attempts)
-    first = [change for change in made if change not in last]
+        _stop_rest(host, way, attempts=attempts)
     _make(host, [change for change in first if not change.takes], attempts=attempts)
     _make(host, [change for change in first if change.takes and change.concerns_systemd], attempts=attempts)
-    for it in ways:
-        _clear(host, it, attempts=attempts)
-    if any(it.concerns_systemd for it in ways):
+    _clear(host, way, attempts=attempts)
+    if way.concerns_systemd:
         attempts.make("", reload, host)
     _make(host, [change for change in first if change.takes and not change.concerns_systemd], attempts=attempts)
     if not stop_first:
-        _stop_all(host, stopped, again, attempts=attempts)
-    for argv in dict.fromkeys(argv for it in ways for argv in it.wanted.unload):
+        _stop_rest(host, way, attempts=attempts)
+    for argv in way.wanted.unload:
         attempts.make("", host.run, argv)
     between()
-    _start(host, wanted.running, again, attempts=attempts)
+    _start(host, way, attempts=attempts)
     _make(host, last, attempts=attempts)
     if any(change.concerns_systemd for change in last):
         attempts.make("", reload, host)
@@ -250,10 +239,10 @@ def _clear(host: Host, way: Way, *, attempts: Attempts) -> None:
     attempts.make("", host.discard, way.now.leftovers)
 
 
-def _stop_all(host: Host, stopped: Sequence[str], again: Sequence[str], *, attempts: Attempts) -> None:
-    _stop(host, [name for name in (*stopped, *again) if not name.endswith(".path")], attempts=attempts)
-    _stop(host, [name for name in again if name.endswith(".path")], attempts=attempts)
-    for name in dict.fromkeys(stopped):
+def _stop_rest(host: Host, way: Way, *, attempts: Attempts) -> None:
+    watching = [name for name in way.stopped if name.endswith(".path")]
+    _stop(host, [name for name in (*way.stopped, *way.restarted) if name not in watching], attempts=attempts)
+    for name in way.stopped:
         attempts.make("", own_units.disable, host, [name])
 
 
@@ -262,10 +251,10 @@ def _stop(host: Host, names: Sequence[str], *, attempts: Attempts) -> None:
         attempts.make(f"stopped {name}", _stop_one, host, name)
 
 
-def _start(host: Host, running: Sequence[str], again: Sequence[str], *, attempts: Attempts) -> None:
-    for name in running:
+def _start(host: Host, way: Way, *, attempts: Attempts) -> None:
+    for name in way.wanted.running:
         now = own_units.states(host, [name])[name]
-        if name in again or not UnitState(name, now.active, unread=now.unread).works:
+        if name in way.restarted or not UnitState(name, now.active, unread=now.unread).works:
             attempts.make(f"started {name}", own_units.start, host, [name])
 
 

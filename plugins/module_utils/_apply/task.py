@@ -31,23 +31,22 @@ def apply(
     *,
     check_mode: bool,
     anew: bool = False,
-    reread: bool = False,
     verify: Callable[[], None] = lambda: None,
     between: Callable[[], None] = lambda: None,
     waiting: Sequence[str] = (),
 ) -> Applied:
     """Bring the resources to what is wanted and read them back; in check mode only tell what that changes.
 
-    anew and reread are those of managed.Way. verify raises HostError where what is there then is not in force; between
-    see managed.bring(). waiting are units that only a start of their service starts, also when the change is taken
-    back. Raises Refused before anything is changed, and HostError; then the resources are what they were before, or it
-    says which are not.
+    anew: what is in place is not in force (managed.Way). verify raises HostError where what is there then is not;
+    between see managed.bring(). waiting are units that only a start of their service starts, also when the change is
+    taken back. Raises Refused before anything is changed, and HostError; then the resources are what they were before,
+    or it says which are not.
     """
-    (way,) = managed.ways(host, [wanted], anew=anew, reread=reread)
+    way = managed.way(host, wanted, anew=anew)
     if not way.is_done and not check_mode:
         try:
             attempts = managed.Attempts(undoing=False)
-            managed.bring(host, [way], attempts=attempts, between=between, stop_first=True)
+            managed.bring(host, way, attempts=attempts, between=between, stop_first=True)
             _require(host, wanted)
             verify()
         except Refused:
@@ -81,7 +80,7 @@ def _take_back(host: Host, way: managed.Way, *, waiting: Sequence[str]) -> List[
     before = before._replace(running=tuple(name for name in before.running if name not in waiting))
     try:
         back = managed.Way(managed.look(host, [before]), before)
-        managed.bring(host, [back], attempts=attempts, stop_first=True)
+        managed.bring(host, back, attempts=attempts, stop_first=True)
         left = managed.differing(managed.look(host, [before]), before)
     except PrivportError as failure:
         return [f"the change could not be taken back: {failure}"]

@@ -14,6 +14,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.decision.de
     grants,
     removals,
     sharing,
+    together,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.policy import Rule
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.registry import STRATEGIES
@@ -166,7 +167,8 @@ def _foreseen(host: Host, view: View) -> Outcome:
     """What a run would do, told as if it were done."""
     granted = grants(view.cases, view.decisions)
     groups = (*granted, *removals(view.cases, view.decisions, granted=granted))
-    ways = managed.ways(host, [it.desired for it in groups])
+    now = managed.way(host, together(groups)).now
+    ways = [managed.Way(now, it.desired) for it in groups]
     steps = [step for group, way in zip(groups, ways) for step in _steps(group, way)]
     steps += [Step(it.name, f"{verb}ed {it.unit}") for it in view.decisions for verb in _process_steps(it)]
     warnings = ["an earlier run was interrupted; its undo would be finished first"] if view.interrupted else []
@@ -301,12 +303,12 @@ class _Transaction:
 
     def _bring(self, groups: Sequence[Group], *, between: Callable[[], None]) -> None:
         wanted = [it for it in groups if it.service not in self._failed]
-        reread = any(case.facts.unit is not None and case.facts.unit.unread for case in self._view.cases)
-        ways = managed.ways(self._host, [it.desired for it in wanted], anew=True, reread=reread)
+        way = managed.way(self._host, together(wanted), anew=True)
+        told = [(it, managed.Way(way.now, it.desired)) for it in wanted]
         self._groups += wanted
-        self._ways += ways
-        self._steps += [step for group, way in zip(wanted, ways) for step in _steps(group, way)]
-        managed.bring(self._host, ways, attempts=managed.Attempts(undoing=False), between=between)
+        self._ways += [it for _group, it in told]
+        self._steps += [step for group, it in told for step in _steps(group, it)]
+        managed.bring(self._host, way, attempts=managed.Attempts(undoing=False), between=between)
 
     def _start(self) -> None:
         """Start what does not run, and restart what lacks its grant: a second look tells who does."""

@@ -92,7 +92,7 @@ def restore(host: Host, before: Before, *, seconds: float) -> Restored:
     attempts = managed.Attempts(undoing=True)
     wanted = as_desired(before.state)
     back = managed.Way(managed.look(host, [wanted]), wanted)
-    managed.bring(host, [back], attempts=attempts, between=lambda: _free(host, before, back, attempts=attempts))
+    managed.bring(host, back, attempts=attempts, between=lambda: _free(host, before, back, attempts=attempts))
     for was, action in _actions(host, before, back.now).items():
         attempts.make(unit_text(was, action), _bring_unit, host, was, action)
     left = list(attempts.failed)

@@ -10,6 +10,8 @@ import os
 import pwd
 from typing import Dict, Iterator, NamedTuple, Sequence, Tuple
 
+from ansible_collections.netbind.privport.plugins.module_utils._host import another
+
 _FILE = "/etc/passwd"
 
 
@@ -93,24 +95,7 @@ class Accounts:
             return None
         folder = base if os.path.isdir(base) else os.path.dirname(base)
         relative = [os.path.relpath(path, folder) for path in paths]
-        read_end, write_end = os.pipe()
-        child = os.fork()
-        if child == 0:
-            answer = b""
-            try:
-                os.chdir(folder)
-                os.setgroups(list(gids))
-                os.setresgid(gids[0], gids[0], gids[0])
-                os.setresuid(uid, uid, uid)
-                answer = b"".join(b"1" if os.access(path, os.X_OK) else b"0" for path in relative)
-            finally:
-                os.write(write_end, answer)
-                os._exit(0)
-        os.close(write_end)
-        with os.fdopen(read_end, "rb") as told:
-            answer = told.read()
-        os.waitpid(child, 0)
-        return tuple(it == ord("1") for it in answer) if len(answer) == len(relative) else None
+        return another.may_execute(relative, uid=uid, gids=gids, folder=folder)
 
 
 def _users() -> Iterator[User]:

@@ -13,7 +13,7 @@ import errno
 import fcntl
 import os
 import stat
-from typing import AbstractSet, Dict, Iterator, NamedTuple, Sequence, Tuple
+from typing import AbstractSet, Dict, Iterator, NamedTuple, Sequence, Set, Tuple
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import HostError
 from ansible_collections.netbind.privport.plugins.module_utils._host import netns, regular, temporary
@@ -250,6 +250,17 @@ class Files:
             return os.readlink(path)
         except OSError:
             return None
+
+    def _targets_in(self, folder: str) -> Set[str]:
+        """Where the links in a folder lead: a host has many descriptors, and each is looked at."""
+        found = set()
+        with contextlib.suppress(OSError):
+            for name in os.listdir(folder):
+                try:
+                    found.add(os.readlink(f"{folder}/{name}"))
+                except OSError:
+                    continue
+        return found
 
     def leftovers(self, path: str) -> Tuple[str, ...]:
         """The temporary files that a killed run left of a change to path."""

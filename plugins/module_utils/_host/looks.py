@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 from typing import Sequence
 
+from ansible_collections.netbind.privport.plugins.module_utils._host import another
 from ansible_collections.netbind.privport.plugins.module_utils._host.accounts import Accounts
 from ansible_collections.netbind.privport.plugins.module_utils._host.units import Units
 
@@ -40,6 +41,7 @@ class Looks(Units, Accounts):
 
     def end(self) -> None:
         """The look is over. Raises PrivportError where something was not answered, whoever went on without it."""
+        another.dismiss()
 
     def connect(self, address: str, port: int, *, staying: float = 0) -> str:
         """What comes of a TCP connection that is closed at once: '' or the name of an errno.

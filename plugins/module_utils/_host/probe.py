@@ -10,17 +10,16 @@ from __future__ import annotations
 import array
 import errno
 import fcntl
-import os
+import functools
 import pwd
 import socket
 import struct
 
+from ansible_collections.netbind.privport.plugins.module_utils._host import another
+
 # The outcome of a connection that the other side ends at once.
 CLOSED = "CLOSED"
 _CONNECT_SECONDS = 3.0
-_KINDS = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM}
-_FAMILIES = {"ipv4": socket.AF_INET, "ipv6": socket.AF_INET6}
-_WILDCARDS = {"ipv4": "0.0.0.0", "ipv6": "::"}
 _FIRST_STRANGER = 65000
 # include/uapi/linux/sockios.h
 _SIOCGIFADDR = 0x8915
@@ -61,38 +60,12 @@ def _stays(connection: socket.socket, *, seconds: float) -> str:
 
 
 def bind_as_stranger(port: int, *, protocol: str, family: str, own_uid: int) -> str:
-    """bind(2) the port in a child that has another uid, no groups and no capabilities.
+    """bind(2) the port as a user that no account has.
 
     The kernel looks at the privilege before it looks whether the address is in use (net/ipv4/af_inet.c, __inet_bind),
     so a busy port tells it too.
     """
-    read_end, write_end = os.pipe()
-    child = os.fork()
-    if child == 0:
-        outcome = "EIO"
-        try:
-            outcome = _bind_with_uid(port, protocol=protocol, family=family, uid=_stranger_uid(own_uid))
-        finally:
-            os.write(write_end, outcome.encode())
-            os._exit(0)
-    os.close(write_end)
-    with os.fdopen(read_end, "rb") as told:
-        outcome = told.read().decode()
-    os.waitpid(child, 0)
-    return outcome
-
-
-def _bind_with_uid(port: int, *, protocol: str, family: str, uid: int) -> str:
-    try:
-        os.setgroups([])
-        os.setresgid(uid, uid, uid)
-        os.setresuid(uid, uid, uid)
-        with socket.socket(_FAMILIES[family], _KINDS[protocol]) as candidate:
-            # The wildcard: an address that the host has no more would fail before the privilege is looked at.
-            candidate.bind((_WILDCARDS[family], port))
-    except OSError as failure:
-        return _errno_name(failure)
-    return ""
+    return another.bind(port, protocol=protocol, family=family, uid=_stranger_uid(own_uid))
 
 
 def _stranger_uid(own_uid: int) -> int:
@@ -100,6 +73,7 @@ def _stranger_uid(own_uid: int) -> int:
     return next(uid for uid in range(_FIRST_STRANGER, 1, -1) if uid != own_uid and not _is_taken(uid))
 
 
+@functools.lru_cache(maxsize=None)
 def _is_taken(uid: int) -> bool:
     try:
         pwd.getpwuid(uid)

@@ -16,7 +16,6 @@ from ansible_collections.netbind.privport.plugins.module_utils._host.commands im
 from ansible_collections.netbind.privport.plugins.module_utils._host.files import Files
 
 SS, PROC_NET = "ss", "/proc/net"
-_SOCKET_LINK = re.compile(r"socket:\[(\d+)\]")
 # A superset: ss prints names that users choose. Whose socket it is, who reads the line knows.
 _INODE_OF_SS = re.compile(r"\bino:(\d{1,20})\b")
 # The lines of proc_pid_status(5) that tell who a process is and what it may do, and those that differ by thread.
@@ -134,15 +133,11 @@ class Processes(Files, Commands):
     def _holders(self, inodes: Set[int]) -> Dict[int, Tuple[int, ...]]:
         """The processes that hold each of these sockets, by one walk through /proc."""
         found: Dict[int, Tuple[int, ...]] = {}
+        links = {f"socket:[{inode}]": inode for inode in inodes}
         for pid in filter(str.isdigit, self.names_in("/proc") if inodes else ()):
-            for inode in self._held(f"/proc/{pid}/fd") & inodes:
-                found[inode] = (*found.get(inode, ()), int(pid))
+            for link in self._targets_in(f"/proc/{pid}/fd").intersection(links):
+                found[links[link]] = (*found.get(links[link], ()), int(pid))
         return found
-
-    def _held(self, folder: str) -> Set[int]:
-        links = (self.link_target(f"{folder}/{descriptor}") or "" for descriptor in self.names_in(folder))
-        matches = (_SOCKET_LINK.fullmatch(link) for link in links)
-        return {int(match[1]) for match in matches if match}
 
 
 def _lines(status: str, beginnings: Tuple[str, ...]) -> str:

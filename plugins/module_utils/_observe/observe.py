@@ -166,7 +166,7 @@ def _service(host: Host, service: Service, *, machine: _Machine) -> ServiceFacts
         interpreter=_interpreter(host, program, by=by._replace(namespace=seen), unread=unread),
         account=account,
         user_unit=_user_unit(host, unit, user=user) if unit else "",
-        authbind_ports=_authbind_ports(service, account=account, rules=machine.rules, leftovers=machine.leftovers),
+        authbind_ports=_authbind_ports(host, service, account=account, machine=machine),
         network=network_of(
             host, None if handed else unit, running=shown.main if shown else None, of_host=machine.network
         ),
@@ -231,7 +231,7 @@ def _unit(host: Host, shown: units.Seen, *, unread: dict[str, str]) -> Unit:
     properties = shown.properties
     name = properties["Id"]
     path = dropin_path(unit=name, dropin=DROPIN_NAME)
-    text = host.unit_file(path) or ""
+    text, left = host.unit_file(path) or "", host.leftovers(path)
     own = parse_own_dropin(text)
     commands: tuple[Command, ...] = ()
     overriding: dict[str, str] = {}
@@ -251,7 +251,8 @@ def _unit(host: Host, shown: units.Seen, *, unread: dict[str, str]) -> Unit:
         dropin_user=own.first("User") if own else "",
         dropin_text=text,
         overriding=overriding,
-        interrupted=bool(host.leftovers(path)) or units.is_unread_removal(host, path, properties),
+        interrupted=bool(left) or units.is_unread_removal(host, path, properties),
+        leftovers=left,
         foreign_dropin=units.foreign_dropin(host, properties, own_dropin=path),
         capability_files=capability_files,
         process=processes.read_process(shown.main) if shown.main else None,
@@ -283,8 +284,8 @@ def _program(
     None where there is no regular file of that name, and where it cannot be looked at. taking: it is said to take
     sockets from systemd, and is read whole where its file may tell otherwise.
     """
-    found = execution.place(host, path, seen=seen)
-    real_path = host.resolve(found.outer if found.outer and found.setting else path) if path else ""
+    place = execution.place(host, path, seen=seen)
+    real_path = host.resolve(place.outer if place.outer and place.setting else path) if path else ""
     if not real_path or host.status(real_path) is None:
         return None
     try:
@@ -366,34 +367,29 @@ def _authbind(host: Host) -> Authbind | None:
 
 
 def _authbind_ports(
-    service: Service,
-    *,
-    account: Account | None,
-    rules: Mapping[str, authbind.RuleFile],
-    leftovers: Sequence[str],
+    host: Host, service: Service, *, account: Account | None, machine: _Machine
 ) -> tuple[AuthbindPort, ...]:
     if account is None or account.uid == 0:
         return ()
     grantee = authbind_plan.of_user(account.name, uid=account.uid, gids=(account.gid, *account.groups))
     numbers = sorted({port.number for port in service.ports if port.number <= authbind.LAST_PORT})
-    return tuple(_authbind_port(number, grantee=grantee, rules=rules, leftovers=leftovers) for number in numbers)
+    return tuple(_authbind_port(host, number, grantee=grantee, machine=machine) for number in numbers)
 
 
-def _authbind_port(
-    number: int, *, grantee: authbind_plan.Grantee, rules: Mapping[str, authbind.RuleFile], leftovers: Sequence[str]
-) -> AuthbindPort:
+def _authbind_port(host: Host, number: int, *, grantee: authbind_plan.Grantee, machine: _Machine) -> AuthbindPort:
+    rules, leftovers = machine.rules, machine.leftovers
     absent = authbind_plan.plan_rules(rules, grantee=grantee, ports=[number], state="absent")
-    refusal, warnings, wanted = "", (), ()
+    refusal, present = "", authbind_plan.RulePlan(changes=(), warnings=())
     try:
         present = authbind_plan.plan_rules(rules, grantee=grantee, ports=[number])
-        warnings, wanted = present.warnings, present.changes
+        refusal = authbind_plan.in_vain(present.changes) if host.noexec(authbind.BYPORT) else ""
     except PrivportError as refused:
         refusal = str(refused)
     return AuthbindPort(
         port=number,
-        allowed=not refusal and not wanted and not leftovers,
+        allowed=not refusal and not present.changes and not leftovers,
         refusal=refusal,
-        warnings=warnings,
+        warnings=present.warnings,
         # What a killed run left is whoever's who comes first.
         own_rules=(*(change.path for change in absent.changes), *leftovers),
     )

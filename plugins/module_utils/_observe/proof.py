@@ -61,10 +61,9 @@ def _probes(host: Host, case: Case) -> dict[Port, Probe]:
     """What came of trying each port, where the service runs."""
     if not case.facts.listeners:
         return {}
-    privileged = frozenset(case.privileged_ports)
     with host.network(case.facts.network.path):
         return {
-            port: probe(host, case.facts, port=port, inner=inner, privileged=port in privileged)
+            port: probe(host, case.facts, port=port, inner=inner, privileged=case.is_privileged(port))
             for port, inner in inner_ports(case).items()
         }
 

@@ -120,6 +120,7 @@ def unit(*, properties: Optional[Mapping[str, str]] = None, **fields: Any) -> Un
         "dropin_text": "",
         "overriding": {},
         "interrupted": False,
+        "leftovers": (),
         "foreign_dropin": "",
         "capability_files": (),
         "process": None,

@@ -7,11 +7,15 @@ from __future__ import annotations
 from typing import Any, Dict, Set, Tuple
 
 import pytest
+from ansible_collections.netbind.privport.plugins.module_utils._core.capability.text import format_xattr, parse_text
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.registry import STRATEGIES
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import Command
 from ansible_collections.netbind.privport.tests.unit.core.cases import (
+    AMBIENT_DROPIN,
     BINDS,
     CAP,
     authbind_port,
+    case,
     codes,
     doubts,
     prefixed,
@@ -21,6 +25,8 @@ from ansible_collections.netbind.privport.tests.unit.core.cases import (
     unit,
 )
 
+HERE = format_xattr(parse_text(f"{CAP}=ep")).hex()
+ELSEWHERE = format_xattr(parse_text(f"{CAP}=ep")._replace(rootid=1000)).hex()
 SYSTEMDS = (247, 252, 257)
 CALLS = "bind capget capset clone execve listen prctl socket wait4"
 IMPLYING = {
@@ -143,6 +149,29 @@ def test_hazards(expected: Dict[str, str], fields: Dict[str, Any], systemd: int)
     assert found == {name: ((code,) if code else ()) for name, code in expected.items()}
 
 
+@pytest.mark.parametrize(
+    ("keep", "fields", "expected"),
+    [
+        pytest.param(None, {"attribute": ELSEWHERE}, ("other_namespace",), id="a capability for another namespace"),
+        pytest.param(None, {"attribute": HERE}, (), id="one for all of them"),
+        pytest.param(None, {"unkept": "not for root alone to write"}, (), id="nothing is to be kept"),
+        pytest.param(False, {"unkept": "not for root alone to write"}, (), id="nothing is to be kept, as was said"),
+        pytest.param(True, {"unkept": "not for root alone to write"}, ("not_kept",), id="it cannot be kept"),
+        pytest.param(True, {}, (), id="it can be kept"),
+    ],
+)
+def test_a_capability_that_would_not_stay(keep: Any, fields: Dict[str, Any], expected: Tuple[str, ...]) -> None:
+    judged = case(program_fields=fields)
+    judged = judged._replace(service=judged.service._replace(keep=keep))
+    assert tuple(it.code for it in STRATEGIES["setcap"].blockers(judged)) == expected
+
+
+def test_nothing_keeps_a_capability_without_systemd() -> None:
+    judged = case(host_fields={"systemd": None}, unit=None)
+    judged = judged._replace(service=judged.service._replace(keep=True))
+    assert [it.code for it in STRATEGIES["setcap"].blockers(judged)] == ["not_kept"]
+
+
 def test_rules_need_a_user() -> None:
     assert codes("authbind", account=None, properties={"User": ""}) == ("no_user", "runs_as_root")
     assert codes("authbind", account=None, unit=None, description={"strategy": "authbind"}) == ("no_user",)
@@ -163,7 +192,7 @@ def test_implied_no_new_privs(name: str, systemd: int) -> None:
         pytest.param({"AmbientCapabilities": "cap_chown"}, {}, {"authbind"}, id="ambient capabilities of its own"),
         pytest.param({"AmbientCapabilities": CAP}, {}, set(), id="that capability of its own"),
         pytest.param(
-            {"AmbientCapabilities": CAP}, {"dropin_strategy": "ambient"}, {"setcap", "authbind"}, id="ours, which goes"
+            {"AmbientCapabilities": CAP}, {"dropin_text": AMBIENT_DROPIN}, {"setcap", "authbind"}, id="ours, which goes"
         ),
     ],
 )

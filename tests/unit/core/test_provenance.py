@@ -11,6 +11,7 @@ import pytest
 from ansible_collections.netbind.privport.plugins.module_utils._core.authbind.rules import RuleFile
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.decide import cases_of, decide_cases
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.desired import grants, removals
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.desired import together as together_of
 from ansible_collections.netbind.privport.plugins.module_utils._core.managed.changes import Change
 from ansible_collections.netbind.privport.plugins.module_utils._core.managed.provenance import Granted, recorded
 from ansible_collections.netbind.privport.plugins.module_utils._core.managed.state import (
@@ -29,7 +30,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model.recor
     parse,
     written,
 )
-from ansible_collections.netbind.privport.tests.unit.core.cases import WEB, authbind_port, case, on_one_host
+from ansible_collections.netbind.privport.tests.unit.core.cases import WEB, authbind_port, case, together
 
 SERVER, OLD = "/usr/sbin/server", "/opt/app/1/server"
 BIND, EMPTY = "0100000200040000000000000000000000000000", "01000002" + "00" * 16
@@ -123,7 +124,7 @@ HAS = {"attribute": BIND, "capability": f"{CAP}=ep", "binds": True, "executed_by
 
 
 def decided(records: Tuple[Record, ...] = (), rules: Tuple[RuleFile, ...] = (), **fields: Any) -> Any:
-    observation, services = on_one_host([case(**fields)], records=records, authbind_rules=rules)
+    observation, services = together([case(**fields)], records=records, authbind_rules=rules)
     cases = cases_of(observation, services)
     (decision,) = decide_cases(cases)
     return cases, decision
@@ -192,16 +193,8 @@ RULE = RuleFile(path=BYPORT, uid=991, gid=0, mode=0o500)
 )
 @pytest.mark.parametrize("state", ["present", "absent"])
 def test_what_is_stale_is_taken_back(kept: Record, fields: Any, entries: Any, attributes: Any, state: str) -> None:
-    if state == "present" and "account" in fields:
-        fields = {**fields, "description": {"strategy": "auto"}}
-    cases, decision = decided((kept,), (RULE,), **{**fields, "description": {"state": state}})
-    if decision.error:
-        assert decision.stale == ()
-        return
+    cases, decision = decided((kept,), (RULE,), **fields, description={"state": state})
     granted = grants(cases, [decision])
-    (group,) = removals(cases, [decision], granted=granted) or (None,)
-    assert (
-        (group.desired.entries, group.desired.attributes) == (entries, attributes)
-        if group
-        else not (entries or attributes)
-    )
+    found = together_of(removals(cases, [decision], granted=granted))
+    # Nothing is changed for a service that is refused.
+    assert (found.entries, found.attributes) == (((), ()) if decision.error else (entries, attributes))

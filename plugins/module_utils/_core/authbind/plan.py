@@ -139,6 +139,14 @@ def applied(rules: Mapping[str, RuleFile], changes: Sequence[RuleChange]) -> Dic
     return after
 
 
+def in_vain(changes: Sequence[RuleChange]) -> str:
+    """Why some of these files would permit nothing on a mount with the option noexec; '' where none needs execution."""
+    written = [it.path for it in changes if it.after is not None and not it.path.startswith(authbind.BYUID)]
+    if not written:
+        return ""
+    return f"{written[0]} would be in vain because its mount is noexec; use method=byuid with a user"
+
+
 def concerned(
     rules: Mapping[str, RuleFile], *, grantee: Grantee, ports: Sequence[int], addresses: Sequence[str] = ()
 ) -> Tuple[RuleFile, ...]:

@@ -51,6 +51,8 @@ _GO_SECTIONS = (b".go.buildinfo", b".note.go.buildid")
 _MOST_ENTRIES = 4096
 _MOST_BYTES = 1 << 20
 _LAST_OFFSET = 1 << 62
+# include/uapi/linux/limits.h, with the byte that ends a name.
+_NAME_MAX, _PATH_MAX = 256, 4096
 
 
 def parse(read_at: ReadAt) -> Executable:
@@ -154,13 +156,21 @@ def _libraries(
     try:
         entries = [entry for it in segments if it.kind == _PT_DYNAMIC for entry in _dynamic(read_at, it, form=form)]
         values = {entry[0]: entry[1] for entry in entries}
-        names = _read(read_at, _offset(values[_DT_STRTAB], segments), values[_DT_STRSZ])
+        names_at, size = _offset(values[_DT_STRTAB], segments), values[_DT_STRSZ]
     except (struct.error, KeyError, _CorruptError):
         return (), ()
-    needed = tuple(_text(names[value:]) for tag, value in entries if tag == _DT_NEEDED)
-    # ld.so(8): DT_RPATH counts only where there is no DT_RUNPATH.
-    path = values.get(_DT_RUNPATH, values.get(_DT_RPATH))
-    return needed, () if path is None else tuple(filter(None, _text(names[path:]).split(":")))
+
+    def name(at: int, *, longest: int) -> str:
+        # The table of a large program is large, and few of its names are of interest.
+        return _text(_read(read_at, names_at + at, min(longest, max(0, size - at))))
+
+    try:
+        needed = tuple(name(value, longest=_NAME_MAX) for tag, value in entries if tag == _DT_NEEDED)
+        # ld.so(8): DT_RPATH counts only where there is no DT_RUNPATH.
+        path = values.get(_DT_RUNPATH, values.get(_DT_RPATH))
+        return needed, () if path is None else tuple(filter(None, name(path, longest=_PATH_MAX).split(":")))
+    except _CorruptError:
+        return (), ()
 
 
 def _dynamic(read_at: ReadAt, segment: _Segment, *, form: str) -> tuple[tuple[int, ...], ...]:

@@ -40,8 +40,12 @@ class Case(NamedTuple):
     @property
     def privileged_ports(self) -> tuple[Port, ...]:
         """The ports that are not for everybody where the service runs (ip(7), ip_unprivileged_port_start)."""
+        return tuple(filter(self.is_privileged, self.service.ports))
+
+    def is_privileged(self, port: Port) -> bool:
+        """Whether a port is one of these."""
         start = self.facts.network.unprivileged_port_start
-        return tuple(port for port in self.service.ports if port.number < (1024 if start is None else start))
+        return port.number < (1024 if start is None else start)
 
     @property
     def handing(self) -> tuple[SocketUnit, ...]:
@@ -73,7 +77,7 @@ class Case(NamedTuple):
     def handed_by(self, port: Port) -> str:
         """The same of somebody else's: no other strategy may rest on what the collection itself put there."""
         name = self.held_by(port)
-        return "" if name in self.own_units else name
+        return name if name and name not in self.own_units else ""
 
     @property
     def needed_ports(self) -> tuple[Port, ...]:

@@ -106,16 +106,9 @@ def _without_surplus_of_host(observation: Observation, services: Sequence[Servic
 def digest_of(decisions: Sequence[Decision]) -> str:
     """What the decisions come to, as a SHA-256 in hexadecimal: the same for the same changes to the same services."""
     # Whether a unit has to be started changes by itself.
+    steps = [[step for step in it.pending if step not in OF_PROCESSES] for it in decisions]
     said = [
-        [
-            it.name,
-            it.state,
-            it.strategy,
-            [step for step in it.pending if step not in OF_PROCESSES],
-            it.surplus,
-            it.stale,
-        ]
-        for it in decisions
+        [it.name, it.state, it.strategy, left, it.surplus, it.voiding, it.stale] for it, left in zip(decisions, steps)
     ]
     return hashlib.sha256(json.dumps(said).encode()).hexdigest()
 

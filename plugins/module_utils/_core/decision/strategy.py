@@ -20,6 +20,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.managed.sta
     Entry,
     file,
     gone,
+    without,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import Observation
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.reason import Reason, Unknown
@@ -164,19 +165,22 @@ class Strategy(ABC):
         return () if unit is None else (file(dropin_path(unit=unit.name, dropin=DROPIN_NAME), text),)
 
     def without_dropin(self, case: Case, planned: Desired) -> tuple[Entry, ...]:
-        """The drop-in gone where it is of this strategy, and where no other one is to take its place."""
+        """The drop-in gone where it is of this strategy, and where no other one is to take its place.
+
+        What a killed run left of one is nobody's.
+        """
         unit = case.facts.unit
-        unfinished = unit is not None and unit.interrupted and not unit.dropin_text
-        if unit is None or not (unit.dropin_strategy == self.name or unfinished):
+        if unit is None:
             return ()
         path = dropin_path(unit=unit.name, dropin=DROPIN_NAME)
-        return () if path in planned.written else (gone(path),)
+        own = unit.dropin_strategy == self.name or (unit.interrupted and not unit.dropin_text)
+        goes = (path,) if own and path not in planned.written else ()
+        return tuple(map(gone, (*unit.leftovers, *goes)))
 
     def without(self, found: Installed, *, case: Case) -> Desired:
-        """None of what was found of its own files and units, the first file last: it tells that there is something."""
-        paths = (*found.leftovers, *(it.path for it in reversed(found.files)))
-        names = (name for name in found.units if case.host.systemd is not None or is_script(name))
-        return Desired(entries=tuple(map(gone, paths)), stopped=tuple(names))
+        """None of what was found of its own files and units."""
+        units = tuple(name for name in found.units if case.host.systemd is not None or is_script(name))
+        return without(found._replace(units=units))
 
     def blockers(self, case: Case) -> tuple[Reason, ...]:
         """The hazards that are known to be there."""

@@ -20,6 +20,8 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model.error
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import UNIT_FOLDER
 
 MISSING, FILE, FOLDER, LINK, OTHER = "missing", "file", "folder", "link", "other"
+# The names of files that are not complete yet, see _host/temporary.py.
+_TEMPORARY = ".privport-"
 # systemctl(1), is-active: what has a process, or is on its way to one.
 _RUNNING = ("active", "reloading", "activating", "refreshing")
 
@@ -48,7 +50,8 @@ class Entry(NamedTuple):
     def is_foreign(self) -> bool:
         """Whether somebody else wrote this file of a folder in which all that is the collection's tells so."""
         marked = self.path.startswith((f"{UNIT_FOLDER}/", f"{SCRIPT_FOLDER}/", f"{OWN_FOLDER}/"))
-        return self.kind == OTHER or (self.kind == FILE and marked and not is_own(self.content))
+        half = posixpath.basename(self.path).startswith(_TEMPORARY)
+        return self.kind == OTHER or (self.kind == FILE and marked and not half and not is_own(self.content))
 
 
 class Attribute(NamedTuple):

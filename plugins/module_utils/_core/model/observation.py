@@ -93,6 +93,8 @@ class Unit(NamedTuple):
     overriding: dict[str, str]
     # Whether a killed run left a temporary file of our drop-in, or a removal of it that systemd has not read.
     interrupted: bool
+    # These temporary files.
+    leftovers: tuple[str, ...]
     # Somebody else's drop-in of the name that ours has, which would be replaced or hidden; '' for none.
     foreign_dropin: str
     # The unit's files that grant the capability to bind ports, in systemd's order.

@@ -249,7 +249,7 @@ def _probe_checks(seen: Seen) -> tuple[Check, ...]:
     if seen.port.protocol == "tcp":
         checks += tuple(_connect_check(seen, address) for address in dict.fromkeys(it.address for it in seen.served))
         checks += _front_checks(seen)
-    if seen.port in seen.case.privileged_ports:
+    if seen.case.is_privileged(seen.port):
         checks += tuple(_stranger_check(seen, family) for family in sorted(seen.families))
     return checks
 

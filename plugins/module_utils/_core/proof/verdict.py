@@ -9,6 +9,7 @@ from typing import Mapping, NamedTuple
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.case import Case
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.decide import decide
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.registry import STRATEGIES
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.strategy import Strategy
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import Process
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Port
 from ansible_collections.netbind.privport.plugins.module_utils._core.proof.checks import (
@@ -84,16 +85,32 @@ def prove(case: Case, *, probes: Mapping[Port, Probe]) -> tuple[Evidence, ...]:
     name, error = strategy_in_force(case)
     # What is there was wanted, whoever chose it: some strategies ask to be named before they are chosen.
     case = case._replace(service=case.service._replace(strategy=name or case.service.strategy))
-    return tuple(
-        _evidence(
-            Seen(case=case, port=port, strategy=STRATEGIES.get(name), error=error, probe=probes.get(port, Probe()))
-        )
+    strategy = STRATEGIES.get(name)
+    of_service = _checks_of_service(case, strategy, error=error)
+    seen = (
+        Seen(case=case, port=port, strategy=strategy, error=error, probe=probes.get(port, Probe()))
         for port in case.service.ports
+    )
+    return tuple(_evidence(it, of_service=of_service) for it in seen)
+
+
+class _OfService(NamedTuple):
+    """The checks that are the same for each port of a service: those that are told before the port's, and after."""
+
+    before: tuple[Check, ...]
+    after: tuple[Check, ...] = ()
+
+
+def _checks_of_service(case: Case, strategy: Strategy | None, *, error: str) -> _OfService:
+    if strategy is None:
+        return _OfService(before=(Check("strategy", FAIL, error),))
+    return _OfService(
+        before=(grant_check(case, strategy),), after=(restart_check(case, strategy), boot_check(case, strategy))
     )
 
 
-def _evidence(seen: Seen) -> Evidence:
-    checks, unit = _checks(seen), seen.case.facts.unit
+def _evidence(seen: Seen, *, of_service: _OfService) -> Evidence:
+    checks, unit = _checks(seen, of_service=of_service), seen.case.facts.unit
     return Evidence(
         service=seen.case.service.name,
         unit=unit.name if unit else "",
@@ -111,12 +128,7 @@ def _evidence(seen: Seen) -> Evidence:
     )
 
 
-def _checks(seen: Seen) -> tuple[Check, ...]:
+def _checks(seen: Seen, *, of_service: _OfService) -> tuple[Check, ...]:
     of_port = (*checks_of_port(seen), *checks_of_forwarder(seen))
     # What a root parent does needs no grant, and no strategy is the reason for it.
-    if seen.root_parents:
-        return of_port
-    if seen.strategy is None:
-        return (Check("strategy", FAIL, seen.error), *of_port)
-    of_grant = grant_check(seen.case, seen.strategy)
-    return (of_grant, *of_port, restart_check(seen.case, seen.strategy), boot_check(seen.case, seen.strategy))
+    return of_port if seen.root_parents else (*of_service.before, *of_port, *of_service.after)

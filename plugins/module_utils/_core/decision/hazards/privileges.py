@@ -38,7 +38,7 @@ def helper_no_new_privs(case: Case) -> Reason | None:
 
 def _own_ambient(unit: Unit) -> list[str]:
     """The ambient capabilities that the unit keeps: those of our drop-in go with it."""
-    return [] if unit.dropin_strategy == "ambient" else unit.says("AmbientCapabilities").split()
+    return [] if "\nAmbientCapabilities=" in unit.dropin_text else unit.says("AmbientCapabilities").split()
 
 
 def no_new_privs(case: Case) -> Reason | None:
