@@ -133,7 +133,7 @@ def look(host: Host, wanted: Iterable[Desired]) -> State:
     asked = scope(wanted)
     units = own_units.states(host, asked.running)
     return State(
-        entries={it.path: _entry(host, it.path) for it in asked.entries},
+        entries={it.path: entry_at(host, it.path) for it in asked.entries},
         leftovers=tuple(left for it in asked.entries for left in host.leftovers(it.path)),
         attributes={it.path: _attribute(host, it.path) for it in asked.attributes},
         settings={it.path: KernelSetting(it.path, text.strip()) for it, text in _settings(host, asked.settings)},
@@ -148,7 +148,8 @@ def _settings(host: Host, asked: Sequence[KernelSetting]) -> Iterable[Tuple[Kern
             yield it, text
 
 
-def _entry(host: Host, path: str) -> Entry:
+def entry_at(host: Host, path: str) -> Entry:
+    """What the path names."""
     status = host.status_of_itself(path)
     if status is None:
         return Entry(path)
