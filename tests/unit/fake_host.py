@@ -245,6 +245,9 @@ class FakeHost(Host):
     def make_folder(self, path: str) -> None:
         self.files[path + "/"] = ""
 
+    def set_owner(self, path: str, *, uid: int, gid: int, mode: int) -> None:
+        self.modes[path], self.owners[path] = mode, (uid, gid)
+
     def remove(self, path: str, *, with_folder: bool = False) -> None:
         self.links.pop(path, None)
         self.discard((path, *temporaries(path)))
