@@ -108,7 +108,7 @@ def restore(host: Host, before: Before, *, seconds: float) -> Restored:
     left = list(attempts.failed)
     left += [
         f"{path} is not what it was before"
-        for path in managed.differing(host, wanted)
+        for path in managed.differing(managed.look(host, [wanted]), wanted)
         if not any(path in told for told in left)
     ]
     missing = _await(host, before.held, seconds=seconds)
@@ -124,7 +124,11 @@ def _free(host: Host, before: Before, back: managed.Way, *, attempts: managed.At
     """Stop the services that hold what a unit of the collection's is to take again."""
     if any(name for name in back.wanted.running if not back.now.units[name].runs):
         for was in _actions(host, before, back.now):
-            attempts.make("", own_units.stop, host, [was.path])
+            attempts.make("", _stop, host, was.path)
+
+
+def _stop(host: Host, name: str) -> None:
+    host.run(["systemctl", "stop", "--", name]).checked()
 
 
 def _actions(host: Host, before: Before, now: State) -> Dict[UnitState, str]:

@@ -20,6 +20,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.managed.sta
     Entry,
     file,
     gone,
+    without,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import Observation
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.reason import Reason, Unknown
@@ -177,10 +178,9 @@ class Strategy(ABC):
         return tuple(map(gone, (*unit.leftovers, *goes)))
 
     def without(self, found: Installed, *, case: Case) -> Desired:
-        """None of what was found of its own files and units, the first file last: it tells that there is something."""
-        paths = (*found.leftovers, *(it.path for it in reversed(found.files)))
-        names = (name for name in found.units if case.host.systemd is not None or is_script(name))
-        return Desired(entries=tuple(map(gone, paths)), stopped=tuple(names))
+        """None of what was found of its own files and units."""
+        units = tuple(name for name in found.units if case.host.systemd is not None or is_script(name))
+        return without(found._replace(units=units))
 
     def blockers(self, case: Case) -> tuple[Reason, ...]:
         """The hazards that are known to be there."""
