@@ -135,9 +135,7 @@ def _actions(host: Host, before: Before, now: State) -> Dict[UnitState, str]:
     """What is to be done about each unit that is not as it was."""
     states = unit_states(host, [was.path for was in before.units])
     found = {was: unit_action(was, is_now) for was, is_now in zip(before.units, states)}
-    back = [
-        name for name, was in before.state.units.items() if was.runs and now.units[name].invocation != was.invocation
-    ]
+    back = [name for name, was in before.state.units.items() if unit_action(was, now.units[name]) == "restart"]
     return with_sockets({was: action for was, action in found.items() if action}, back=back, units=before.units)
 
 
