@@ -142,12 +142,7 @@ class Redirect(Strategy):
 
     def desired(self, case: Case, planned: Desired) -> Desired:
         wanted = _wanted(case)
-        return Desired() if wanted is None else redirect.desired(case.service.name, wanted, self._found(case))
+        return Desired() if wanted is None else redirect.desired(case.service.name, wanted, self.installed(case))
 
     def absent(self, case: Case, planned: Desired) -> Desired:
-        return redirect.desired(case.service.name, Installation(), self._found(case))
-
-    def _found(self, case: Case) -> Installed:
-        """What is there, without a unit of which no systemd knows."""
-        found = _found(case)
-        return found if case.host.systemd is not None else found._replace(units=())
+        return redirect.desired(case.service.name, Installation(), self.installed(case))
