@@ -190,9 +190,9 @@ def bring(
     """Bring the resources to what is wanted, with one daemon-reload for all that is written.
 
     between is called when everything is granted and everything that is to stop has stopped, before the collection's
-    own units start: the services start anew there. stop_first: they stop before their files change, and not just
-    before they start. When whoever changes them is killed in between, and has no journal, nothing else tells that a
-    unit runs with an older file.
+    own units start: the services start anew there. stop_first: a unit that is to run with other files stops before
+    they change, and not just before it starts. Where there is no journal nothing else tells whoever comes after a kill
+    that it runs with older ones.
     """
     made = [change for change in way.changes if not change.refusal]
     attempts.failed.extend(way.refusals)
@@ -201,17 +201,20 @@ def bring(
     for trial in way.wanted.trials:
         attempts.make("", judge, host, trial)
     # First, or what watches a program would give back a capability that is taken from it.
-    _stop(host, [name for name in way.stopped if name.endswith(".path")], attempts=attempts)
+    watching = [name for name in way.stopped if name.endswith(".path")]
+    _stop(host, watching, attempts=attempts)
     if stop_first:
-        _stop_rest(host, way, attempts=attempts)
+        _stop(host, way.restarted, attempts=attempts)
     _make(host, [change for change in first if not change.takes], attempts=attempts)
     _make(host, [change for change in first if change.takes and change.concerns_systemd], attempts=attempts)
     _clear(host, way, attempts=attempts)
     if way.concerns_systemd:
         attempts.make("", reload, host)
     _make(host, [change for change in first if change.takes and not change.concerns_systemd], attempts=attempts)
-    if not stop_first:
-        _stop_rest(host, way, attempts=attempts)
+    running = () if stop_first else way.restarted
+    _stop(host, [name for name in (*way.stopped, *running) if name not in watching], attempts=attempts)
+    for name in way.stopped:
+        attempts.make("", own_units.disable, host, [name])
     for argv in way.wanted.unload:
         attempts.make("", host.run, argv)
     between()
@@ -238,13 +241,6 @@ def _clear(host: Host, way: Way, *, attempts: Attempts) -> None:
         elif folder and way.now.entries[folder].kind == FOLDER and folder not in way.wanted.written:
             attempts.make("", host.remove_folder_if_empty, folder)
     attempts.make("", host.discard, way.now.leftovers)
-
-
-def _stop_rest(host: Host, way: Way, *, attempts: Attempts) -> None:
-    watching = [name for name in way.stopped if name.endswith(".path")]
-    _stop(host, [name for name in (*way.stopped, *way.restarted) if name not in watching], attempts=attempts)
-    for name in way.stopped:
-        attempts.make("", own_units.disable, host, [name])
 
 
 def _stop(host: Host, names: Sequence[str], *, attempts: Attempts) -> None:
