@@ -29,6 +29,7 @@ ELSEWHERE = {
 # written for a word in capitals.
 OPTIONS = {
     "-e privport_plan_format=json": "plan",
+    "-e privport_plan_details=true": "plan",
     "-e privport_hosts=PATTERN": "plan",
     "-e privport_serial=25%": "rollout",
     "-e privport_restart_absent=true": "remove",

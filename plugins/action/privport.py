@@ -26,6 +26,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model.optio
     mappings,
     whole_number,
 )
+from ansible_collections.netbind.privport.plugins.module_utils._core.report.plan_text import plan_text
 from ansible_collections.netbind.privport.plugins.module_utils._core.report.run_text import msg_of
 from ansible_collections.netbind.privport.plugins.module_utils._host.answered import AnsweredHost, Unanswered
 from ansible_collections.netbind.privport.plugins.module_utils._observe.observe import observe
@@ -35,6 +36,7 @@ from ansible_collections.netbind.privport.plugins.plugin_utils.policy import app
 _SERVICE = "{name: caddy, ports: [80, 443], unit: caddy.service}"
 _RULE = "{forbid: setcap, when: '`true`', why: we upgrade every night}"
 _STATES = ("", "present", "absent")
+_DATA_VERBOSITY = 3
 _OPTIONS = ("services", "policy", "keep", "state", "restart_absent", "undo", "timeout")
 
 
@@ -53,7 +55,14 @@ class ActionModule(ActionBase):
             done = self._carried_out(options, policy)
         except PrivportError as error:
             done = {"failed": True, "msg": str(error)}
-        return {**result, **done, **({"msg": msg_of(done)} if "plan" in done else {})}
+        return {**result, **done, **(self._shown(done) if "plan" in done else {})}
+
+    def _shown(self, done: dict[str, Any]) -> dict[str, Any]:
+        """What the result says to people; with -v the plan is printed as text, and the result's data with -vvv."""
+        host = str(self._variables.get("inventory_hostname", "this host"))
+        if self._display.verbosity > 0:
+            self._display.display(plan_text({host: done["plan"]}, details=self._display.verbosity > 1))
+        return {"msg": msg_of(done), "_ansible_verbose_override": self._display.verbosity < _DATA_VERBOSITY}
 
     def _carried_out(self, options: dict[str, Any], policy: tuple[Rule, ...]) -> dict[str, Any]:
         request = request_of(options)

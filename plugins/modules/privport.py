@@ -142,7 +142,7 @@ import contextlib
 from typing import Any, Dict, Mapping, NoReturn
 
 from ansible_collections.netbind.privport.plugins.module_utils._apply.request import request_of, result_of
-from ansible_collections.netbind.privport.plugins.module_utils._apply.transaction import Interrupted, run
+from ansible_collections.netbind.privport.plugins.module_utils._apply.transaction import Interrupted, Outcome, run
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import HostError, PrivportError
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service_spec import SERVICES
 from ansible_collections.netbind.privport.plugins.module_utils._host.questions import PATH, save
@@ -157,11 +157,20 @@ def carry_out(params: Mapping[str, Any], *, host: RecordingHost, check_mode: boo
         raise HostError(f"this runs with uid {host.effective_uid()}; granting ports needs root: say become: true")
     host.outlive_connection(_interrupted)
     outcome = run(host, request, check_mode=check_mode)
-    if outcome.proofs and not check_mode:
+    if not check_mode:
         # Without them the next look takes longer, and that is all.
         with contextlib.suppress(PrivportError):
-            save(host, PATH, host.questions, key=params["decided"].get("key", ""))
+            _remember(host, outcome, key=params["decided"].get("key", ""))
     return result_of(host, outcome, request, check_mode=check_mode)
+
+
+def _remember(host: RecordingHost, outcome: Outcome, *, key: str) -> None:
+    """Have the next look ask what this run asked."""
+    if outcome.proofs:
+        save(host, PATH, host.questions, key=key)
+    elif outcome.changed:
+        # Nothing is left to be looked at.
+        host.remove(PATH, with_folder=True)
 
 
 def _interrupted(signal: str) -> NoReturn:

@@ -220,7 +220,7 @@ def observe(host: str, services: Sequence[Dict[str, Any]]) -> Dict[str, Any]:
     argv += ["--module-name=netbind.privport.privport_info", "--args", json.dumps({"services": services})]
     printed = run(argv)
     answer = json.loads(printed[printed.index("{") :])
-    return dict(answer["privport"])
+    return {name: found for name, found in answer["privport"].items() if name != "grants"}
 
 
 def on_host(host: str, action: str, **work: Any) -> Dict[str, Any]:

@@ -228,6 +228,7 @@ class _Transaction:
         self._before = Before(format=FORMAT, state=State(), units=(), held=())
         # What was decided when the run began.
         self._decisions = view.decisions
+        self._warnings = _warnings(view)
 
     def run(self) -> Outcome:
         view = self._view
@@ -279,7 +280,7 @@ class _Transaction:
             proofs=proofs,
             restored=tuple(self._restored),
             left=tuple(self._left),
-            warnings=(*_warnings(self._view), *self._kept),
+            warnings=(*self._warnings, *self._kept),
             failure=failure,
             changed=bool(self._left) or any(it.service not in self._failed for it in self._steps),
         )
