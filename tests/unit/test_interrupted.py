@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from ansible_collections.netbind.privport.plugins.module_utils._apply import authbind_files as rule_files
-from ansible_collections.netbind.privport.plugins.module_utils._core.authbind.plan import RuleChange
-from ansible_collections.netbind.privport.plugins.module_utils._core.authbind.rules import RuleFile
+from ansible_collections.netbind.privport.plugins.module_utils._apply import task
+from ansible_collections.netbind.privport.plugins.module_utils._core.managed.state import Desired, file
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import HostError
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import ServiceFacts
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import parse_services
@@ -109,12 +109,13 @@ def test_rules_are_taken_back_when_one_of_them_fails() -> None:
 
     host = machine(Full, files={"/etc/authbind/byport/90": "old"})
     before = dict(host.files)
-    old = RuleFile(path="/etc/authbind/byport/90", uid=0, gid=0, mode=0o755, content="old")
-    changes = [RuleChange(before=old, after=old._replace(content="new"))]
-    for port in (80, 443):
-        rule = RuleFile(path=f"/etc/authbind/byport/{port}", uid=0, gid=0, mode=0o755, content="")
-        changes.append(RuleChange(before=None, after=rule))
+    rules = Desired(
+        entries=(
+            file("/etc/authbind/byport/90", "new", mode=0o755),
+            *(file(f"/etc/authbind/byport/{port}", "", mode=0o755) for port in (80, 443)),
+        )
+    )
     with pytest.raises(HostError, match="443 cannot be written"):
-        rule_files.apply_changes(host, changes)
+        task.apply(host, rules, check_mode=False)
     assert host.files == before
     assert host.wrote[:2] == ["/etc/authbind/byport/90", "/etc/authbind/byport/80"]
