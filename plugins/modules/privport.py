@@ -165,11 +165,10 @@ def carry_out(params: Mapping[str, Any], *, host: RecordingHost, check_mode: boo
 
 
 def _remember(host: RecordingHost, outcome: Outcome, *, key: str) -> None:
-    """Have the next look ask what this run asked."""
+    """Save what the next look is to ask; where nothing is left to be looked at, forget it."""
     if outcome.proofs:
         save(host, PATH, host.questions, key=key)
     elif outcome.changed:
-        # Nothing is left to be looked at.
         host.remove(PATH, with_folder=True)
 
 

@@ -94,16 +94,21 @@ restart_required:
   type: bool
 """
 
+from functools import partial
 from typing import Any, Mapping, Sequence
 
+from ansible_collections.netbind.privport.plugins.module_utils._apply import managed, task
 from ansible_collections.netbind.privport.plugins.module_utils._core.capability.text import name_of, parse_name
+from ansible_collections.netbind.privport.plugins.module_utils._core.managed.state import Desired, Entry
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import (
     InvalidInput,
     Refused,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import Process
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.options import words
+from ansible_collections.netbind.privport.plugins.module_utils._core.systemd import dropin
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import (
+    dropin_path,
     parse_own_dropin,
     render_ambient,
     unit_name,
@@ -122,35 +127,36 @@ def run(params: Mapping[str, Any], *, host: Host, check_mode: bool) -> dict[str,
         raise InvalidInput("capabilities is empty; leave it out for cap_net_bind_service, or use state: absent")
     present = params["state"] == "present"
     properties = units.show_unit(host, asked, state=params["state"])
-    wanted = _wanted(params, capabilities=capabilities, host=host) if present else ""
+    text = _wanted(params, capabilities=capabilities, host=host) if present else ""
     unit = properties["Id"]
-    dropin = units.plan_dropin(host, unit=unit, dropin=params["dropin"], strategy="ambient", wanted=wanted)
+    path = dropin_path(unit=unit, dropin=params["dropin"])
+    before = managed.entry_at(host, path)
     # A set that the drop-in itself brought is about to be replaced.
-    if present and "CapabilityBoundingSet" not in dropin.before + dropin.after:
+    if present and "CapabilityBoundingSet" not in before.content + text:
         _require_bounding_set(properties, capabilities)
     # What is in place and not in force was written by a run that ended before systemd read it.
-    in_force = _in_force(properties, capabilities, user=params["user"])
-    unread = not in_force if present else units.is_unread_removal(host, dropin.path, properties)
-    changed = dropin.changed or unread
-    if changed and not check_mode:
-        units.install_dropin(
-            host,
-            dropin,
-            unit=unit,
-            in_force=lambda now: not present or _in_force(now, capabilities, user=params["user"]),
-        )
+    in_force = partial(_in_force, capabilities=capabilities, user=params["user"])
+    applied = task.apply(
+        host,
+        Desired(entries=(dropin.entry(before, text, strategy="ambient"),)),
+        check_mode=check_mode,
+        anew=not in_force(properties) if present else units.is_unread_removal(host, path, properties),
+        verify=lambda: units.require_in_force(host, unit, dropin=path, holds=in_force) if present else None,
+    )
+    if applied.changed and not check_mode:
         properties = units.show_unit(host, unit, state=params["state"])
     granted = set(capabilities) if present else set()
     held = set(properties.get("AmbientCapabilities", "").split())
+    foreseen = (held - _own(before) - set(capabilities)) | granted
     return {
-        "changed": changed,
-        "diff": dropin.diff,
+        "changed": applied.changed,
+        "diff": applied.diffs,
         "unit": unit,
-        "dropin_path": dropin.path,
+        "dropin_path": path,
         "restart_required": _restart_required(
             units.main_process(host, properties),
             granted=granted,
-            in_systemd=held if not check_mode or not changed else (held - _own(dropin) - set(capabilities)) | granted,
+            in_systemd=foreseen if check_mode and applied.changed else held,
             user=host.account(params["user"]) if present else None,
         ),
     }
@@ -186,17 +192,14 @@ def _require_bounding_set(properties: Mapping[str, str], capabilities: Sequence[
         )
 
 
-def _in_force(properties: Mapping[str, str], capabilities: Sequence[str], *, user: str) -> bool:
-    return _grants(properties, capabilities) and user in ("", properties.get("User", ""))
+def _in_force(properties: Mapping[str, str], *, capabilities: Sequence[str], user: str) -> bool:
+    granted = properties.get("AmbientCapabilities", "").split()
+    return set(capabilities) <= set(granted) and user in ("", properties.get("User", ""))
 
 
-def _grants(properties: Mapping[str, str], capabilities: Sequence[str]) -> bool:
-    return set(capabilities) <= set(properties.get("AmbientCapabilities", "").split())
-
-
-def _own(dropin: units.Dropin) -> set[str]:
+def _own(before: Entry) -> set[str]:
     """The capabilities that the drop-in of the collection gave before."""
-    own = parse_own_dropin(dropin.before)
+    own = parse_own_dropin(before.content)
     return set(own.first("AmbientCapabilities").lower().split()) if own else set()
 
 

@@ -192,20 +192,15 @@ restart_required:
 """
 
 from functools import partial
-from typing import Any, Mapping, NamedTuple, Sequence
+from typing import Any, Callable, Mapping, Sequence
 
-from ansible_collections.netbind.privport.plugins.module_utils._apply.authbind_files import (
-    apply_changes,
-    leftovers,
-    read_rules,
-    take_back,
-)
-from ansible_collections.netbind.privport.plugins.module_utils._apply.authbind_unit import manage_unit, plan_unit
+from ansible_collections.netbind.privport.plugins.module_utils._apply import task
+from ansible_collections.netbind.privport.plugins.module_utils._apply.authbind_files import leftovers, read_rules
+from ansible_collections.netbind.privport.plugins.module_utils._apply.authbind_unit import UnitChange, plan_unit
 from ansible_collections.netbind.privport.plugins.module_utils._core.authbind.plan import (
     METHODS,
     STATES,
     Grantee,
-    RuleChange,
     RulePlan,
     applied,
     concerned,
@@ -215,12 +210,13 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.authbind.pl
 from ansible_collections.netbind.privport.plugins.module_utils._core.authbind.rules import (
     BYPORT,
     HELPER,
+    ROOT,
     RuleFile,
 )
+from ansible_collections.netbind.privport.plugins.module_utils._core.managed.state import Desired, gone
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import (
     HostError,
     InvalidInput,
-    PrivportError,
     Refused,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.options import words
@@ -230,84 +226,63 @@ from ansible_collections.netbind.privport.plugins.module_utils._host.host import
 from ansible_collections.netbind.privport.plugins.module_utils._module import run_module
 
 
-class Rules(NamedTuple):
-    """What was done to the rule files, and the module's result for them."""
-
-    changes: tuple[RuleChange, ...]
-    result: dict[str, Any]
-
-
 def run(params: Mapping[str, Any], *, host: Host, check_mode: bool) -> dict[str, Any]:
     """The module's result. Raises PrivportError; then rules and drop-in are what they were."""
-    if not params["unit"]:
-        return manage_rules(params, host=host, check_mode=check_mode).result
-    state = params["state"]
-    # Nothing is written before both parts are known to be possible.
-    foreseen = manage_rules(params, host=host, check_mode=True)
-    change = plan_unit(
-        host,
-        unit=unit_name(params["unit"], where="unit"),
-        dropin=params["dropin"],
-        deep=params["deep"],
-        user=params["user"],
-        state=state,
-    )
-    if check_mode:
-        return joined(foreseen, manage_unit(change, host=host, state=state, check_mode=True))
-    # A program that runs through authbind is never left without its rules.
-    if state == "absent":
-        started = manage_unit(change, host=host, state=state, check_mode=False)
-        return joined(manage_rules(params, host=host, check_mode=False), started)
-    rules = manage_rules(params, host=host, check_mode=False)
-    try:
-        started = manage_unit(change, host=host, state=state, check_mode=False)
-    except PrivportError:
-        take_back(host, rules.changes)
-        raise
-    return joined(rules, started)
-
-
-def joined(rules: Rules, started: Mapping[str, Any]) -> dict[str, Any]:
-    """The result of both parts."""
-    return {
-        **rules.result,
-        **started,
-        "changed": rules.result["changed"] or started["changed"],
-        "diff": [{**rules.result["diff"], "before_header": "rules", "after_header": "rules"}, started["diff"]],
-    }
-
-
-def manage_rules(params: Mapping[str, Any], *, host: Host, check_mode: bool) -> Rules:
-    """Carries out what is asked of the rule files. Raises PrivportError."""
     ports = sorted({port.number for port in parse_ports(params["ports"], where="ports")})
     grantee = find_grantee(user=params["user"], group=params["group"], state=params["state"], host=host)
     addresses = words(params["addresses"], where="addresses", example="[192.0.2.1]")
-    planned = partial(plan_rules, grantee=grantee, ports=ports, addresses=addresses, method=params["method"])
     bearing = partial(concerned, grantee=grantee, ports=ports, addresses=addresses)
-    rules = read_rules(host)
-    plan = planned(rules, state=params["state"])
-    check_host(plan, state=params["state"], host=host)
-    after = applied(rules, plan.changes)
-    left = leftovers(host)
-    if not check_mode:
-        host.discard(left)
-    if plan.changes and not check_mode:
-        apply_changes(host, plan.changes)
-        after = read_rules(host)
-        if planned(after, state=params["state"]).changes:
-            raise HostError(
-                "ports: the rules changed while they were written; look for another program that manages them"
-            )
+    method, state = params["method"], params["state"]
+    planned = partial(plan_rules, grantee=grantee, ports=ports, addresses=addresses, method=method, state=state)
+    rules, left = read_rules(host), leftovers(host)
+    plan = planned(rules)
+    check_host(plan, state=state, host=host)
+    change = _of_unit(params, host=host) if params["unit"] else None
+    # The rules come first, and go last: a program that runs through authbind is never left without them.
+    entries = (*(it.entry for it in plan.changes), *map(gone, left), *([change.dropin] if change else []))
+    done = task.apply(
+        host,
+        Desired(entries=entries),
+        check_mode=check_mode,
+        anew=change is not None and change.unread,
+        verify=lambda: _require_in_force(host, planned, change),
+    )
+    after = applied(rules, plan.changes) if check_mode else read_rules(host)
     rules_before = describe(bearing(rules), host=host)
     rules_after = describe(bearing(after), host=host)
+    diff = {"before": as_text(rules_before) + as_lines(left), "after": as_text(rules_after)}
     result = {
-        "changed": bool(plan.changes or left),
-        "diff": {"before": as_text(rules_before) + as_lines(left), "after": as_text(rules_after)},
+        "changed": done.changed,
+        "diff": diff,
         "rules_before": rules_before,
         "rules_after": rules_after,
         "warnings": list(plan.warnings),
     }
-    return Rules(changes=plan.changes, result=result)
+    if change is None:
+        return result
+    return {
+        **result,
+        "diff": [
+            {**diff, "before_header": "rules", "after_header": "rules"},
+            *(it for it in done.diffs if not it["after_header"].startswith(f"{ROOT}/")),
+        ],
+        "unit": change.unit,
+        "dropin_path": change.dropin.path,
+        "restart_required": change.restart_required(host),
+    }
+
+
+def _of_unit(params: Mapping[str, Any], *, host: Host) -> UnitChange:
+    unit = unit_name(params["unit"], where="unit")
+    options = {name: params[name] for name in ("dropin", "deep", "user", "state")}
+    return plan_unit(host, unit=unit, **options)
+
+
+def _require_in_force(host: Host, planned: Callable[..., RulePlan], change: UnitChange | None) -> None:
+    if planned(read_rules(host)).changes:
+        raise HostError("ports: the rules changed while they were written; look for another program that manages them")
+    if change is not None:
+        change.require_in_force(host)
 
 
 def find_grantee(*, user: str | None, group: str | None, state: str, host: Host) -> Grantee:

@@ -147,17 +147,13 @@ def run(params: Mapping[str, Any], *, host: Host, check_mode: bool) -> dict[str,
     unit = unit_name(params["unit"], where="unit") if params["unit"] else ""
     request = _request(params, unit=unit) if present else None
     change = _forward.plan_present(host, request) if request else _plan_absent(host, params, unit=unit)
-    if change.plan.changed and not check_mode:
-        if params["restart"] and unit and not present:
-            _forward.give_back(host, change, name=params["name"], unit=unit)
-        else:
-            _forward.apply(host, change)
-    there = change.plan.wanted if present else change.plan.found
+    restarting = unit if params["restart"] and not present else ""
+    applied = _forward.apply(host, change, restarting=restarting, check_mode=check_mode)
     return {
-        "changed": change.plan.changed,
-        "diff": list(change.plan.diffs),
-        "units": list(there.units),
-        "paths": [file.path for file in there.files],
+        "changed": applied.changed,
+        "diff": applied.diffs,
+        "units": list(change.units),
+        "paths": list(change.paths),
         "with": change.forwarder,
         "restart_required": bool(change.held),
     }

@@ -124,7 +124,7 @@ rules:
 from typing import Any, Mapping
 
 from ansible_collections.netbind.privport.plugins.module_utils._apply import redirect as _redirect
-from ansible_collections.netbind.privport.plugins.module_utils._core.managed.installation import Installation, plan
+from ansible_collections.netbind.privport.plugins.module_utils._core.managed.installation import Installation
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import (
     parse_backend_ports,
     parse_families,
@@ -145,12 +145,10 @@ def run(params: Mapping[str, Any], *, host: Host, check_mode: bool) -> dict[str,
         made = redirect.rules(name, _redirects(params), families=_families(params), tool=tool)
         _redirect.check(host, made, tool)
         wanted, rules = redirect.installation(name, made, tool=tool), made.text
-    planned = plan(_redirect.look(host, name), wanted)
-    if planned.changed and not check_mode:
-        _redirect.apply(host, planned, service=name)
+    applied = _redirect.apply(host, name, wanted, check_mode=check_mode)
     return {
-        "changed": planned.changed,
-        "diff": list(planned.diffs),
+        "changed": applied.changed,
+        "diff": applied.diffs,
         "path": redirect.rules_path(name, tool=tool.name if tool else redirect.NFTABLES),
         "unit": redirect.unit_name(name),
         "backend": tool.name if tool else "",

@@ -174,19 +174,22 @@ def run(params: Mapping[str, Any], *, host: Host, check_mode: bool) -> dict[str,
         wanted = socket_unit.Handed(unit=unit, program=program, **handed)
         planned = sockets.plan_present(host, properties, handed=wanted)
     else:
-        planned = sockets.plan_absent(host, properties, unit=unit)
-    required = _lacks(host, unit, ports=handed["ports"]) if present else bool(planned.files.found.active)
-    if planned.changed and not check_mode:
-        sockets.apply(host, planned)
-    runs = units.main_process(host, properties) is not None
+        planned = sockets.plan_absent(host, properties)
+    found = planned.found
+    if present:
+        stale = bool(found.unread) or found.files != wanted.files
+        required = stale or _lacks(host, unit, ports=handed["ports"])
+    else:
+        required = bool(found.active) and units.main_process(host, properties) is not None
+    applied = sockets.apply(host, planned, check_mode=check_mode)
     return {
-        "changed": planned.changed,
-        "diff": list(planned.diffs),
+        "changed": applied.changed,
+        "diff": applied.diffs,
         "unit": unit,
-        "socket": planned.socket,
+        "socket": socket_unit.socket_name(unit),
         "socket_path": socket_unit.paths(unit)[0],
-        "dropin_path": planned.dropin.path,
-        "restart_required": planned.files.changed or required if present else required and runs,
+        "dropin_path": planned.dropin_path,
+        "restart_required": required,
     }
 
 

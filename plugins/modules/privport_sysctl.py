@@ -82,6 +82,7 @@ opened:
 from typing import Any, Mapping
 
 from ansible_collections.netbind.privport.plugins.module_utils._apply import sysctl as _sysctl
+from ansible_collections.netbind.privport.plugins.module_utils._apply import task
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import parse_ports
 from ansible_collections.netbind.privport.plugins.module_utils._core.sysctl import setting as sysctl
 from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host
@@ -96,11 +97,10 @@ def run(params: Mapping[str, Any], *, host: Host, check_mode: bool) -> dict[str,
         plan = sysctl.plan_present(state, start=start, allow_raise=params["allow_raise"])
     else:
         plan = sysctl.plan_absent(state)
-    if plan.changed and not check_mode:
-        _sysctl.apply(host, plan)
+    applied = task.apply(host, plan.desired, check_mode=check_mode)
     return {
-        "changed": plan.changed,
-        "diff": plan.diff,
+        "changed": applied.changed,
+        "diff": applied.diffs,
         "path": sysctl.OWN_PATH,
         "before": plan.live_before,
         "after": plan.live_after,

@@ -143,5 +143,5 @@ HAZARDS: Tuple[Hazard, ...] = (
     Hazard(name="has an empty security.capability", program="empty"),
     Hazard(name="has cap_net_bind_service=ep", program="own"),
     Hazard(name="has cap_net_bind_service=p", program="permitted"),
-    Hazard(name="has cap_net_bind_service=ep of another root id", program="foreign"),
+    Hazard(name="has cap_net_bind_service=ep of another root id", program="foreign", unsafe=("setcap",)),
 )

@@ -99,8 +99,9 @@ class FakeHost(Host):
             **(files or {}),
         }
         self.links = dict(links or {})
-        # Of files that were written; all others may be read and executed by everybody.
+        # Of files that were written; units' files may be read by everybody, and all others executed too.
         self.modes: dict[str, int] = {}
+        self.owners: dict[str, tuple[int, int]] = {}
         self.programs = programs
         self.units = {properties["Id"]: dict(properties) for properties in units}
         self.ss = sockets
@@ -199,10 +200,13 @@ class FakeHost(Host):
         if path not in self.files and not folder:
             return None
         mode = stat.S_IFDIR if folder else stat.S_IFREG
-        permissions = self.modes.get(path, 0o755)
-        return FileStatus(mode=mode | permissions, uid=0, gid=0, size=len(self.files.get(path, "")))
+        permissions = self.modes.get(path, 0o644 if path.startswith("/etc/systemd/") else 0o755)
+        uid, gid = self.owners.get(path, (0, 0))
+        return FileStatus(mode=mode | permissions, uid=uid, gid=gid, size=len(self.files.get(path, "")))
 
     def status_of_itself(self, path: str) -> FileStatus | None:
+        if path in self.links:
+            return FileStatus(mode=stat.S_IFLNK | 0o777, uid=0, gid=0, size=0)
         return self.status(path)
 
     def nosuid(self, path: str) -> bool | None:
@@ -236,7 +240,7 @@ class FakeHost(Host):
     def write(self, path: str, *, content: str, uid: int = 0, gid: int = 0, mode: int = 0o644) -> None:
         self.wrote.append(path)
         self.discard(temporaries(path))
-        self.files[path], self.modes[path] = content, mode
+        self.files[path], self.modes[path], self.owners[path] = content, mode, (uid, gid)
 
     def link(self, path: str, *, target: str) -> None:
         self.links[path] = target
@@ -246,6 +250,9 @@ class FakeHost(Host):
 
     def make_folder(self, path: str) -> None:
         self.files[path + "/"] = ""
+
+    def set_owner(self, path: str, *, uid: int, gid: int, mode: int) -> None:
+        self.modes[path], self.owners[path] = mode, (uid, gid)
 
     def remove(self, path: str, *, with_folder: bool = False) -> None:
         self.links.pop(path, None)

@@ -98,7 +98,7 @@ class RunningHost(FakeHost):
             kept = [line for line in done.stdout.split("\n") if not asked or line.partition("=")[0] in ("", *asked[0])]
             return self._said(argv, "\n".join(kept))
         self._event(" ".join(argv))
-        words = [word for word in argv[1:] if word != "--no-block"]
+        words = [word for word in argv[1:] if not word.startswith("--") or word == "--"]
         verbs = {"restart": self._restart, "start": self._start, "stop": self._stop, "reset-failed": self._reset}
         if words[0] == "daemon-reload":
             self._reload()

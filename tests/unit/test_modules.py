@@ -61,7 +61,7 @@ def test_ambient_grants_once() -> None:
     host = machine(caps="0")
     first = ambient(host)
     assert (first["changed"], first["restart_required"], first["unit"]) == (True, True, "plain.service")
-    assert (first["dropin_path"], first["diff"]["before"], first["diff"]["after"]) == (DROPIN, "", OURS)
+    assert (first["dropin_path"], first["diff"][0]["before"], first["diff"][0]["after"]) == (DROPIN, "", OURS)
     assert host.files[DROPIN] == OURS
     second = ambient(host)
     # The process still has what it was started with.
@@ -98,7 +98,7 @@ def test_ambient_needs_no_restart_of_a_process_that_has_it() -> None:
     ],
 )
 def test_ambient_writes_each_name_once(capabilities: list[str], text: str) -> None:
-    assert text in ambient(machine(), check_mode=True, capabilities=capabilities)["diff"]["after"]
+    assert text in ambient(machine(), check_mode=True, capabilities=capabilities)["diff"][0]["after"]
 
 
 @pytest.mark.parametrize(

@@ -232,8 +232,8 @@ def test_a_port_that_somebody_else_holds_is_refused(unit: str) -> None:
 def test_the_service_takes_the_port_back_with_one_restart() -> None:
     host = installed()
     run(host, state="absent", restart=True)
-    stop, restart = f"stop -- {NAME}.socket {NAME}.service", "--no-block restart -- plain.service"
-    assert host.done[:3] == ["daemon-reload", stop, restart]
+    stops = [f"stop --job-mode=ignore-dependencies -- {NAME}.{it}" for it in ("socket", "service")]
+    assert host.done[:4] == ["daemon-reload", *stops, "--no-block restart -- plain.service"]
     assert (host.made, host.active) == ([], [])
     host.ran.clear()
     assert run(host, state="absent", restart=True)["changed"] is False

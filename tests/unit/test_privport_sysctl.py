@@ -36,10 +36,14 @@ def test_there_and_back() -> None:
     foreseen = run(host, check_mode=True)
     assert host.files == files
     assert run(host) == foreseen
+    assert [(it["before_header"], it["before"], it["after"]) for it in foreseen["diff"]] == [
+        (sysctl.OWN_PATH, "", sysctl.render(80)),
+        (sysctl.LIVE, "1024\n", "80\n"),
+    ]
     assert (host.files[sysctl.LIVE], host.files[sysctl.OWN_PATH]) == ("80\n", sysctl.render(80))
     assert run(host)["changed"] is False
     assert run(host, state="absent", ports=[])["changed"] is True
-    assert host.files == {**files, "/etc/sysctl.d/": ""}
+    assert host.files == files
 
 
 @pytest.mark.parametrize("state", ["present", "absent"])

@@ -237,20 +237,34 @@ def test_a_unit_of_two_services_is_started_once_and_taken_back_for_both() -> Non
     assert host.does("systemctl --no-block") == ["systemctl --no-block start -- a.service"]
 
 
-def test_what_cannot_be_restored_is_told_and_tried_again() -> None:
+def test_a_unit_that_does_not_start_again_is_told() -> None:
     host = machine({"a": "ambient"})
     host.whenever["systemctl --no-block"] = lambda: host.broken.add("a")
     done = run(host, request({"a": "setcap"}), check_mode=False)
     silent = "a listened on port 81 before and does not now; see journalctl -u a.service"
     assert done.left == ("systemctl restart -- a.service failed with status 1: Job for a.service failed", silent)
-    assert (done.changed, JOURNAL in host.files) == (True, True)
+    # The undo is over: to try it once more would restart what somebody mends meanwhile.
+    assert (done.changed, JOURNAL in host.files) == (True, False)
     host.whenever.clear()
     host.broken.clear()
     again = run(host, request({"a": "ambient"}), check_mode=False)
-    assert again.warnings[0].startswith(
-        "an earlier run was interrupted, and its undo was finished: restarted a.service"
-    )
-    assert (again.failure, again.changed, JOURNAL in host.files) == ("", True, False)
+    assert (again.failure, again.changed, [it.text for it in again.steps]) == ("", True, ["started a.service"])
+
+
+def test_what_cannot_be_restored_is_told_and_tried_again() -> None:
+    host = machine({"a": ""})
+    host.broken.add("a")
+    host.whenever[f"remove {dropin('a.service')}"] = fail
+    done = run(host, request({"a": "ambient"}), check_mode=False)
+    assert done.left[0].startswith("it cannot be done")
+    assert (done.changed, JOURNAL in host.files) == (True, True)
+    host.broken.clear()
+    with pytest.raises(HostError, match="its undo cannot be finished: it cannot be done"):
+        run(host, request({"a": "absent"}), check_mode=False)
+    host.whenever.clear()
+    again = run(host, request({"a": "absent"}), check_mode=False)
+    assert again.warnings[0].startswith("an earlier run was interrupted, and its undo was finished: removed")
+    assert (again.failure, JOURNAL in host.files, dropin("a.service") in host.files) == ("", False, False)
 
 
 def test_an_undo_that_fails_altogether_is_told_with_its_cause() -> None:
@@ -380,7 +394,6 @@ def test_a_file_of_somebody_elses_is_refused_before_anything_is_changed() -> Non
     host.whenever[JOURNALED] = lambda: host.files.update({path: "[Path]\n"})
     done = run(host, request({"a": "setcap"}, keep=True), check_mode=False)
     assert done.failure == f"{path} was not written by this collection and is left as it is; remove or rename it first"
-    del host.files[JOURNAL]
     assert (host.state, done.left) == ({**before, path: ("[Path]\n", None)}, (done.failure,))
 
 

@@ -6,19 +6,15 @@ from __future__ import annotations
 
 from typing import NamedTuple, Optional, Sequence
 
-from ansible_collections.netbind.privport.plugins.module_utils._apply import installation
-from ansible_collections.netbind.privport.plugins.module_utils._apply.trials import judge
+from ansible_collections.netbind.privport.plugins.module_utils._apply import installation, task
 from ansible_collections.netbind.privport.plugins.module_utils._core.forwarding import forwarder as forward
 from ansible_collections.netbind.privport.plugins.module_utils._core.forwarding import init_script as forward_script
 from ansible_collections.netbind.privport.plugins.module_utils._core.managed.installation import (
     SCRIPT_FOLDER,
-    Installation,
     Installed,
-    Plan,
-    Trial,
-    plan,
 )
-from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import PrivportError, Refused
+from ansible_collections.netbind.privport.plugins.module_utils._core.managed.state import Desired, without
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import Refused
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import Unit
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Service
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import UNIT_FOLDER
@@ -93,13 +89,15 @@ def _places(host: Host, name: str, *, ports: Sequence[int], unit: str) -> tuple[
 class Change(NamedTuple):
     """The way to what is asked for.
 
-    held are the ports that the service's own unit holds until its next start.
+    units and paths are what is then there, or was. held are the ports that the service's own unit holds until its next
+    start.
     """
 
-    plan: Plan
+    desired: Desired
+    units: tuple[str, ...]
+    paths: tuple[str, ...]
     held: tuple[int, ...] = ()
     forwarder: str = ""
-    trials: tuple[Trial, ...] = ()
 
 
 def plan_present(host: Host, request: forward.Request) -> Change:
@@ -108,23 +106,20 @@ def plan_present(host: Host, request: forward.Request) -> Change:
     complete = forward.installation(request, here)
     found = look(host, request.name, ports=[port.number for port in request.ports], unit=request.unit)
     held = _held(host, request, here, own=complete.units, found=found)
-    way = plan(found, forward.installation(request, here, later=held))
-    forwarder, written = forward.forwarder(request, here), {file.path for file in way.written}
+    desired = forward.desired(request, here, found=found, later=held)
     return Change(
-        plan=way,
+        desired=desired,
+        units=desired.running,
+        paths=tuple(it.path for it in complete.files),
         held=held,
-        forwarder=forwarder,
-        trials=tuple(
-            trial
-            for port, trial in zip(request.ports, forward.trials(request, here))
-            if forward.configuration_path(request.name, port.number, program=forwarder) in written
-        ),
+        forwarder=forward.forwarder(request, here),
     )
 
 
 def plan_absent(host: Host, name: str, *, ports: Sequence[int], unit: str) -> Change:
     """The ports are those that are known: what a killed run left of a first file, only its name tells."""
-    return Change(plan=plan(look(host, name, ports=ports, unit=unit), Installation()))
+    found = look(host, name, ports=ports, unit=unit)
+    return Change(desired=without(found), units=found.units, paths=tuple(it.path for it in found.files))
 
 
 def _held(
@@ -146,30 +141,16 @@ def _held(
     return tuple(sorted(held))
 
 
-def apply(host: Host, change: Change) -> None:
-    """Make it so. Raises PrivportError; then everything is as it was before, or the error says what is not."""
-    for trial in change.trials:
-        judge(host, trial)
-    installation.apply(host, change.plan)
+def apply(host: Host, change: Change, *, restarting: str, check_mode: bool) -> task.Applied:
+    """Make it so. Raises PrivportError; then everything is as it was before, or the error says what is not.
 
-
-def give_back(host: Host, change: Change, *, name: str, unit: str) -> None:
-    """Take everything away from the service of this name, whose own unit binds the ports from its restart on.
-
-    The ports are away for that restart alone. Raises PrivportError; then the forwarders are as they were before.
+    restarting is a unit that binds the ports itself from its restart on, '' for none. They are away for that alone.
     """
-    found = change.plan.found
-    try:
-        for link in (file.path for file in found.files if file.target):
-            # The restart would start what it names.
-            host.remove(link, with_folder=True)
-        host.run(["systemctl", "daemon-reload"]).checked()
-        if found.active:
-            host.run(["systemctl", "stop", "--", *found.active]).checked()
-        # Without waiting: it may take long to say that it is ready.
-        host.run(["systemctl", "--no-block", "restart", "--", unit]).checked()
-    except PrivportError:
-        before = Installation(files=found.files, units=found.active)
-        installation.apply(host, plan(look(host, name, ports=(), unit=unit), before))
-        raise
-    installation.apply(host, plan(look(host, name, ports=(), unit=unit), Installation()))
+    return task.apply(
+        host, change.desired, check_mode=check_mode, between=lambda: _restart(host, restarting) if restarting else None
+    )
+
+
+def _restart(host: Host, unit: str) -> None:
+    # Without waiting: it may take long to say that it is ready.
+    host.run(["systemctl", "--no-block", "restart", "--", unit]).checked()

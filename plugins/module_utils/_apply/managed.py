@@ -8,7 +8,7 @@ An undo is the same way with the state before as what is wanted.
 from __future__ import annotations
 
 import stat
-from typing import Callable, Iterable, List, NamedTuple, Sequence, Tuple
+from typing import Callable, Dict, Iterable, List, NamedTuple, Sequence, Tuple
 
 from ansible_collections.netbind.privport.plugins.module_utils._apply import own_units
 from ansible_collections.netbind.privport.plugins.module_utils._apply.trials import judge
@@ -18,6 +18,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.managed.cha
     scope,
     undo_text,
 )
+from ansible_collections.netbind.privport.plugins.module_utils._core.managed.installation import is_script
 from ansible_collections.netbind.privport.plugins.module_utils._core.managed.state import (
     FILE,
     FOLDER,
@@ -37,6 +38,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model.error
     PrivportError,
     Refused,
 )
+from ansible_collections.netbind.privport.plugins.module_utils._core.report.diff import diff_of
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import UNIT_FOLDER
 from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host
 from ansible_collections.netbind.privport.plugins.module_utils._observe.program import why_failed
@@ -95,13 +97,35 @@ class Way(NamedTuple):
         """Those that run and are to, but with what there is then."""
         stale = self.anew or bool(self.changes)
         there = (*self.wanted.running, *self.wanted.with_service)
-        return tuple(name for name in there if stale and self.now.units[name].runs)
+        return tuple(name for name in there if (stale or name in self._unread) and self.now.units[name].runs)
+
+    @property
+    def started(self) -> Tuple[str, ...]:
+        """Those that are to run, and do not or only by half."""
+        return tuple(name for name in self.wanted.running if not self.now.units[name].works)
 
     @property
     def concerns_systemd(self) -> bool:
         named = [*self.now.leftovers, *(it.path for it in self.wanted.entries if self.anew)]
         changed = [it.path for it in self.changes if not it.refusal]
-        return any(path.startswith(f"{UNIT_FOLDER}/") for path in (*named, *changed))
+        return bool(self._unread) or any(path.startswith(f"{UNIT_FOLDER}/") for path in (*named, *changed))
+
+    @property
+    def _unread(self) -> Tuple[str, ...]:
+        """The units whose files systemd has not read."""
+        return tuple(name for name, it in self.now.units.items() if it.unread and not is_script(name))
+
+    @property
+    def is_done(self) -> bool:
+        """Whether all is as it is wanted."""
+        acted = self.stopped or self.started or self.anew or self._unread
+        return not (acted or self.changes or self.now.leftovers)
+
+    @property
+    def diffs(self) -> List[Dict[str, str]]:
+        """As diff mode shows it."""
+        left = [(path, "what an interrupted run left\n", "") for path in self.now.leftovers]
+        return diff_of([*((it.path, it.now.shown, it.then.shown) for it in self.changes), *left])
 
 
 def look(host: Host, wanted: Iterable[Desired]) -> State:
@@ -109,11 +133,11 @@ def look(host: Host, wanted: Iterable[Desired]) -> State:
     asked = scope(wanted)
     units = own_units.states(host, asked.running)
     return State(
-        entries={it.path: _entry(host, it.path) for it in asked.entries},
+        entries={it.path: entry_at(host, it.path) for it in asked.entries},
         leftovers=tuple(left for it in asked.entries for left in host.leftovers(it.path)),
         attributes={it.path: _attribute(host, it.path) for it in asked.attributes},
         settings={it.path: KernelSetting(it.path, text.strip()) for it, text in _settings(host, asked.settings)},
-        units={name: UnitState(name, state.active, state.invocation) for name, state in units.items()},
+        units={name: UnitState(name, it.active, it.invocation, it.unread) for name, it in units.items()},
     )
 
 
@@ -124,7 +148,8 @@ def _settings(host: Host, asked: Sequence[KernelSetting]) -> Iterable[Tuple[Kern
             yield it, text
 
 
-def _entry(host: Host, path: str) -> Entry:
+def entry_at(host: Host, path: str) -> Entry:
+    """What the path names."""
     status = host.status_of_itself(path)
     if status is None:
         return Entry(path)
@@ -154,34 +179,46 @@ def way(host: Host, wanted: Desired, *, anew: bool = False) -> Way:
     return found
 
 
-def bring(host: Host, way: Way, *, attempts: Attempts, between: Callable[[], None] = lambda: None) -> None:
+def bring(
+    host: Host,
+    way: Way,
+    *,
+    attempts: Attempts,
+    between: Callable[[], None] = lambda: None,
+    stop_first: bool = False,
+) -> None:
     """Bring the resources to what is wanted, with one daemon-reload for all that is written.
 
     between is called when everything is granted and everything that is to stop has stopped, before the collection's
-    own units start: the services start anew there.
+    own units start: the services start anew there. stop_first: a unit that is to run with other files stops before
+    they change, and not just before it starts. Where there is no journal nothing else tells whoever comes after a kill
+    that it runs with older ones.
     """
     made = [change for change in way.changes if not change.refusal]
     attempts.failed.extend(way.refusals)
     last = [change for change in made if change.takes and _is_of(change, way.stopped)]
     first = [change for change in made if change not in last]
-    watching = [name for name in way.stopped if name.endswith(".path")]
     for trial in way.wanted.trials:
         attempts.make("", judge, host, trial)
     # First, or what watches a program would give back a capability that is taken from it.
+    watching = [name for name in way.stopped if name.endswith(".path")]
     _stop(host, watching, attempts=attempts)
+    if stop_first:
+        _stop(host, way.restarted, attempts=attempts)
     _make(host, [change for change in first if not change.takes], attempts=attempts)
     _make(host, [change for change in first if change.takes and change.concerns_systemd], attempts=attempts)
-    attempts.make("", host.discard, way.now.leftovers)
+    _clear(host, way, attempts=attempts)
     if way.concerns_systemd:
         attempts.make("", reload, host)
     _make(host, [change for change in first if change.takes and not change.concerns_systemd], attempts=attempts)
-    _stop(host, [name for name in (*way.stopped, *way.restarted) if name not in watching], attempts=attempts)
+    running = () if stop_first else way.restarted
+    _stop(host, [name for name in (*way.stopped, *running) if name not in watching], attempts=attempts)
+    for name in way.stopped:
+        attempts.make("", own_units.disable, host, [name])
     for argv in way.wanted.unload:
         attempts.make("", host.run, argv)
     between()
-    for name in way.wanted.running:
-        if name in way.restarted or not _runs(host, name):
-            attempts.make(f"started {name}", own_units.start, host, [name])
+    _start(host, way, attempts=attempts)
     _make(host, last, attempts=attempts)
     if any(change.concerns_systemd for change in last):
         attempts.make("", reload, host)
@@ -192,8 +229,18 @@ def _is_of(change: Change, units: Sequence[str]) -> bool:
     return change.path.rpartition("/")[2] in units and not folder_of(change.path).endswith(".wants")
 
 
-def _runs(host: Host, name: str) -> bool:
-    return own_units.states(host, [name])[name].active in ("active", "reloading")
+def _clear(host: Host, way: Way, *, attempts: Attempts) -> None:
+    """Remove what killed runs left: temporary files, and the folders that they made for files that are to be gone."""
+    for it in way.wanted.entries:
+        folder = folder_of(it.path)
+        if it.kind != MISSING or way.now.entries[it.path].kind != MISSING:
+            continue
+        if way.now.leftovers and host.leftovers(it.path):
+            # The folder goes before the temporary file: nothing else tells of it.
+            attempts.make("", _remove, host, it.path)
+        elif folder and way.now.entries[folder].kind == FOLDER and folder not in way.wanted.written:
+            attempts.make("", host.remove_folder_if_empty, folder)
+    attempts.make("", host.discard, way.now.leftovers)
 
 
 def _stop(host: Host, names: Sequence[str], *, attempts: Attempts) -> None:
@@ -201,12 +248,18 @@ def _stop(host: Host, names: Sequence[str], *, attempts: Attempts) -> None:
         attempts.make(f"stopped {name}", _stop_one, host, name)
 
 
+def _start(host: Host, way: Way, *, attempts: Attempts) -> None:
+    for name in way.wanted.running:
+        now = own_units.states(host, [name])[name]
+        if name in way.restarted or not UnitState(name, now.active, unread=now.unread).works:
+            attempts.make(f"started {name}", own_units.start, host, [name])
+
+
 def _stop_one(host: Host, name: str) -> None:
     own_units.stop(host, [name])
     if name.endswith(".path"):
         # And what it may just have started: neither gives anything back any more.
         own_units.stop(host, [name[: -len(".path")] + ".service"])
-    own_units.disable(host, [name])
 
 
 def reload(host: Host) -> None:
@@ -247,7 +300,7 @@ def _put(host: Host, then: Entry, *, now: Entry) -> None:
         # Where somebody else has put a file there since, the folder stays.
         host.remove_folder_if_empty(then.path)
     elif then.kind == MISSING:
-        host.remove(then.path, with_folder=bool(folder_of(then.path)))
+        _remove(host, then.path)
     elif then.kind == FOLDER:
         host.make_folder(then.path)
         host.set_owner(then.path, **owner)
@@ -258,7 +311,11 @@ def _put(host: Host, then: Entry, *, now: Entry) -> None:
         host.write(then.path, content=then.content, **owner)
 
 
-def differing(host: Host, wanted: Desired) -> Tuple[str, ...]:
-    """The resources that read back otherwise than wanted. A folder stays where somebody else has a file in it."""
-    left = changes(look(host, [wanted]), wanted)
+def _remove(host: Host, path: str) -> None:
+    host.remove(path, with_folder=bool(folder_of(path)))
+
+
+def differing(now: State, wanted: Desired) -> Tuple[str, ...]:
+    """The resources that are otherwise than wanted. A folder stays where somebody else has a file in it."""
+    left = changes(now, wanted)
     return tuple(it.path for it in left if not (isinstance(it.now, Entry) and it.now.kind == FOLDER and it.takes))

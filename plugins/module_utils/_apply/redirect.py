@@ -6,8 +6,11 @@ from __future__ import annotations
 
 from typing import Mapping, Sequence, Tuple
 
-from ansible_collections.netbind.privport.plugins.module_utils._apply import installation
-from ansible_collections.netbind.privport.plugins.module_utils._core.managed.installation import Installed, Plan
+from ansible_collections.netbind.privport.plugins.module_utils._apply import installation, task
+from ansible_collections.netbind.privport.plugins.module_utils._core.managed.installation import (
+    Installation,
+    Installed,
+)
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import HostError
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import Unit
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import FAMILIES, Service
@@ -19,6 +22,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.netfilter.r
     Rules,
     Tool,
 )
+from ansible_collections.netbind.privport.plugins.module_utils._core.report.diff import diff_of
 from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host
 from ansible_collections.netbind.privport.plugins.module_utils._observe import units
 from ansible_collections.netbind.privport.plugins.module_utils._observe.firewall import Firewall
@@ -125,22 +129,26 @@ def check(host: Host, rules: Rules, tool: Tool) -> None:
         raise HostError(f"the kernel does not take the rules: {refused}; it needs nat and fib for the family inet")
 
 
-def apply(host: Host, planned: Plan, *, service: str) -> None:
-    """Bring files, unit and rules to what is planned. Raises HostError; then everything is as it was before."""
-    if not planned.wanted.files:
-        _unload(host, service)
-    installation.apply(host, planned, kernel=lambda host: _in_force(host, service))
+def apply(host: Host, service: str, wanted: Installation, *, check_mode: bool) -> task.Applied:
+    """Bring files, unit and rules to what is wanted. Raises PrivportError; then everything is as it was before."""
+    found = look(host, service)
+    lost = not wanted.is_in_force(found)
+    applied = task.apply(
+        host,
+        core.desired(service, wanted, found),
+        check_mode=check_mode,
+        anew=lost,
+        verify=lambda: _require_in_force(host, service, wanted),
+    )
+    if applied.diffs or not lost:
+        return applied
+    return applied._replace(diffs=diff_of([("the kernel", _lines(found.kernel or ()), _lines(wanted.kernel))]))
 
 
-def _unload(host: Host, service: str) -> None:
-    """Take away what the kernel holds, for which no unit may be left."""
-    tool = find_tool(host)
-    if tool is None:
-        return
-    for argv in _commands(core.rules(service, (), families=(), tool=tool).unload):
-        host.run(argv)
+def _require_in_force(host: Host, service: str, wanted: Installation) -> None:
+    if not wanted.is_in_force(look(host, service)):
+        raise HostError(f"the kernel does not hold what {core.unit_name(service)} loads; find out what else changes it")
 
 
-def _commands(commands: Sequence[Sequence[str]]) -> Sequence[Sequence[str]]:
-    """Without the mark of a unit's commands that may fail."""
-    return [(argv[0].lstrip("-"), *argv[1:]) for argv in commands]
+def _lines(texts: Sequence[str]) -> str:
+    return "".join(f"{text}\n" for text in texts)

@@ -4,22 +4,15 @@
 
 from __future__ import annotations
 
-from typing import Mapping, NamedTuple, Optional, Tuple
+from typing import Mapping, NamedTuple, Optional
 
-from ansible_collections.netbind.privport.plugins.module_utils._apply import installation
-from ansible_collections.netbind.privport.plugins.module_utils._core.managed.installation import (
-    Installation,
-    Installed,
-    Plan,
-    plan,
-)
-from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import (
-    HostError,
-    PrivportError,
-    Refused,
-)
+from ansible_collections.netbind.privport.plugins.module_utils._apply import installation, managed, task
+from ansible_collections.netbind.privport.plugins.module_utils._core.managed.installation import Installed
+from ansible_collections.netbind.privport.plugins.module_utils._core.managed.state import Desired, merged, without
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import Refused
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import Unit
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Service
+from ansible_collections.netbind.privport.plugins.module_utils._core.systemd import dropin
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd import socket_unit as core
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import (
     DROPIN_NAME,
@@ -50,7 +43,10 @@ def look(host: Host, unit: str) -> Installed:
     paths = core.paths(unit)
     found = installation.look(host, paths=paths, names=[core.socket_name(unit)])
     foreign = (*found.foreign, *(path for path in core.paths_elsewhere(unit) if _is_there(host, path)))
-    return Installed(paths=paths, foreign=foreign, leftovers=found.leftovers) if foreign else found
+    if not foreign:
+        return found
+    theirs = (*foreign, *(it.path for it in found.files))
+    return Installed(paths=paths, foreign=theirs, leftovers=found.leftovers)
 
 
 def _is_there(host: Host, path: str) -> bool:
@@ -58,28 +54,20 @@ def _is_there(host: Host, path: str) -> bool:
 
 
 class SocketPlan(NamedTuple):
-    """From the socket unit and the drop-in of a service unit as they are to what they are to be."""
+    """What is to become of the socket unit and the drop-in of a service unit.
+
+    requires: whether systemd holds the service to the socket unit now. found is what there is of the socket unit.
+    """
 
     unit: str
-    # Whether systemd holds the service to the socket unit now, and whether it is to.
     requires: bool
     present: bool
-    files: Plan
-    dropin: units.Dropin
+    found: Installed
+    desired: Desired
 
     @property
-    def socket(self) -> str:
-        return core.socket_name(self.unit)
-
-    @property
-    def changed(self) -> bool:
-        # What is in place and not in force was written by a run that ended before systemd read it.
-        unread = self.requires is not self.present or bool(self.files.found.unread)
-        return self.files.changed or self.dropin.changed or unread
-
-    @property
-    def diffs(self) -> Tuple[dict[str, str], ...]:
-        return (*self.files.diffs, *([self.dropin.diff] if self.dropin.changed else []))
+    def dropin_path(self) -> str:
+        return dropin_path(unit=self.unit, dropin=DROPIN_NAME)
 
 
 def plan_present(host: Host, properties: Mapping[str, str], *, handed: core.Handed) -> SocketPlan:
@@ -93,24 +81,22 @@ def plan_present(host: Host, properties: Mapping[str, str], *, handed: core.Hand
     found = look(host, handed.unit)
     if found.foreign:
         raise Refused(core.foreign_text(core.socket_name(handed.unit), path=found.foreign[0]))
-    # It starts with the service: as long as that has no socket of it, systemd refuses to start it.
-    wanted = Installation(files=handed.files, units=found.active)
-    return _plan(host, properties, unit=handed.unit, files=plan(found, wanted), dropin=handed.dropin)
+    return _plan(properties, found=found, desired=handed.desired(found), present=True)
 
 
-def plan_absent(host: Host, properties: Mapping[str, str], *, unit: str) -> SocketPlan:
+def plan_absent(host: Host, properties: Mapping[str, str]) -> SocketPlan:
     """How the unit comes to be without."""
-    return _plan(host, properties, unit=unit, files=plan(look(host, unit), Installation()), dropin="")
+    unit = properties["Id"]
+    found = look(host, unit)
+    now = managed.entry_at(host, dropin_path(unit=unit, dropin=DROPIN_NAME))
+    gone = Desired(entries=(dropin.entry(now, "", strategy="socket"),))
+    return _plan(properties, found=found, desired=merged(gone, without(found)), present=False)
 
 
-def _plan(host: Host, properties: Mapping[str, str], *, unit: str, files: Plan, dropin: str) -> SocketPlan:
-    return SocketPlan(
-        unit=unit,
-        requires=core.socket_name(unit) in properties.get("Requires", "").split(),
-        present=bool(dropin),
-        files=files,
-        dropin=units.plan_dropin(host, unit=unit, dropin=DROPIN_NAME, strategy="socket", wanted=dropin),
-    )
+def _plan(properties: Mapping[str, str], *, found: Installed, desired: Desired, present: bool) -> SocketPlan:
+    unit = properties["Id"]
+    requires = core.socket_name(unit) in properties.get("Requires", "").split()
+    return SocketPlan(unit=unit, requires=requires, present=present, found=found, desired=desired)
 
 
 def program_of(host: Host, properties: Mapping[str, str]) -> str:
@@ -128,47 +114,24 @@ def _require_taker(host: Host, program: str) -> None:
             raise Refused(core.takes_none_text(path))
 
 
-def apply(host: Host, planned: SocketPlan) -> None:
+def apply(host: Host, planned: SocketPlan, *, check_mode: bool) -> task.Applied:
     """Put everything in place, or take it away; the service goes on with the sockets that it has.
 
-    Raises HostError; then it is as it was, but a socket unit that had to be stopped waits for the service's next start.
+    Raises PrivportError; then it is as it was, but a socket unit that had to be stopped waits for the service's next
+    start.
     """
-    if planned.requires and (planned.files.changed or not planned.present):
-        # systemd.unit(5), Requires=: to stop the socket unit would stop the service as well.
-        _put_dropin(host, planned, text="" if planned.present else planned.dropin.after, requires=False)
-    try:
-        if planned.files.changed:
-            _put_files(host, planned)
-        _put_dropin(host, planned, text=planned.dropin.after, requires=planned.present)
-    except PrivportError as failure:
-        raise HostError(f"{failure}; {_take_back(host, planned)}") from failure
-
-
-def _put_files(host: Host, planned: SocketPlan) -> None:
-    active = planned.files.found.active
-    if active:
-        host.run(["systemctl", "stop", "--", *active]).checked()
-    wanted = Installation(files=planned.files.wanted.files)
-    installation.apply(host, plan(look(host, planned.unit), wanted))
-
-
-def _put_dropin(host: Host, planned: SocketPlan, *, text: str, requires: bool) -> None:
-    path = planned.dropin.path
-    change = units.Dropin(path=path, before=host.read(path) or "", after=text, leftovers=planned.dropin.leftovers)
-    units.install_dropin(
+    socket = core.socket_name(planned.unit)
+    return task.apply(
         host,
-        change,
-        unit=planned.unit,
-        in_force=lambda now: (planned.socket in now.get("Requires", "").split()) is requires,
+        planned.desired,
+        check_mode=check_mode,
+        # What is in place and not in force was written by a run that ended before systemd read it.
+        anew=planned.requires is not planned.present,
+        verify=lambda: units.require_in_force(
+            host,
+            planned.unit,
+            dropin=planned.dropin_path,
+            holds=lambda now: (socket in now.get("Requires", "").split()) is planned.present,
+        ),
+        waiting=(socket,),
     )
-
-
-def _take_back(host: Host, planned: SocketPlan) -> str:
-    """Undo the change and tell how that went."""
-    try:
-        before = Installation(files=planned.files.found.files)
-        installation.apply(host, plan(look(host, planned.unit), before))
-        _put_dropin(host, planned, text=planned.dropin.before, requires=planned.requires)
-    except PrivportError as failure:
-        return f"the change could not be taken back: {failure}"
-    return "the change was taken back"

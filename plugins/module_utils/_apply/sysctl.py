@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import HostError, PrivportError
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import HostError
 from ansible_collections.netbind.privport.plugins.module_utils._core.sysctl import setting as sysctl
 from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host
 from ansible_collections.netbind.privport.plugins.module_utils._observe.network import (
@@ -29,25 +29,3 @@ def read_files(host: Host) -> dict[str, str]:
         f"{folder}/{name}" for folder in sysctl.FOLDERS for name in host.names_in(folder) if name.endswith(".conf")
     ]
     return {path: host.read(path) or "" for path in paths}
-
-
-def apply(host: Host, plan: sysctl.Plan) -> None:
-    """Write the file and the live value and read both back. Raises HostError; then both are what they were."""
-    try:
-        _write(host, own=plan.own_after, live=plan.live_after)
-        now = read(host)
-        if (now.own, now.live) != (plan.own_after, plan.live_after):
-            raise HostError(f"{sysctl.LIVE} is {now.live} after {plan.live_after} was written; look what else sets it")
-    except PrivportError:
-        _write(host, own=plan.own_before, live=plan.live_before)
-        raise
-
-
-def _write(host: Host, *, own: str, live: int) -> None:
-    # The file is what tells that the live value is ours: it is the first to come and the last to go.
-    if own:
-        host.make_folder(sysctl.FOLDERS[0])
-        host.write(sysctl.OWN_PATH, content=own)
-    host.set_kernel(sysctl.LIVE, str(live))
-    if not own:
-        host.remove(sysctl.OWN_PATH)

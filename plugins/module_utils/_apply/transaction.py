@@ -224,6 +224,7 @@ class _Transaction:
         self._restored: List[str] = []
         self._left: List[str] = []
         self._failed: Set[str] = set()
+        self._broken = False
         self._kept: List[str] = []
         self._before = Before(format=FORMAT, state=State(), units=(), held=())
         # What was decided when the run began.
@@ -237,8 +238,7 @@ class _Transaction:
             self._remember((*granted, *removals(view.cases, view.decisions, granted=granted)))
             proofs = self._change()
             self._record()
-            if not self._left:
-                undo.forget(self._host)
+            self._forget()
         except (PrivportError, OSError) as failure:
             self._undo_after(failure)
             return self._outcome((), failure=str(failure))
@@ -363,13 +363,18 @@ class _Transaction:
         done = undo.restore(self._host, before, seconds=self._request.seconds)
         self._restored += done.done
         self._left += done.left
+        self._broken = self._broken or done.broken
+
+    def _forget(self) -> None:
+        """The run is over; but what another try may bring back, the next run tries to."""
+        if not self._broken:
+            undo.forget(self._host)
 
     def _undo_after(self, failure: Exception) -> None:
         self._failed = {it.name for it in self._request.services}
         try:
             self._undo(self._before)
-            if not self._left:
-                undo.forget(self._host)
+            self._forget()
         except PrivportError as second:
             raise HostError(f"{failure}; what was changed could not be taken back: {second}") from failure
 

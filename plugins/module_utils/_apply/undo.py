@@ -37,10 +37,14 @@ _RESTART_SECONDS = 200.0
 
 
 class Restored(NamedTuple):
-    """What was done, and what could not be done, each a sentence."""
+    """What was done, and what could not be done, each a sentence.
+
+    broken: a file, an attribute or systemd itself refused, and another try may go further.
+    """
 
     done: Tuple[str, ...] = ()
     left: Tuple[str, ...] = ()
+    broken: bool = False
 
 
 def remember(host: Host, before: Before) -> None:
@@ -61,7 +65,7 @@ def is_interrupted(host: Host) -> bool:
 def finish_interrupted(host: Host, *, seconds: float) -> Restored:
     """Bring to an end the undo of a run that was killed; nothing to do where none was. Hold the lock.
 
-    The journal goes, whatever could not be done. Raises HostError where it cannot be understood.
+    Raises HostError where the journal cannot be understood, and where another try may go further.
     """
     text = host.read(JOURNAL)
     if text is None:
@@ -77,6 +81,8 @@ def finish_interrupted(host: Host, *, seconds: float) -> Restored:
             f"({failure}); look at it, put right what it names, and remove it"
         ) from failure
     restored = restore(host, before, seconds=seconds)
+    if restored.broken:
+        raise HostError(f"an earlier run was interrupted, and its undo cannot be finished: {'; '.join(restored.left)}")
     forget(host)
     return restored
 
@@ -96,12 +102,13 @@ def restore(host: Host, before: Before, *, seconds: float) -> Restored:
     wanted = as_desired(before.state)
     back = managed.Way(managed.look(host, [wanted]), wanted)
     managed.bring(host, back, attempts=attempts, between=lambda: _free(host, before, back, attempts=attempts))
+    broken = len(attempts.failed) > len(back.refusals)
     for was, action in _actions(host, before, back.now).items():
         attempts.make(unit_text(was, action), _bring_unit, host, was, action)
     left = list(attempts.failed)
     left += [
         f"{path} is not what it was before"
-        for path in managed.differing(host, wanted)
+        for path in managed.differing(managed.look(host, [wanted]), wanted)
         if not any(path in told for told in left)
     ]
     missing = _await(host, before.held, seconds=seconds)
@@ -110,23 +117,25 @@ def restore(host: Host, before: Before, *, seconds: float) -> Restored:
         *attempts.done,
         *(f"{it.service} listens on port {it.port} as before" for it in before.held if it not in missing),
     ]
-    return Restored(done=tuple(done), left=tuple(left))
+    return Restored(done=tuple(done), left=tuple(left), broken=broken)
 
 
 def _free(host: Host, before: Before, back: managed.Way, *, attempts: managed.Attempts) -> None:
     """Stop the services that hold what a unit of the collection's is to take again."""
     if any(name for name in back.wanted.running if not back.now.units[name].runs):
         for was in _actions(host, before, back.now):
-            attempts.make("", own_units.stop, host, [was.path])
+            attempts.make("", _stop, host, was.path)
+
+
+def _stop(host: Host, name: str) -> None:
+    host.run(["systemctl", "stop", "--", name]).checked()
 
 
 def _actions(host: Host, before: Before, now: State) -> Dict[UnitState, str]:
     """What is to be done about each unit that is not as it was."""
     states = unit_states(host, [was.path for was in before.units])
     found = {was: unit_action(was, is_now) for was, is_now in zip(before.units, states)}
-    back = [
-        name for name, was in before.state.units.items() if was.runs and now.units[name].invocation != was.invocation
-    ]
+    back = [name for name, was in before.state.units.items() if unit_action(was, now.units[name]) == "restart"]
     return with_sockets({was: action for was, action in found.items() if action}, back=back, units=before.units)
 
 

@@ -198,6 +198,16 @@ def granting(host: Host, properties: Mapping[str, str]) -> tuple[str, ...]:
     return units.granting({path: _read(host, path) for path in paths if path}, capability=CAPABILITY)
 
 
+def require_in_force(host: Host, unit: str, *, dropin: str, holds: Callable[[Mapping[str, str]], bool]) -> None:
+    """Raises HostError where holds says of the unit's properties that the drop-in at this path is not in force."""
+    properties = show(host, [unit])[unit]
+    if not holds(properties):
+        raise HostError(
+            f"{dropin} does not come into force; look for a setting that overrides it in the unit's drop-ins: "
+            f"{properties.get('DropInPaths', 'none')}"
+        )
+
+
 class Dropin(NamedTuple):
     """A drop-in before and after a change, '' for none, and what a killed run left of an earlier change."""
 

@@ -254,7 +254,8 @@ def test_nothing_without_a_program() -> None:
 
 HANDED = socket_unit.Handed(unit="web.service", ports=(Port(80),), families=(), options=SocketOptions(), program=SERVER)
 SOCKET, SOCKET_LINK = socket_unit.paths("web.service")
-LEFT_OF_SOCKET = "/etc/systemd/system/.netbind.privport.x"
+# A place where nothing is but, it may be, what a killed run left.
+EMPTY_PLACE = "/etc/systemd/system/x"
 
 
 @pytest.mark.parametrize(
@@ -262,7 +263,7 @@ LEFT_OF_SOCKET = "/etc/systemd/system/.netbind.privport.x"
     [
         pytest.param({}, (), id="a new one"),
         pytest.param({"files": (File(SOCKET, text="older"),), "active": ("web.socket",)}, (), id="another text"),
-        pytest.param({"leftovers": (LEFT_OF_SOCKET,)}, (gone(LEFT_OF_SOCKET),), id="what a killed run left"),
+        pytest.param({"paths": (SOCKET, EMPTY_PLACE)}, (gone(EMPTY_PLACE),), id="what a killed run left"),
     ],
 )
 def test_socket(found: Dict[str, Any], more: Tuple[Entry, ...]) -> None:
@@ -279,8 +280,8 @@ def test_socket(found: Dict[str, Any], more: Tuple[Entry, ...]) -> None:
 
 
 def test_socket_taken_away() -> None:
-    there = Installed(units=("web.socket",), files=HANDED.files, active=("web.socket",), leftovers=(LEFT_OF_SOCKET,))
+    there = Installed(units=("web.socket",), files=HANDED.files, active=("web.socket",), paths=(EMPTY_PLACE,))
     judged = case(installed={"socket": there}, **dropin_of("socket"))
     assert STRATEGIES["socket"].absent(judged, NOTHING) == Desired(
-        entries=(gone(DROPIN), gone(LEFT_OF_SOCKET), gone(SOCKET_LINK), gone(SOCKET)), stopped=("web.socket",)
+        entries=(gone(DROPIN), gone(SOCKET_LINK), gone(SOCKET), gone(EMPTY_PLACE)), stopped=("web.socket",)
     )

@@ -96,7 +96,12 @@ def test_redirect(found: Dict[str, Any], more: Tuple[Entry, ...], unload: Tuple[
     [
         pytest.param(there(BY_NFT), tuple(gone(it.path) for it in reversed(BY_NFT.files)), UNLOAD_NFT, id="by nft"),
         pytest.param({"kernel": BY_IPTABLES.kernel}, (), BOTH_IPTABLES, id="the kernel's alone"),
-        pytest.param({"leftovers": ("/etc/x",), "kernel": None}, (gone("/etc/x"),), (), id="what a killed run left"),
+        pytest.param(
+            {"paths": ("/etc/x", "/etc/y"), "foreign": ("/etc/y",), "kernel": None},
+            (gone("/etc/x"),),
+            (),
+            id="what a killed run left",
+        ),
     ],
 )
 def test_redirect_taken_away(found: Dict[str, Any], entries: Tuple[Entry, ...], unload: Tuple[Any, ...]) -> None:
@@ -175,9 +180,9 @@ def test_an_init_script() -> None:
 def test_forward_taken_away(
     fields: Dict[str, Any], files: Tuple[str, ...], names: Tuple[str, ...], stopped: Tuple[str, ...]
 ) -> None:
-    found = {"files": tuple(File(path, text="x") for path in files), "leftovers": ("/etc/x",)}
+    found = {"files": tuple(File(path, text="x") for path in files), "paths": (*files, "/etc/x")}
     judged = forwarded(found=found, names=names, **fields)
-    entries = (gone("/etc/x"), *(gone(path) for path in reversed(files)))
+    entries = (*(gone(path) for path in reversed(files)), gone("/etc/x"))
     assert STRATEGIES["forward"].absent(judged, NOTHING) == Desired(entries=entries, stopped=stopped)
 
 
@@ -200,7 +205,7 @@ def opened(files: Mapping[str, str], *, left: Tuple[str, ...] = (), start: int =
     [
         pytest.param(opened({}), (OPENED,), 80, id="new"),
         pytest.param(opened({}, ports=[443, 80]), (OPENED,), 80, id="the lowest port"),
-        pytest.param(opened(OTHER), (), 80, id="another file does it at boot"),
+        pytest.param(opened(OTHER), (gone(sysctl.OWN_PATH),), 80, id="another file does it at boot"),
         pytest.param(opened({**OF_OURS, **OTHER}), (gone(sysctl.OWN_PATH),), 80, id="another file does it, too"),
         pytest.param(opened(OF_OURS, start=80), (OPENED,), 80, id="it is there"),
         pytest.param(opened({}, start=0), (OPENED,), 0, id="a lower value stays"),

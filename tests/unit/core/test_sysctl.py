@@ -130,14 +130,6 @@ def test_absent(files: Dict[str, str], live: int, after: int) -> None:
     assert (plan.own_before, plan.own_after, plan.live_after) == (state.own, "", after)
 
 
-def test_the_diff_names_the_file_and_the_live_value() -> None:
-    plan = sysctl.plan_present(sysctl.State(files={}, live=1024, local_first=32768), start=80, allow_raise=False)
-    assert [(it["before_header"], it["before"], it["after"]) for it in plan.diff] == [
-        (sysctl.OWN_PATH, "", sysctl.render(80)),
-        (sysctl.LIVE, "1024\n", "80\n"),
-    ]
-
-
 @pytest.mark.parametrize(("start", "opened"), [(80, "80-1023"), (1023, "1023-1023"), (1024, ""), (2048, "")])
 def test_what_is_opened(start: int, opened: str) -> None:
     assert sysctl.opened(start) == opened

@@ -21,6 +21,8 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.authbind.by
     without_port,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.authbind.rules import Principal, RuleFile, Verdict
+from ansible_collections.netbind.privport.plugins.module_utils._core.managed.state import Entry, gone
+from ansible_collections.netbind.privport.plugins.module_utils._core.managed.state import file as file_entry
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import InvalidInput, Refused
 
 METHODS = ("auto", "byport", "byaddr", "byuid")
@@ -70,6 +72,14 @@ class RuleChange(NamedTuple):
     def path(self) -> str:
         known = self.before or self.after
         return known.path if known else ""
+
+    @property
+    def entry(self) -> Entry:
+        """The file as it is to be."""
+        after = self.after
+        if after is None:
+            return gone(self.path)
+        return file_entry(after.path, after.content, mode=after.mode, uid=after.uid, gid=after.gid)
 
 
 class RulePlan(NamedTuple):

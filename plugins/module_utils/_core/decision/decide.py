@@ -21,8 +21,6 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model.obser
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.reason import Reason
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Port, Service
 
-_NO_RULES: Mapping[str, tuple[Rule, ...]] = {}
-
 
 class Decision(NamedTuple):
     """What is to happen for one service.
@@ -60,7 +58,7 @@ class Decision(NamedTuple):
 
 
 def decide(
-    observation: Observation, services: Sequence[Service], *, policy: Mapping[str, tuple[Rule, ...]] = _NO_RULES
+    observation: Observation, services: Sequence[Service], *, policy: Mapping[str, tuple[Rule, ...]] | None = None
 ) -> tuple[Decision, ...]:
     """A decision for each service; policy holds the rules that apply to each, by the service's name.
 
@@ -76,7 +74,7 @@ def decide_cases(cases: Sequence[Case]) -> tuple[Decision, ...]:
 
 
 def cases_of(
-    observation: Observation, services: Sequence[Service], rules: Mapping[str, tuple[Rule, ...]] = _NO_RULES
+    observation: Observation, services: Sequence[Service], rules: Mapping[str, tuple[Rule, ...]] | None = None
 ) -> tuple[Case, ...]:
     """The cases that are decided, in the order of the services; rules as policy of decide(). Raises InvalidInput."""
     observation = _without_surplus_of_host(observation, services)
@@ -89,7 +87,7 @@ def cases_of(
             host=observation,
             service=service,
             facts=observed[service.name],
-            policy=rules.get(service.name, ()),
+            policy=(rules or {}).get(service.name, ()),
             others=tuple(other for other in services if other is not service),
         )
         for service in services

@@ -122,9 +122,7 @@ class Strategy(ABC):
 
     def holds(self, case: Case) -> frozenset[str]:
         """The paths of what it holds for the service, or would hold."""
-        installed = case.facts.installed.get(self.name)
-        own = installed.paths if installed is not None else ()
-        return frozenset((*own, *(it.path for it in self.dropin(case, "") if self.by_dropin)))
+        return frozenset((*self.installed(case).paths, *(it.path for it in self.dropin(case, "") if self.by_dropin)))
 
     def stale(self, case: Case) -> tuple[Record, ...]:
         """What it granted to the service and no longer holds for it: of another unit, program or user."""
@@ -176,11 +174,11 @@ class Strategy(ABC):
         goes = (path,) if own and path not in planned.written else ()
         return tuple(map(gone, (*unit.leftovers, *goes)))
 
-    def without(self, found: Installed, *, case: Case) -> Desired:
-        """None of what was found of its own files and units, the first file last: it tells that there is something."""
-        paths = (*found.leftovers, *(it.path for it in reversed(found.files)))
-        names = (name for name in found.units if case.host.systemd is not None or is_script(name))
-        return Desired(entries=tuple(map(gone, paths)), stopped=tuple(names))
+    def installed(self, case: Case) -> Installed:
+        """What there is of its own files and units, without units where no systemd knows of any."""
+        found = case.facts.installed.get(self.name, Installed())
+        units = tuple(name for name in found.units if case.host.systemd is not None or is_script(name))
+        return found._replace(units=units)
 
     def blockers(self, case: Case) -> tuple[Reason, ...]:
         """The hazards that are known to be there."""

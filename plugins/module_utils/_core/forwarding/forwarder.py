@@ -25,9 +25,16 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.managed.ins
     OWN_FOLDER,
     File,
     Installation,
+    Installed,
     Trial,
     heading,
     plain_name,
+)
+from ansible_collections.netbind.privport.plugins.module_utils._core.managed.state import (
+    Desired,
+    merged,
+    of_file,
+    without,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import InvalidInput, Refused
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.reason import Reason
@@ -257,6 +264,19 @@ def installation(request: Request, ground: Ground, *, later: Tuple[int, ...] = (
     return Installation(files=tuple(files), units=tuple(name for name in names if f"{UNIT_FOLDER}/{name}" in written))
 
 
+def desired(request: Request, ground: Ground, *, found: Installed, later: Tuple[int, ...]) -> Desired:
+    """All of it in the place of what was found; the units of the ports later are to start later. Raises Refused."""
+    wanted, now = installation(request, ground), installation(request, ground, later=later).units
+    configurations = (it for it in wanted.files if it.path.startswith(f"{OWN_FOLDER}/"))
+    new = Desired(
+        entries=tuple(map(of_file, wanted.files)),
+        running=now,
+        with_service=tuple(name for name in wanted.units if name not in now),
+        trials=tuple(trial for trial, it in zip(trials(request, ground), configurations) if it not in found.files),
+    )
+    return merged(without(found), new)
+
+
 def _script(request: Request, ground: Ground, *, port: Port) -> File:
     program, *arguments = _command(request, ground, port=port).split()
     text = forward_script.script(
@@ -295,7 +315,7 @@ def configured(request: Request, ground: Ground, *, port: Port, trial: str = "")
 
 
 def trials(request: Request, ground: Ground) -> Tuple[Trial, ...]:
-    """What the forwarder is to judge before it gets it."""
+    """What the forwarder is to judge before it gets it, for each of its configurations."""
     name = forwarder(request, ground)
     argv = (ground.programs[name], *_JUDGE.get(name, ()), f"{TRIAL_FOLDER}/{name}")
     texts = (configured(request, ground, port=port, trial=TRIAL_FOLDER) for port in request.ports)

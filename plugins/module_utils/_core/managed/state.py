@@ -12,6 +12,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.managed.ins
     OWN_FOLDER,
     SCRIPT_FOLDER,
     File,
+    Installed,
     Trial,
     is_own,
 )
@@ -19,6 +20,8 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model.error
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import UNIT_FOLDER
 
 MISSING, FILE, FOLDER, LINK, OTHER = "missing", "file", "folder", "link", "other"
+# The names of files that are not complete yet, see _host/temporary.py.
+_TEMPORARY = ".privport-"
 # systemctl(1), is-active: what has a process, or is on its way to one.
 _RUNNING = ("active", "reloading", "activating", "refreshing")
 
@@ -45,9 +48,10 @@ class Entry(NamedTuple):
 
     @property
     def is_foreign(self) -> bool:
-        """Whether somebody else wrote this file of systemd's folder or of the init scripts."""
-        in_shared = self.path.startswith((f"{UNIT_FOLDER}/", f"{SCRIPT_FOLDER}/"))
-        return self.kind == OTHER or (self.kind == FILE and in_shared and not is_own(self.content))
+        """Whether somebody else wrote this file of a folder in which all that is the collection's tells so."""
+        marked = self.path.startswith((f"{UNIT_FOLDER}/", f"{SCRIPT_FOLDER}/", f"{OWN_FOLDER}/"))
+        half = posixpath.basename(self.path).startswith(_TEMPORARY)
+        return self.kind == OTHER or (self.kind == FILE and marked and not half and not is_own(self.content))
 
 
 class Attribute(NamedTuple):
@@ -87,16 +91,23 @@ class KernelSetting(NamedTuple):
 class UnitState(NamedTuple):
     """A unit's ActiveState and InvocationID (systemd.exec(5)), which is another one after every start.
 
-    An init script counts as active while its daemon runs or a boot starts it.
+    unread: systemd has not read the unit's files since they changed. An init script counts as active while its daemon
+    runs or a boot starts it, and as unread where only one of these is so.
     """
 
     path: str
     active: str
     invocation: str = ""
+    unread: bool = False
 
     @property
     def runs(self) -> bool:
         return self.active in _RUNNING
+
+    @property
+    def works(self) -> bool:
+        """Whether it has come to run, with the files that are there."""
+        return self.active in ("active", "reloading") and not self.unread
 
 
 class State(NamedTuple):
@@ -152,6 +163,14 @@ def gone(path: str) -> Entry:
 def of_file(it: File) -> Entry:
     """The collection's own file, or link, as an entry."""
     return link(it.path, it.target) if it.target else file(it.path, it.text, mode=it.mode)
+
+
+def without(found: Installed) -> Desired:
+    """None of what was found, the first file last: it tells that there is something."""
+    own = tuple(it.path for it in reversed(found.files))
+    # What killed runs left of the others goes too.
+    missing = (path for path in found.paths if path not in (*own, *found.foreign))
+    return Desired(entries=tuple(map(gone, (*own, *missing))), stopped=found.units)
 
 
 def merged(first: Desired, then: Desired) -> Desired:

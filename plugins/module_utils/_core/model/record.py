@@ -50,7 +50,7 @@ def _record(data: Any) -> Record:
     found = Record(**{name: data[name] for name in _FIELDS})
     texts, values = found[:4], (found.before, found.after)
     valid = all(isinstance(it, str) for it in texts) and all(it is None or isinstance(it, str) for it in values)
-    if not valid or found.kind not in (ATTRIBUTE, FILE) or type(found.uid) is not int:
+    if not valid or found.kind not in (ATTRIBUTE, FILE) or not isinstance(found.uid, int):
         raise ValueError(data)
     return found
 

@@ -16,8 +16,15 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.managed.ins
     OWN_FOLDER,
     File,
     Installation,
+    Installed,
     heading,
     plain_name,
+)
+from ansible_collections.netbind.privport.plugins.module_utils._core.managed.state import (
+    Desired,
+    merged,
+    of_file,
+    without,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import InvalidInput
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import FAMILIES, Port
@@ -241,6 +248,25 @@ def installation(service: str, made: Rules, *, tool: Tool) -> Installation:
         units=(unit,),
         kernel=made.kernel,
     )
+
+
+def desired(service: str, wanted: Installation, found: Installed) -> Desired:
+    """These files and the unit, none for an empty Installation, in the place of what was found."""
+    kernel = () if wanted.is_in_force(found) else found.kernel or ()
+    new = Desired(entries=tuple(map(of_file, wanted.files)), running=wanted.units)
+    # A unit takes away only what its files know of, and there may be none.
+    return merged(without(found), new)._replace(unload=_unload(service, kernel))
+
+
+def _unload(service: str, kernel: Sequence[str]) -> Tuple[Tuple[str, ...], ...]:
+    """What takes the rules away that the kernel holds: by nft where they are a table, else by iptables."""
+    if not kernel:
+        return ()
+    name = NFTABLES if kernel[0].startswith("table ") else IPTABLES
+    programs = ("nft",) if name == NFTABLES else tuple(_PROGRAMS.values())
+    tool = Tool(name, {program: program for program in programs})
+    # A unit has a mark at those of its commands that may fail.
+    return tuple((argv[0].lstrip("-"), *argv[1:]) for argv in rules(service, (), families=(), tool=tool).unload)
 
 
 def _unit_text(service: str, made: Rules, *, loaders: Sequence[str]) -> str:

@@ -9,6 +9,12 @@ import re
 from fnmatch import fnmatchcase
 from typing import Iterator, Mapping, NamedTuple, Sequence
 
+from ansible_collections.netbind.privport.plugins.module_utils._core.managed.state import (
+    Desired,
+    KernelSetting,
+    file,
+    gone,
+)
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import Refused
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import Observation
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Port
@@ -74,24 +80,19 @@ class Plan(NamedTuple):
     own_after: str
     live_before: int
     live_after: int
+    # What a killed run left of our file, and whether there is one of somebody else's.
     leftovers: tuple[str, ...]
+    foreign: bool
 
     @property
     def changed(self) -> bool:
         return (self.own_before, self.live_before) != (self.own_after, self.live_after) or bool(self.leftovers)
 
     @property
-    def diff(self) -> list[dict[str, str]]:
-        """As diff mode shows it: the file and the live value."""
-        left = "".join(f"# {path}, which an interrupted run left\n" for path in self.leftovers)
-        pairs = (
-            (OWN_PATH, left + self.own_before, self.own_after),
-            (LIVE, f"{self.live_before}\n", f"{self.live_after}\n"),
-        )
-        return [
-            {"before_header": path, "after_header": path, "before": before, "after": after}
-            for path, before, after in pairs
-        ]
+    def desired(self) -> Desired:
+        """The file and the setting; nothing of the file where it is somebody else's."""
+        entry = file(OWN_PATH, self.own_after) if self.own_after else gone(OWN_PATH)
+        return Desired(entries=() if self.foreign else (entry,), settings=(KernelSetting(LIVE, str(self.live_after)),))
 
 
 def relevant(files: Mapping[str, str]) -> dict[str, str]:
@@ -229,4 +230,11 @@ def start_without_own(state: State) -> int:
 
 
 def _plan(state: State, *, own: str, live: int) -> Plan:
-    return Plan(own_before=state.own, own_after=own, live_before=state.live, live_after=live, leftovers=state.leftovers)
+    return Plan(
+        own_before=state.own,
+        own_after=own,
+        live_before=state.live,
+        live_after=live,
+        leftovers=state.leftovers,
+        foreign=OWN_PATH in state.others,
+    )

@@ -7,10 +7,26 @@ from __future__ import annotations
 import posixpath
 from typing import Callable, Iterable, Iterator, NamedTuple, Sequence
 
-from ansible_collections.netbind.privport.plugins.module_utils._core.managed.installation import File, heading
+from ansible_collections.netbind.privport.plugins.module_utils._core.managed.installation import (
+    File,
+    Installed,
+    heading,
+)
+from ansible_collections.netbind.privport.plugins.module_utils._core.managed.state import (
+    Desired,
+    file,
+    merged,
+    of_file,
+    without,
+)
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import Listener, Process
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import FAMILIES, Port, SocketOptions
-from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import UNIT_FOLDER, render_socket
+from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import (
+    DROPIN_NAME,
+    UNIT_FOLDER,
+    dropin_path,
+    render_socket,
+)
 
 # systemd.unit(5), "Unit File Load Path", but UNIT_FOLDER.
 _OTHER_FOLDERS = (
@@ -99,6 +115,16 @@ class Handed(NamedTuple):
         told = "NGINX=" + "".join(f"{number}:" for number in descriptors)
         environment = told if names_its_sockets(self.program) else ""
         return render_socket(socket=socket_name(self.unit), environment=environment)
+
+    def desired(self, found: Installed) -> Desired:
+        """The socket unit, in the place of what was found, and the drop-in."""
+        dropin = file(dropin_path(unit=self.unit, dropin=DROPIN_NAME), self.dropin)
+        wanted = Desired(
+            entries=(*map(of_file, self.files), dropin),
+            # As long as the service runs without a socket of it, systemd refuses to start it.
+            with_service=(socket_name(self.unit),),
+        )
+        return merged(without(found), wanted)
 
     @property
     def listen_lines(self) -> tuple[str, ...]:

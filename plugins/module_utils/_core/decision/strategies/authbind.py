@@ -8,7 +8,6 @@ import posixpath
 from typing import Mapping, Sequence
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.authbind.plan import (
-    RuleChange,
     of_user,
     plan_rules,
 )
@@ -35,7 +34,6 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.managed.sta
     FILE,
     Desired,
     Entry,
-    file,
     gone,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import AuthbindPort
@@ -173,7 +171,7 @@ def _changed_rules(case: Case, planned: Desired, *, ports: Sequence[AuthbindPort
     )
     there = {it.path for it in case.host.authbind_rules}
     left = dict.fromkeys(path for it in case.facts.authbind_ports for path in it.own_rules if path not in there)
-    return (*map(_entry, plan.changes), *map(gone, left))
+    return (*(it.entry for it in plan.changes), *map(gone, left))
 
 
 def _rules_of(case: Case) -> tuple[str, ...]:
@@ -188,13 +186,6 @@ def _may_take_rules(case: Case) -> bool:
     """
     recorded, there = {it.path for it in case.host.records}, {it.path for it in case.host.authbind_rules}
     return case.service.strategy != "auto" or any(path in recorded or path not in there for path in _rules_of(case))
-
-
-def _entry(change: RuleChange) -> Entry:
-    after = change.after
-    if after is None:
-        return gone(change.path)
-    return file(after.path, after.content, mode=after.mode, uid=after.uid, gid=after.gid)
 
 
 class Authbind(Strategy):
@@ -258,7 +249,7 @@ class Authbind(Strategy):
         user = of_user(str(record.uid), uid=record.uid, gids=(record.uid,))
         ports = [it.number for it in case.service.ports if it.number <= LAST_PORT]
         plan = plan_rules(_rules(case, planned), grantee=user, ports=ports, state="absent")
-        return Desired(entries=tuple(map(_entry, plan.changes)))
+        return Desired(entries=tuple(it.entry for it in plan.changes))
 
     def pending(self, case: Case) -> tuple[str, ...]:
         rules = all(port.allowed for port in _ports(case))

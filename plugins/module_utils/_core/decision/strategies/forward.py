@@ -25,7 +25,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.decision.ha
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.strategy import THE_UNIT, Strategy
 from ansible_collections.netbind.privport.plugins.module_utils._core.forwarding import forwarder as forward
 from ansible_collections.netbind.privport.plugins.module_utils._core.managed.installation import Installation, Installed
-from ansible_collections.netbind.privport.plugins.module_utils._core.managed.state import Desired, merged, of_file
+from ansible_collections.netbind.privport.plugins.module_utils._core.managed.state import Desired, without
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import CAPABILITY, Process
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.reason import Reason
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Port
@@ -176,16 +176,7 @@ class Forward(Strategy):
         return Expected(least=sets, most=sets)
 
     def desired(self, case: Case, planned: Desired) -> Desired:
-        asked, ground = request(case), _ground(case)
-        wanted = forward.installation(asked, ground)
-        now = forward.installation(asked, ground, later=_later(case)).units
-        new = Desired(
-            entries=tuple(map(of_file, wanted.files)),
-            running=now,
-            with_service=tuple(name for name in wanted.units if name not in now),
-            trials=forward.trials(asked, ground),
-        )
-        return merged(self.without(_installed(case), case=case), new)
+        return forward.desired(request(case), _ground(case), found=self.installed(case), later=_later(case))
 
     def absent(self, case: Case, planned: Desired) -> Desired:
-        return self.without(_installed(case), case=case)
+        return without(self.installed(case))

@@ -4,8 +4,6 @@
 
 from __future__ import annotations
 
-from typing import Sequence
-
 from ansible_collections.netbind.privport.plugins.module_utils._core.authbind.rules import WILDCARDS
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.case import (
     Case,
@@ -19,7 +17,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.decision.ha
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.hazards.judge import judge
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.strategy import EVERYONE, Strategy
 from ansible_collections.netbind.privport.plugins.module_utils._core.managed.installation import Installation, Installed
-from ansible_collections.netbind.privport.plugins.module_utils._core.managed.state import Desired, merged, of_file
+from ansible_collections.netbind.privport.plugins.module_utils._core.managed.state import Desired
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.reason import Reason, Unknown
 from ansible_collections.netbind.privport.plugins.module_utils._core.netfilter import redirect
 
@@ -95,16 +93,6 @@ _HAZARDS = (
 )
 
 
-def _unload(service: str, kernel: Sequence[str]) -> tuple[tuple[str, ...], ...]:
-    """What takes the rules away that the kernel holds: by nft where they are a table, else by iptables."""
-    by_nft = kernel[:1] and kernel[0].startswith("table ")
-    programs = ("nft",) if by_nft else ("iptables", "ip6tables")
-    tool = redirect.Tool(redirect.NFTABLES if by_nft else redirect.IPTABLES, {name: name for name in programs})
-    unload = redirect.rules(service, (), families=(), tool=tool).unload if kernel else ()
-    # A unit has a mark at those of its commands that may fail.
-    return tuple((program.lstrip("-"), *arguments) for program, *arguments in unload)
-
-
 def _wanted(case: Case) -> Installation | None:
     """What is to be there; None where that cannot be."""
     ground, service = case.facts.redirect, case.service
@@ -153,15 +141,8 @@ class Redirect(Strategy):
         return steps + super().pending(case)
 
     def desired(self, case: Case, planned: Desired) -> Desired:
-        wanted, found = _wanted(case), _found(case)
-        if wanted is None:
-            return Desired()
-        new = Desired(entries=tuple(map(of_file, wanted.files)), running=wanted.units)
-        # The unit takes away only what its files, which are other ones then, know of.
-        others = () if wanted.is_in_force(found) else found.kernel or ()
-        return merged(self.without(found, case=case), new)._replace(unload=_unload(case.service.name, others))
+        wanted = _wanted(case)
+        return Desired() if wanted is None else redirect.desired(case.service.name, wanted, self.installed(case))
 
     def absent(self, case: Case, planned: Desired) -> Desired:
-        # The kernel may hold rules of a unit that is there no more.
-        found = _found(case)
-        return self.without(found, case=case)._replace(unload=_unload(case.service.name, found.kernel or ()))
+        return redirect.desired(case.service.name, Installation(), self.installed(case))

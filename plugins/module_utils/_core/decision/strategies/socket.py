@@ -17,7 +17,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.decision.ha
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.hazards.judge import judge, said
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.strategy import THE_UNIT, Strategy
 from ansible_collections.netbind.privport.plugins.module_utils._core.managed.installation import Installed
-from ansible_collections.netbind.privport.plugins.module_utils._core.managed.state import Desired, merged, of_file
+from ansible_collections.netbind.privport.plugins.module_utils._core.managed.state import Desired, merged, without
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import Process, Unit
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.reason import Reason
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd import socket_unit
@@ -184,20 +184,12 @@ class Socket(Strategy):
 
     def desired(self, case: Case, planned: Desired) -> Desired:
         unit = case.facts.unit
-        if unit is None:
-            return Desired()
-        handed = _handed(case, unit)
-        wanted = Desired(
-            entries=(*map(of_file, handed.files), *self.dropin(case, handed.dropin)),
-            # As long as the service runs without a socket of it, systemd refuses to start it.
-            with_service=(socket_unit.socket_name(unit.name),),
-        )
-        return merged(self.without(_installed(case), case=case), wanted)
+        return Desired() if unit is None else _handed(case, unit).desired(self.installed(case))
 
     def absent(self, case: Case, planned: Desired) -> Desired:
         # To stop a socket unit that the service requires would stop the service as well.
         dropin = Desired(entries=self.without_dropin(case, planned))
-        return merged(dropin, self.without(_installed(case), case=case))
+        return merged(dropin, without(self.installed(case)))
 
     def excludes(self, case: Case, other: Case, strategy: Strategy) -> str:
         if strategy.name == self.name and case.same_unit(other):

@@ -17,13 +17,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.decision.ha
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.hazards.judge import judge
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.strategy import EVERYONE, Strategy
-from ansible_collections.netbind.privport.plugins.module_utils._core.managed.state import (
-    Desired,
-    Entry,
-    KernelSetting,
-    file,
-    gone,
-)
+from ansible_collections.netbind.privport.plugins.module_utils._core.managed.state import Desired
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import Refused
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import Observation, Process
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.reason import Reason
@@ -84,17 +78,6 @@ def _start_of_all(case: Case) -> int:
     return min(sysctl.first_port(it.ports) for it in (case.service, *sharing))
 
 
-def _settings(plan: sysctl.Plan) -> tuple[KernelSetting, ...]:
-    return (KernelSetting(sysctl.LIVE, str(plan.live_after)),)
-
-
-def _entries(plan: sysctl.Plan, *, foreign: bool) -> tuple[Entry, ...]:
-    """The file, and nothing where it neither is nor was, or is somebody else's."""
-    if plan.own_after:
-        return (file(sysctl.OWN_PATH, plan.own_after),)
-    return (gone(sysctl.OWN_PATH),) if (plan.own_before or plan.leftovers) and not foreign else ()
-
-
 class Sysctl(Strategy):
     name = _NAME
     audience = EVERYONE
@@ -145,16 +128,13 @@ class Sysctl(Strategy):
         state = sysctl.observed(case.host)
         if state is None:
             return Desired()
-        plan = sysctl.plan_present(state, start=_start_of_all(case), allow_raise=False)
-        return Desired(entries=_entries(plan, foreign=False), settings=_settings(plan))
+        return sysctl.plan_present(state, start=_start_of_all(case), allow_raise=False).desired
 
     def absent(self, case: Case, planned: Desired) -> Desired:
         state = sysctl.observed(case.host)
         if state is None or sysctl.OWN_PATH in planned.written:
             return Desired()
-        plan = sysctl.plan_absent(state)
-        foreign = sysctl.OWN_PATH in state.others
-        return Desired(entries=_entries(plan, foreign=foreign), settings=_settings(plan))
+        return sysctl.plan_absent(state).desired
 
     def host_without(self, host: Observation) -> Observation:
         state = sysctl.observed(host)
