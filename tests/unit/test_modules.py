@@ -315,6 +315,19 @@ def test_verify_waits_with_glances_and_proves_what_is_new(
         assert set(done["journal"]) == {"plain.service"}
 
 
+@pytest.mark.parametrize(
+    ("fields", "services", "reason"),
+    [
+        pytest.param({}, [{"name": "web"}], "service 'web'", id="a description"),
+        pytest.param({"sockets": "nonsense"}, None, "ss ", id="a tool"),
+    ],
+)
+def test_verify_fails_with_one_sentence(fields: Any, services: Any, reason: str) -> None:
+    done = verify(machine(**fields), services=services)
+    assert (done["failed"], done["verdict"], done["evidence"]) == (True, "fail", [])
+    assert (done["reasons"], reason in done["msg"], "\n" in done["msg"]) == ([done["msg"]], True, False)
+
+
 def test_verify_says_that_owners_are_hidden(answers: list[Probe]) -> None:
     host = machine(dropin=OURS, uid=1000, links={})
     done = verify(host, timeout=0)

@@ -35,13 +35,15 @@ class Task:
         self.host = host
         self.executed: List[str] = []
         self.given: Dict[str, Any] = {}
+        # The warnings of the modules.
+        self.told: List[str] = []
         # What a module answers instead of what it would.
         self.answers: Dict[str, Dict[str, Any]] = {}
         self._questions = folder / "questions"
         self._output = output
 
     def __call__(self, *, check: bool = False, **arguments: Any) -> Dict[str, Any]:
-        self.executed, self.host.events = [], []
+        self.executed, self.host.events, self.told = [], [], []
         task = SimpleNamespace(
             args={"services": SERVICES, **arguments}, async_val=0, check_mode=check, action="privport"
         )
@@ -64,10 +66,7 @@ class Task:
         basic._ANSIBLE_ARGS = None
         with patch_module_args({**module_args, "_ansible_check_mode": check}), pytest.raises(SystemExit):
             module.main()
-        output = self._output.readouterr()
-        # A module that runs on the controller's own process shows its warnings.
-        told = [line.partition("[WARNING]: ")[2] for line in output.err.splitlines()]
-        return {"failed": False, "warnings": told, **json.loads(output.out)}
+        return {"failed": False, "warnings": [*self.told], **json.loads(self._output.readouterr().out)}
 
 
 @pytest.fixture
@@ -78,7 +77,9 @@ def play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     monkeypatch.setattr(privport, "RecordingHost", lambda: RecordingHost(host))
     monkeypatch.setattr(privport_look, "Looks", lambda: host)
     monkeypatch.setattr(privport_info, "RecordingHost", lambda: RecordingHost(host))
-    return Task(host, tmp_path, capsys)
+    task = Task(host, tmp_path, capsys)
+    monkeypatch.setattr(basic.AnsibleModule, "warn", lambda module, text: task.told.append(text))
+    return task
 
 
 def strategies(done: Dict[str, Any]) -> List[str]:

@@ -1,0 +1,111 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The one way from options to a result: no traceback reaches a user. And that each module's documentation is there."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Dict, Iterator, List, Mapping, Tuple
+
+import pytest
+import yaml
+from ansible.module_utils import basic
+from ansible.module_utils.testing import patch_module_args
+from ansible_collections.netbind.privport.plugins.action.privport_print import ActionModule
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import HostError, Refused
+from ansible_collections.netbind.privport.plugins.module_utils._host.looks import Looks
+from ansible_collections.netbind.privport.plugins.module_utils._module import run_module
+
+PLUGINS = Path(__file__).parents[2] / "plugins"
+PACKAGE = "ansible_collections.netbind.privport.plugins"
+MODULES = sorted(path.stem for path in (PLUGINS / "modules").glob("*.py"))
+
+
+class Locking(Looks):
+    """A host that tells whether its lock was asked for."""
+
+    def __init__(self) -> None:
+        self.asked: List[bool] = []
+
+    @contextlib.contextmanager
+    def locked(self, *, needed: bool) -> Iterator[None]:  # type: ignore[override]
+        self.asked.append(needed)
+        yield
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> List[str]:
+    """The warnings of a module; Ansible shows none twice."""
+    found: List[str] = []
+    monkeypatch.setattr(basic.AnsibleModule, "warn", lambda module, text: found.append(text))
+    return found
+
+
+def result_of(
+    capsys: pytest.CaptureFixture[str], answer: Any, *, check: bool = False, locks: bool = False
+) -> Tuple[Dict[str, Any], List[bool]]:
+    def run(params: Mapping[str, Any], *, host: Looks, check_mode: bool) -> Dict[str, Any]:
+        if isinstance(answer, Exception):
+            raise answer
+        return {**answer, "was": (params["word"], check_mode)}
+
+    host = Locking()
+    basic._ANSIBLE_ARGS = None
+    with patch_module_args({"word": "x", "_ansible_check_mode": check}), pytest.raises(SystemExit):
+        run_module(run, host=host, argument_spec={"word": {"type": "str"}}, locks=locks)
+    return json.loads(capsys.readouterr().out), host.asked
+
+
+@pytest.mark.parametrize(
+    ("answer", "failed", "msg"),
+    [
+        ({"msg": "done"}, False, "done"),
+        ({"msg": "no", "failed": True}, True, "no"),
+        (HostError("it is closed"), True, "it is closed"),
+        (Refused("it is another's"), True, "it is another's"),
+        (OSError(5, "Input/output error", "/a"), True, "/a: Input/output error, which this collection did not foresee"),
+        (OSError(5, "Input/output error"), True, "Input/output error, which this collection did not foresee"),
+        (OSError("odd"), True, "odd, which this collection did not foresee"),
+    ],
+    ids=repr,
+)
+def test_what_a_module_says(capsys: pytest.CaptureFixture[str], answer: Any, failed: bool, msg: str) -> None:
+    said, _asked = result_of(capsys, answer)
+    assert (said.get("failed", False), said["msg"].startswith(msg), "\n" in said["msg"]) == (failed, True, False)
+
+
+@pytest.mark.parametrize(
+    ("check", "locks", "asked"), [(False, True, True), (True, True, False), (False, False, False)], ids=str
+)
+def test_who_changes_something_holds_the_lock(
+    capsys: pytest.CaptureFixture[str], told: List[str], check: bool, locks: bool, asked: bool
+) -> None:
+    said, found = result_of(capsys, {"warnings": ["it is wide"]}, check=check, locks=locks)
+    assert (said["was"], found, told) == (["x", check], [asked], ["it is wide"])
+
+
+@pytest.mark.parametrize("verbosity", [0, 1])
+def test_text_is_printed(verbosity: int) -> None:
+    shown: List[str] = []
+    task = SimpleNamespace(args={"text": "a\nb"}, async_val=0, check_mode=False, action="privport_print")
+    connection = SimpleNamespace(_shell=SimpleNamespace(tmpdir="/tmp"))
+    plugin = ActionModule(task, connection, None, None, None)
+    plugin._display = SimpleNamespace(display=shown.append, verbosity=verbosity)
+    assert plugin.run() == {"changed": False, **({"text": "a\nb"} if verbosity else {})}
+    assert shown == ["a\nb"]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_documentation_and_its_fragments_can_be_read(name: str) -> None:
+    module = importlib.import_module(f"{PACKAGE}.modules.{name}")
+    documentation = yaml.safe_load(module.DOCUMENTATION)
+    assert documentation["module"] == name
+    assert all(yaml.safe_load(text) for text in (module.EXAMPLES, module.RETURN))
+    for named in documentation["extends_documentation_fragment"]:
+        fragment, _dot, part = named.replace("netbind.privport.", "", 1).partition(".")
+        held = importlib.import_module(f"{PACKAGE}.doc_fragments.{fragment}").ModuleDocFragment
+        assert isinstance(yaml.safe_load(getattr(held, (part or "documentation").upper())), dict)
