@@ -19,7 +19,7 @@ def observe(host: Host, path: str) -> str:
     # Most programs have no units, and systemd need not be asked.
     if not any(host.status_of_itself(it.path) is not None or host.leftovers(it.path) for it in places):
         return core.NOT_KEPT
-    value = core.kept_value(host.read(core.paths(path)[0]) or "")
+    value = core.kept_value(host.unit_file(core.paths(path)[0]) or "")
     wanted = core.kept(path=path, value=value or b"", python=host.python())
     works = managed.Way(managed.look(host, [wanted]), wanted).is_done
     return core.KEPT if works and value else core.KEPT_IN_PART
@@ -41,6 +41,6 @@ def refusal(host: Host, path: str) -> str:
         name = core.base_name(path)
     except Refused as refused:
         return str(refused)
-    texts = {it: host.read(it) for it in (f"{UNIT_FOLDER}/{name}.service", f"{UNIT_FOLDER}/{name}.path")}
+    texts = {it: host.unit_file(it) for it in (f"{UNIT_FOLDER}/{name}.service", f"{UNIT_FOLDER}/{name}.path")}
     foreign = [it for it, text in texts.items() if text and not text.startswith(core.MARK)]
     return f"keep is true, but {foreign[0]} was not written by this collection; remove it first" if foreign else ""

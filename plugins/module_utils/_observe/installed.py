@@ -37,5 +37,5 @@ def _file(host: Host, path: str) -> File | None:
     if target is not None:
         # Links are to units of our names, and are told apart by their own.
         return File(path=path, target=target) if ".wants/" in path else None
-    text, status = host.read(path) or "", host.status_of_itself(path)
+    text, status = host.unit_file(path) or "", host.status_of_itself(path)
     return File(path=path, text=text, mode=status.permissions) if status is not None and is_own(text) else None
