@@ -14,6 +14,7 @@ import signal
 import stat
 import subprocess
 import sys
+import traceback
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -110,6 +111,8 @@ def run_here(name, params, *, kill_at, report, seconds, path):
         MODULES[name].main()
     except SystemExit:
         sys.stdout.flush()
+    except BaseException:
+        traceback.print_exc()
     finally:
         os._exit(0)
 

@@ -103,7 +103,7 @@ def settle(options):
     # What was stopped without its grant may still be on its way down.
     deadline = time.monotonic() + 5
     while options["services"] and options["services"][0]["state"] == "absent" and time.monotonic() < deadline:
-        if not in_force()[-1]:
+        if in_force()[-1] in ([], ["wholee.service"]):
             break
         time.sleep(0.1)
     return outcome
@@ -118,12 +118,13 @@ def told(outcome):
 
 def killed(step):
     """For each way the number of kills and what was wrong after which."""
-    settle(params("absent"))
-    states = {"absent": state()}
     settle(params())
-    states["present"] = state()
+    states = {"present": state()}
+    # Afterwards the one that needs no grant runs on.
+    settle(params("absent"))
+    states["absent"] = state()
     answer = {
-        f"the whole transaction, to {goal}": kill_everywhere(goal, states, int(step)) for goal in ("absent", "present")
+        f"the whole transaction, to {goal}": kill_everywhere(goal, states, int(step)) for goal in ("present", "absent")
     }
     settle(params("absent"))
     return answer
@@ -148,7 +149,7 @@ def kill_everywhere(goal, states, step):
 
 def judge(*allowed):
     """What is wrong after a kill: the next run that wants nothing brings the host to one of the states, wholly."""
-    begun = JOURNAL.exists() or bool(list(JOURNAL.parent.glob(".privport-*")))
+    begun = (JOURNAL / "journal.json").exists()
     outcome = run("privport", NOTHING)
     if outcome.get("failed"):
         yield f"the next run fails: {told(outcome)[:1500]}"

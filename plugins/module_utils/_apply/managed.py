@@ -72,12 +72,13 @@ class Way(NamedTuple):
     """From the resources as they are to those that are wanted.
 
     anew: something is missing that the files may not tell. systemd reads its files again, and the collection's own
-    units that are to run are started anew.
+    units that are to run are started anew. kept: those that go on as they run, whatever changes.
     """
 
     now: State
     wanted: Desired
     anew: bool = False
+    kept: Tuple[str, ...] = ()
 
     @property
     def changes(self) -> Tuple[Change, ...]:
@@ -96,7 +97,7 @@ class Way(NamedTuple):
     def restarted(self) -> Tuple[str, ...]:
         """Those that run and are to, but with what there is then."""
         stale = self.anew or bool(self.changes)
-        there = (*self.wanted.running, *self.wanted.with_service)
+        there = [name for name in (*self.wanted.running, *self.wanted.with_service) if name not in self.kept]
         return tuple(name for name in there if (stale or name in self._unread) and self.now.units[name].runs)
 
     @property

@@ -100,7 +100,9 @@ def restore(host: Host, before: Before, *, seconds: float) -> Restored:
     host.begin()
     attempts = managed.Attempts(undoing=True)
     wanted = as_desired(before.state)
-    back = managed.Way(managed.look(host, [wanted]), wanted)
+    now = managed.look(host, [wanted])
+    kept = tuple(name for name, was in before.state.units.items() if not unit_action(was, now.units[name]))
+    back = managed.Way(now, wanted, kept=kept)
     managed.bring(host, back, attempts=attempts, between=lambda: _free(host, before, back, attempts=attempts))
     broken = len(attempts.failed) > len(back.refusals)
     for was, action in _actions(host, before, back.now).items():
@@ -122,7 +124,7 @@ def restore(host: Host, before: Before, *, seconds: float) -> Restored:
 
 def _free(host: Host, before: Before, back: managed.Way, *, attempts: managed.Attempts) -> None:
     """Stop the services that hold what a unit of the collection's is to take again."""
-    if any(name for name in back.wanted.running if not back.now.units[name].runs):
+    if any(name not in back.kept for name in back.wanted.running):
         for was in _actions(host, before, back.now):
             attempts.make("", _stop, host, was.path)
 
