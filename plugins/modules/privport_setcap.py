@@ -163,9 +163,8 @@ after:
 """
 
 import posixpath
-from typing import Any, Dict, NamedTuple, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Dict, NamedTuple, Optional, Tuple
 
-from ansible_collections.netbind.privport.plugins.module_utils._apply import keep as keeping
 from ansible_collections.netbind.privport.plugins.module_utils._core.capability.file_rules import (
     DEFAULT_TEXT,
     check_request,
@@ -176,7 +175,6 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.capability.
     shown,
     side_effects,
 )
-from ansible_collections.netbind.privport.plugins.module_utils._core.capability.keep import refusal
 from ansible_collections.netbind.privport.plugins.module_utils._core.capability.text import (
     FileCapabilities,
     describe,
@@ -198,6 +196,9 @@ from ansible_collections.netbind.privport.plugins.module_utils._observe.program 
     observe_program,
     why_failed,
 )
+
+if TYPE_CHECKING:
+    from ansible_collections.netbind.privport.plugins.module_utils._apply.task import Applied
 
 UNREADABLE = "unreadable"
 
@@ -253,31 +254,25 @@ def run(*, request: Request, host: Host, check_mode: bool) -> Outcome:
         return carry_out(request=request, host=host, check_mode=check_mode)
     if request.present and request.keep:
         return _kept(request=request, host=host, check_mode=check_mode)
-    planned = keeping.plan(host, host.resolve(request.path), value=None)
-    # First, or they would give back what is taken.
-    if planned is not None and planned.changed and not check_mode:
-        keeping.remove(host, planned)
-    outcome = carry_out(request=request, host=host, check_mode=check_mode)
-    return _with_units(outcome, planned)
+    return _unkept(request=request, host=host, check_mode=check_mode)
 
 
 def _kept(*, request: Request, host: Host, check_mode: bool) -> Outcome:
+    from ansible_collections.netbind.privport.plugins.module_utils._apply import keep, task
+    from ansible_collections.netbind.privport.plugins.module_utils._core.capability.keep import refusal
+
     foreseen = carry_out(request=request, host=host, check_mode=True)
     with host.open_regular(foreseen.real_path) as file:
         refused = refusal(observe_program(file, host=host))
     if refused:
         raise Refused(refused)
-    planned = keeping.plan(host, foreseen.real_path, value=format_xattr(parse_text(foreseen.after)))
-    if check_mode or planned is None:
-        return _with_units(foreseen, planned)
-    outcome = carry_out(request=request, host=host, check_mode=False)
+    units = keep.kept(host, foreseen.real_path, value=format_xattr(parse_text(foreseen.after)))
+    outcome = foreseen if check_mode else carry_out(request=request, host=host, check_mode=False)
     try:
-        if planned.changed:
-            keeping.install(host, planned)
+        return _with_units(outcome, task.apply(host, units, check_mode=check_mode))
     except PrivportError:
         _take_back(outcome, host=host)
         raise
-    return _with_units(outcome, planned)
 
 
 def _take_back(outcome: Outcome, *, host: Host) -> None:
@@ -286,10 +281,23 @@ def _take_back(outcome: Outcome, *, host: Host) -> None:
         _change(file=file, host=host, outcome=before, check_mode=not outcome.changed)
 
 
-def _with_units(outcome: Outcome, planned: Optional[keeping.Keeping]) -> Outcome:
-    if planned is None or not planned.changed:
-        return outcome
-    return outcome._replace(changed=True, units=planned.diffs)
+def _unkept(*, request: Request, host: Host, check_mode: bool) -> Outcome:
+    from ansible_collections.netbind.privport.plugins.module_utils._core.capability.keep import unkept
+
+    units = unkept(host.resolve(request.path))
+    if not any(host.status_of_itself(it.path) is not None or host.leftovers(it.path) for it in units.entries):
+        return carry_out(request=request, host=host, check_mode=check_mode)
+    from ansible_collections.netbind.privport.plugins.module_utils._apply import task
+
+    foreseen = carry_out(request=request, host=host, check_mode=True)
+    # The units first, or they would give back what is taken.
+    applied = task.apply(host, units, check_mode=check_mode)
+    outcome = foreseen if check_mode else carry_out(request=request, host=host, check_mode=False)
+    return _with_units(outcome, applied)
+
+
+def _with_units(outcome: Outcome, applied: Applied) -> Outcome:
+    return outcome._replace(changed=True, units=tuple(applied.diffs)) if applied.changed else outcome
 
 
 def carry_out(*, request: Request, host: Host, check_mode: bool) -> Outcome:

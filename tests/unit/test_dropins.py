@@ -4,15 +4,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
+from ansible_collections.netbind.privport.plugins.module_utils._core.managed.state import Entry, file, gone, link
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import (
     HostError,
     InvalidInput,
     Refused,
 )
+from ansible_collections.netbind.privport.plugins.module_utils._core.systemd import dropin
 from ansible_collections.netbind.privport.plugins.module_utils._observe import units
+from ansible_collections.netbind.privport.plugins.modules import privport_ambient
 from ansible_collections.netbind.privport.tests.unit.fake_host import (
     DROPIN,
     FakeHost,
@@ -26,10 +27,6 @@ from ansible_collections.netbind.privport.tests.unit.observed import (
 )
 
 
-def plan(host: FakeHost, wanted: str = OURS, strategy: str = "ambient") -> units.Dropin:
-    return units.plan_dropin(host, unit="plain.service", dropin="50-privport", strategy=strategy, wanted=wanted)
-
-
 @pytest.mark.parametrize(
     ("before", "wanted", "strategy", "after"),
     [
@@ -41,29 +38,40 @@ def plan(host: FakeHost, wanted: str = OURS, strategy: str = "ambient") -> units
         pytest.param("", "", "ambient", "", id="nothing to remove"),
     ],
 )
-def test_plan_of_the_dropin(before: str, wanted: str, strategy: str, after: str) -> None:
-    found = plan(machine(files={DROPIN: before} if before else {}), wanted, strategy)
-    assert (found.path, found.before, found.after, found.changed) == (DROPIN, before, after, before != after)
+def test_what_becomes_of_the_dropin(before: str, wanted: str, strategy: str, after: str) -> None:
+    now = file(DROPIN, before) if before else gone(DROPIN)
+    assert dropin.entry(now, wanted, strategy=strategy) == (file(DROPIN, after) if after else gone(DROPIN))
 
 
 @pytest.mark.parametrize(
-    ("files", "links"),
-    [({DROPIN: "[Service]\nNice=1\n"}, {}), ({DROPIN: ""}, {}), ({}, {DROPIN: "/dev/null"})],
-    ids=["a drop-in", "an empty file", "a link to nowhere"],
+    "now",
+    [
+        pytest.param(file(DROPIN, "[Service]\nNice=1\n"), id="a drop-in"),
+        pytest.param(file(DROPIN, ""), id="an empty file"),
+        pytest.param(link(DROPIN, "/dev/null"), id="a link to nowhere"),
+    ],
 )
-def test_somebody_elses_file_is_refused(files: Any, links: Any) -> None:
-    host = machine(files=files, links=links)
-    with pytest.raises(Refused, match="was not written by this collection"):
-        plan(host)
-    assert host.wrote == []
+def test_somebody_elses_file_is_refused(now: Entry) -> None:
+    with pytest.raises(Refused, match="was not written by this collection; choose another name"):
+        dropin.entry(now, OURS, strategy="ambient")
+    assert dropin.entry(now, "", strategy="ambient") == now
+
+
+def grant(host: FakeHost) -> None:
+    params = {
+        "unit": "plain",
+        "capabilities": ["cap_net_bind_service"],
+        "bounding_set": [],
+        "user": "",
+        "state": "present",
+    }
+    privport_ambient.run({**params, "dropin": "50-privport"}, host=host, check_mode=False)
 
 
 def test_a_dropin_that_does_not_come_into_force_is_taken_back() -> None:
-    host = machine(overridden=True)
-    with pytest.raises(HostError, match="was taken back"):
-        units.install_dropin(
-            host, plan(host), unit="plain.service", in_force=lambda it: bool(it["AmbientCapabilities"])
-        )
+    host = machine(overridden=True, units=[{**PLAIN, "AmbientCapabilities": ""}])
+    with pytest.raises(HostError, match=r"does not come into force; look for .*; the change was taken back$"):
+        grant(host)
     assert DROPIN not in host.files
     assert host.ran[-1] == ("systemctl", "daemon-reload")
 
@@ -73,9 +81,9 @@ def test_a_dropin_that_systemd_does_not_read_is_taken_back() -> None:
         def _reload(self) -> str:
             raise HostError("systemctl daemon-reload failed")
 
-    host = Failing(files=UNIT_FILE, units=[PLAIN])
-    with pytest.raises(HostError, match="daemon-reload failed"):
-        units.install_dropin(host, plan(host), unit="plain.service", in_force=lambda it: True)
+    host = Failing(files=UNIT_FILE, units=[{**PLAIN, "AmbientCapabilities": ""}])
+    with pytest.raises(HostError, match=r"daemon-reload failed; the change was taken back, but .* failed$"):
+        grant(host)
     assert host.wrote == [DROPIN]
     assert DROPIN not in host.files
 

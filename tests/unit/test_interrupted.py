@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 from ansible_collections.netbind.privport.plugins.module_utils._apply import authbind_files as rule_files
-from ansible_collections.netbind.privport.plugins.module_utils._core.authbind.plan import RuleChange
-from ansible_collections.netbind.privport.plugins.module_utils._core.authbind.rules import RuleFile
+from ansible_collections.netbind.privport.plugins.module_utils._core.authbind.rules import HELPER
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import HostError
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import ServiceFacts
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import parse_services
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import render_ambient
+from ansible_collections.netbind.privport.plugins.module_utils._host.files import FileStatus
 from ansible_collections.netbind.privport.plugins.module_utils._host.temporary import TEMPORARY, temporaries
 from ansible_collections.netbind.privport.plugins.module_utils._observe import observe as observing
-from ansible_collections.netbind.privport.plugins.module_utils._observe import units
+from ansible_collections.netbind.privport.plugins.modules import privport_ambient, privport_authbind
 from ansible_collections.netbind.privport.tests.unit.fake_host import DROPIN, FakeHost, captured_unit
 
 PLAIN = captured_unit("plain.service")
@@ -30,10 +30,6 @@ def machine(kind: type[FakeHost] = FakeHost, *, files: Any = None, **properties:
 def facts(host: FakeHost) -> ServiceFacts:
     (service,) = parse_services([{"name": "web", "ports": [80], "unit": "plain.service", "user": "web"}])
     return observing.observe(host, [service]).services[0]
-
-
-def plan(host: FakeHost, wanted: str = OURS) -> units.Dropin:
-    return units.plan_dropin(host, unit="plain.service", dropin="50-privport", strategy="ambient", wanted=wanted)
 
 
 @pytest.mark.parametrize(
@@ -71,50 +67,45 @@ def test_a_rule_that_its_mount_would_make_vain() -> None:
 
 
 @pytest.mark.parametrize(
-    ("before", "dropin"),
+    "before",
     [
-        pytest.param("", "", id="and nothing else"),
-        pytest.param("[Service]\nNice=1\n", "[Service]\nNice=1\n", id="beside somebody else's drop-in"),
+        pytest.param({}, id="and nothing else"),
+        pytest.param({DROPIN: "[Service]\nNice=1\n"}, id="beside somebody else's drop-in"),
     ],
 )
-def test_a_removal_clears_what_a_killed_run_left(before: str, dropin: str) -> None:
+def test_a_removal_clears_what_a_killed_run_left(before: Any) -> None:
     left = temporaries(DROPIN)[0]
-    host = machine(files={left: "half", **({DROPIN: before} if before else {})})
-    planned = plan(host, "")
-    assert (planned.changed, left in planned.diff["before"], planned.after) == (True, True, dropin)
-    units.install_dropin(host, planned, unit="plain.service", in_force=lambda it: True)
-    assert (host.files.get(DROPIN, ""), left in host.files, host.wrote) == (dropin, False, [])
-    assert not plan(host, "").changed
+    host = machine(files={left: "half", **before})
+    was = {path: text for path, text in host.files.items() if path != left}
+    params = {"unit": "plain", "capabilities": ["cap_net_bind_service"], "user": "", "dropin": "50-privport"}
+    done = [privport_ambient.run({**params, "state": "absent"}, host=host, check_mode=check) for check in (True, False)]
+    assert [(it["changed"], [shown["before_header"] for shown in it["diff"]]) for it in done] == [(True, [left])] * 2
+    assert (host.files, host.wrote) == (was, [])
+    assert not privport_ambient.run({**params, "state": "absent"}, host=host, check_mode=False)["changed"]
 
 
-def test_a_dropin_that_cannot_be_taken_back() -> None:
-    class Failing(FakeHost):
-        def _reload(self) -> str:
-            raise HostError("systemctl daemon-reload failed")
+class Authbind(FakeHost):
+    """It has authbind, and no room for a rule for port 80."""
 
-        def remove(self, path: str, *, with_folder: bool = False) -> None:
-            raise HostError(f"{path} cannot be removed")
+    def which(self, program: str) -> str | None:
+        return f"/usr/bin/{program}"
 
-    host = machine(Failing)
-    with pytest.raises(HostError, match=r"reload failed; the change could not be taken back: .* cannot be removed"):
-        units.install_dropin(host, plan(host), unit="plain.service", in_force=lambda it: True)
+    def status(self, path: str) -> FileStatus | None:
+        return FileStatus(mode=0o104755, uid=0, gid=0, size=0) if path == HELPER else super().status(path)
+
+    def write(self, path: str, *, content: str, uid: int = 0, gid: int = 0, mode: int = 0o644) -> None:
+        if path.endswith("/80"):
+            raise HostError(f"{path} cannot be written: No space left on device")
+        super().write(path, content=content, uid=uid, gid=gid, mode=mode)
 
 
 def test_rules_are_taken_back_when_one_of_them_fails() -> None:
-    class Full(FakeHost):
-        def write(self, path: str, *, content: str, uid: int = 0, gid: int = 0, mode: int = 0o644) -> None:
-            if path.endswith("/443"):
-                raise HostError(f"{path} cannot be written: No space left on device")
-            super().write(path, content=content, uid=uid, gid=gid, mode=mode)
-
-    host = machine(Full, files={"/etc/authbind/byport/90": "old"})
-    before = dict(host.files)
-    old = RuleFile(path="/etc/authbind/byport/90", uid=0, gid=0, mode=0o755, content="old")
-    changes = [RuleChange(before=old, after=old._replace(content="new"))]
-    for port in (80, 443):
-        rule = RuleFile(path=f"/etc/authbind/byport/{port}", uid=0, gid=0, mode=0o755, content="")
-        changes.append(RuleChange(before=None, after=rule))
-    with pytest.raises(HostError, match="443 cannot be written"):
-        rule_files.apply_changes(host, changes)
-    assert host.files == before
-    assert host.wrote[:2] == ["/etc/authbind/byport/90", "/etc/authbind/byport/80"]
+    left = f"/etc/authbind/byport/{TEMPORARY}0"
+    host = machine(Authbind, files={left: ""})
+    params = {"user": "web", "group": None, "addresses": [], "method": "auto", "unit": None, "state": "present"}
+    with pytest.raises(HostError, match=r"/80 cannot be written: No space left .*; the change was taken back$"):
+        privport_authbind.run({**params, "ports": [80, 443]}, host=host, check_mode=False)
+    assert host.wrote == ["/etc/authbind/byport/443"]
+    assert [path for path in host.files if path.startswith("/etc")] == [left]
+    assert privport_authbind.run({**params, "ports": [443]}, host=host, check_mode=False)["changed"]
+    assert (left in host.files, host.owners["/etc/authbind/byport/443"]) == (False, (990, 0))

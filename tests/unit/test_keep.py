@@ -12,10 +12,12 @@ from typing import Any, Sequence
 
 import pytest
 from ansible_collections.netbind.privport.plugins.module_utils._apply import keep as keeping
+from ansible_collections.netbind.privport.plugins.module_utils._apply import task
 from ansible_collections.netbind.privport.plugins.module_utils._core.capability import keep
 from ansible_collections.netbind.privport.plugins.module_utils._core.capability.executable import Executable
 from ansible_collections.netbind.privport.plugins.module_utils._core.capability.file_rules import Inode, ProgramFile
 from ansible_collections.netbind.privport.plugins.module_utils._core.capability.text import format_xattr, parse_text
+from ansible_collections.netbind.privport.plugins.module_utils._core.managed.state import Desired
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import HostError, Refused
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import parse_unit_file
 from ansible_collections.netbind.privport.plugins.module_utils._host.host import Completed
@@ -127,46 +129,44 @@ class Keeper(FakeHost):
     active = False
 
     def run(self, argv: Sequence[str], *, seconds: float = 0) -> Completed:
-        if argv[1] == "restart":
+        if argv[1] == "show":
+            state = "active" if self.active else "inactive"
+            names = argv[argv.index("--") + 1 :]
+            return self._said(argv, "\n".join(f"Id={name}\nActiveState={state}\n" for name in names))
+        if argv[1] == "start":
             self.active = self.starts
         elif argv[1] == "stop":
             self.active = False
-        elif argv[1] == "show":
-            self.ran.append(tuple(argv))
-            loaded = "loaded" if UNITS.watch_path in self.files else "not-found"
-            state = "active" if self.active else "inactive"
-            asked = argv[2].partition("=")[2].split(",")
-            known = {"ActiveState": state, "LoadState": loaded, "NeedDaemonReload": "no"}
-            return self._said(argv, "".join(f"{name}={known[name]}\n" for name in asked))
         elif argv[1] != "daemon-reload":
             return super().run(argv, seconds=seconds)
-        self.ran.append(tuple(argv))
         return self._said(argv, "")
 
 
-def planned(host: FakeHost, value: bytes | None = VALUE) -> keeping.Keeping:
-    found = keeping.plan(host, PATH, value=value)
-    assert found is not None
-    return found
+def apply(host: FakeHost, wanted: Desired) -> task.Applied:
+    foreseen = task.apply(host, wanted, check_mode=True)
+    assert task.apply(host, wanted, check_mode=False) == foreseen
+    assert not task.apply(host, wanted, check_mode=True).changed
+    return foreseen
+
+
+def wanted(host: FakeHost) -> Desired:
+    return keeping.kept(host, PATH, value=VALUE)
 
 
 def kept() -> Keeper:
     host = Keeper()
-    host.files["/usr/bin/python3"] = ""
-    keeping.install(host, planned(host))
+    apply(host, wanted(host))
     return host
 
 
 def test_units_come_and_go() -> None:
-    host = Keeper(files={"/usr/bin/python3": ""})
+    host = Keeper()
     before = dict(host.files), dict(host.links)
-    assert (keeping.observe(host, PATH), planned(host).changed, len(planned(host).diffs)) == ("no", True, 3)
-    keeping.install(host, planned(host))
-    assert host.active
-    assert (keeping.observe(host, PATH), planned(host).changed, planned(host).diffs) == ("yes", False, ())
-    keeping.remove(host, planned(host, None))
-    assert not host.active
-    assert (keeping.observe(host, PATH), planned(host, None).changed) == ("no", False)
+    assert keeping.observe(host, PATH) == "no"
+    assert len(apply(host, wanted(host)).diffs) == 3
+    assert (host.active, keeping.observe(host, PATH)) == (True, "yes")
+    assert apply(host, keep.unkept(PATH)).changed
+    assert (host.active, keeping.observe(host, PATH)) == (False, "no")
     assert (host.files, host.links) == before
 
 
@@ -181,31 +181,33 @@ def test_units_that_do_not_work(lost: str) -> None:
         host.files[UNITS.service_path] = UNITS.service.replace(VALUE.hex(), "00")
     elif lost == "text":
         host.files[UNITS.watch_path] += "\n"
-    assert (keeping.observe(host, PATH), planned(host).changed, planned(host, None).changed) == ("in part", True, True)
+    assert keeping.observe(host, PATH) == "in part"
+    assert task.apply(host, keep.unkept(PATH), check_mode=True).changed
+    assert apply(host, wanted(host)).changed
 
 
 def test_what_a_killed_run_left_of_the_units() -> None:
     host = kept()
     host.files[temporaries(UNITS.watch_path)[0]] = "half"
-    assert (keeping.observe(host, PATH), planned(host).changed) == ("in part", True)
-    keeping.install(host, planned(host))
-    assert (keeping.observe(host, PATH), planned(host).changed) == ("yes", False)
+    assert keeping.observe(host, PATH) == "in part"
+    assert apply(host, wanted(host)).changed
+    assert keeping.observe(host, PATH) == "yes"
 
 
 def test_units_that_do_not_start_are_taken_back() -> None:
     host = Keeper()
     host.starts = False
     before = dict(host.files), dict(host.links)
-    with pytest.raises(HostError, match="does not watch; see systemctl status"):
-        keeping.install(host, planned(host))
+    with pytest.raises(HostError, match="does not run; see systemctl status"):
+        task.apply(host, wanted(host), check_mode=False)
     assert (host.files, host.links) == before
 
 
 def test_where_nothing_can_be_kept() -> None:
     with pytest.raises(Refused, match="systemd does not run this host"):
-        keeping.plan(FakeHost(programs=()), PATH, value=VALUE)
+        keeping.kept(FakeHost(programs=()), PATH, value=VALUE)
     with pytest.raises(Refused, match="plainer path"):
-        keeping.plan(FakeHost(), "/opt/a b", value=VALUE)
-    assert keeping.plan(FakeHost(), "/opt/a b", value=None) is None
+        keeping.kept(FakeHost(), "/opt/a b", value=VALUE)
+    assert keep.unkept("/opt/a b") == Desired()
     with pytest.raises(Refused, match="was not written by this collection"):
-        keeping.plan(FakeHost(files={UNITS.watch_path: "[Path]\n"}), PATH, value=VALUE)
+        keeping.kept(FakeHost(files={UNITS.watch_path: "[Path]\n"}), PATH, value=VALUE)

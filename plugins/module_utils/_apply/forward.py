@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, Optional, Sequence
 
-from ansible_collections.netbind.privport.plugins.module_utils._apply import installation, task
+from ansible_collections.netbind.privport.plugins.module_utils._apply import task
 from ansible_collections.netbind.privport.plugins.module_utils._core.forwarding import forwarder as forward
 from ansible_collections.netbind.privport.plugins.module_utils._core.forwarding import init_script as forward_script
 from ansible_collections.netbind.privport.plugins.module_utils._core.managed.installation import (
@@ -19,7 +19,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model.obser
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Service
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import UNIT_FOLDER
 from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host
-from ansible_collections.netbind.privport.plugins.module_utils._observe import processes, units
+from ansible_collections.netbind.privport.plugins.module_utils._observe import installed, processes, units
 
 # What runs the scripts of a runlevel.
 _SYSV_RC = "/etc/init.d/rc"
@@ -61,7 +61,7 @@ def observe(host: Host, service: Service, unit: Optional[Unit]) -> Installed:
 def look(host: Host, name: str, *, ports: Sequence[int], unit: str) -> Installed:
     """What is there for the service of this name on these ports and on others."""
     paths, names = _places(host, name, ports=ports, unit=unit)
-    return installation.look(host, paths=paths, names=names)
+    return installed.look(host, paths=paths, names=names)
 
 
 def _places(host: Host, name: str, *, ports: Sequence[int], unit: str) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Mapping, Sequence, Tuple
 
-from ansible_collections.netbind.privport.plugins.module_utils._apply import installation, task
+from ansible_collections.netbind.privport.plugins.module_utils._apply import task
 from ansible_collections.netbind.privport.plugins.module_utils._core.managed.installation import (
     Installation,
     Installed,
@@ -24,7 +24,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.netfilter.r
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.report.diff import diff_of
 from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host
-from ansible_collections.netbind.privport.plugins.module_utils._observe import units
+from ansible_collections.netbind.privport.plugins.module_utils._observe import installed, units
 from ansible_collections.netbind.privport.plugins.module_utils._observe.firewall import Firewall
 
 _PROGRAMS = {core.NFTABLES: ("nft",), core.IPTABLES: ("iptables", "ip6tables")}
@@ -59,12 +59,9 @@ def require_tool(host: Host) -> Tool:
 
 def look(host: Host, service: str) -> Installed:
     """What is there of a service's redirects."""
-    return installation.look(
-        host,
-        paths=core.paths(service),
-        names=[core.unit_name(service)] if units.systemd_version(host) is not None else [],
-        kernel=lambda host: _in_force(host, service),
-    )
+    names = [core.unit_name(service)] if units.systemd_version(host) is not None else []
+    found = installed.look(host, paths=core.paths(service), names=names)
+    return found._replace(kernel=_in_force(host, service))
 
 
 def observe(host: Host, service: Service, unit: Unit | None) -> Installed:

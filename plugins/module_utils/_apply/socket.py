@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Mapping, NamedTuple, Optional
 
-from ansible_collections.netbind.privport.plugins.module_utils._apply import installation, managed, task
+from ansible_collections.netbind.privport.plugins.module_utils._apply import managed, task
 from ansible_collections.netbind.privport.plugins.module_utils._core.managed.installation import Installed
 from ansible_collections.netbind.privport.plugins.module_utils._core.managed.state import Desired, merged, without
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import Refused
@@ -20,7 +20,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.uni
     launch_of,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host
-from ansible_collections.netbind.privport.plugins.module_utils._observe import units
+from ansible_collections.netbind.privport.plugins.module_utils._observe import installed, units
 from ansible_collections.netbind.privport.plugins.module_utils._observe.program import takes_sockets
 
 # systemd.resource-control(5), IPAddressAllow=: without the one hierarchy systemd leaves it out.
@@ -41,7 +41,7 @@ def observe(host: Host, _service: Service, unit: Optional[Unit]) -> Installed:
 def look(host: Host, unit: str) -> Installed:
     """What there is of a unit's socket unit. Where it is somebody else's, nothing of it is ours to start or stop."""
     paths = core.paths(unit)
-    found = installation.look(host, paths=paths, names=[core.socket_name(unit)])
+    found = installed.look(host, paths=paths, names=[core.socket_name(unit)])
     foreign = (*found.foreign, *(path for path in core.paths_elsewhere(unit) if _is_there(host, path)))
     if not foreign:
         return found

@@ -66,7 +66,7 @@ def _require(host: Host, wanted: Desired) -> None:
             raise HostError(f"{it.path} is {found.value} after {it.value} was written; look what else sets it")
     paths = managed.differing(now, wanted)
     if paths:
-        raise HostError(f"{', '.join(paths)} read back otherwise than written; find out what else writes there")
+        raise HostError(f"{paths[0]} reads back otherwise than written; find out what else writes there")
     silent = next((name for name in wanted.running if not now.units[name].works), "")
     if silent:
         advice = f"systemctl status {silent} and journalctl -u {silent}"

@@ -25,4 +25,4 @@ def _now(host: Host, record: Record) -> Optional[str]:
         value = host.capability(record.path)
         return None if value is None else value.hex()
     target = host.link_target(record.path)
-    return host.read(record.path) if target is None else target
+    return host.unit_file(record.path) if target is None else target

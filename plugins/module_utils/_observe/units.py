@@ -9,8 +9,6 @@ from typing import Callable, Mapping, NamedTuple, Optional, Sequence
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import (
     HostError,
     InvalidInput,
-    PrivportError,
-    Refused,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import (
     CAPABILITY,
@@ -208,44 +206,6 @@ def require_in_force(host: Host, unit: str, *, dropin: str, holds: Callable[[Map
         )
 
 
-class Dropin(NamedTuple):
-    """A drop-in before and after a change, '' for none, and what a killed run left of an earlier change."""
-
-    path: str
-    before: str
-    after: str
-    leftovers: tuple[str, ...] = ()
-
-    @property
-    def changed(self) -> bool:
-        return self.before != self.after or bool(self.leftovers)
-
-    @property
-    def diff(self) -> dict[str, str]:
-        """As diff mode shows it."""
-        header = {"before_header": self.path, "after_header": self.path}
-        left = "".join(f"# {path}, which an interrupted run left\n" for path in self.leftovers)
-        return {**header, "before": left + self.before, "after": self.after}
-
-
-def plan_dropin(host: Host, *, unit: str, dropin: str, strategy: str, wanted: str) -> Dropin:
-    """What the drop-in is to become: wanted, or '' for none.
-
-    Only a drop-in that the collection wrote is ever replaced, and only one of this strategy removed. Raises Refused
-    for somebody else's file of that name.
-    """
-    path = units.dropin_path(unit=unit, dropin=dropin)
-    before = host.read(path) or ""
-    leftovers = host.leftovers(path)
-    own = units.parse_own_dropin(before)
-    # An empty file or a link to /dev/null is how people keep a drop-in of that name out.
-    if own is None and wanted and _exists(host, path):
-        raise Refused(f"{path} was not written by this collection; choose another name with the option dropin")
-    if not wanted and (own is None or own.strategy != strategy):
-        return Dropin(path=path, before=before, after=before, leftovers=leftovers)
-    return Dropin(path=path, before=before, after=wanted, leftovers=leftovers)
-
-
 def _exists(host: Host, path: str) -> bool:
     return host.status(path) is not None or host.link_target(path) is not None
 
@@ -253,53 +213,6 @@ def _exists(host: Host, path: str) -> bool:
 def is_unread_removal(host: Host, path: str, properties: Mapping[str, str]) -> bool:
     """Whether a drop-in is gone, and systemd has not been told: the unit still has its settings."""
     return path in units.split_paths(properties.get("DropInPaths", "")) and not _exists(host, path)
-
-
-def install_dropin(host: Host, dropin: Dropin, *, unit: str, in_force: Callable[[Mapping[str, str]], bool]) -> None:
-    """Make the drop-in what it is to become, have systemd read it, and read back that it is in force.
-
-    in_force judges the unit's properties, whatever the drop-in is to become. HostError where it says no, or where
-    systemd fails; the drop-in is then what it was before.
-    """
-    _put(host, dropin)
-    try:
-        _reload(host)
-        properties = show(host, [unit])[unit]
-        if not in_force(properties):
-            raise HostError(
-                f"{dropin.path} does not come into force; look for a setting that overrides it in the unit's drop-ins: "
-                f"{properties.get('DropInPaths', 'none')}"
-            )
-    except PrivportError as failure:
-        if dropin.before == dropin.after:
-            raise
-        raise HostError(f"{failure}; {_take_back(host, dropin)}") from failure
-
-
-def _take_back(host: Host, dropin: Dropin) -> str:
-    """Undo the change and tell how that went."""
-    try:
-        _put(host, Dropin(path=dropin.path, before=dropin.after, after=dropin.before))
-    except HostError as failure:
-        return f"the change could not be taken back: {failure}"
-    try:
-        _reload(host)
-    except HostError:
-        return "the change was taken back, which systemd learns with its next daemon-reload"
-    return "the change was taken back"
-
-
-def _put(host: Host, dropin: Dropin) -> None:
-    if not dropin.after:
-        host.remove(dropin.path, with_folder=True)
-    elif dropin.before != dropin.after:
-        host.write(dropin.path, content=dropin.after)
-    else:
-        host.discard(dropin.leftovers)
-
-
-def _reload(host: Host) -> None:
-    host.run(["systemctl", "daemon-reload"]).checked()
 
 
 def main_process(host: Host, properties: Mapping[str, str]) -> Process | None:

@@ -13,6 +13,7 @@ from typing import NamedTuple, Tuple
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.capability.file_rules import ProgramFile, shown
 from ansible_collections.netbind.privport.plugins.module_utils._core.capability.text import parse_xattr
+from ansible_collections.netbind.privport.plugins.module_utils._core.managed.state import Desired, file, gone, link
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import Refused, UnknownFormat
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import UNIT_FOLDER
 
@@ -127,6 +128,30 @@ WantedBy=paths.target
     return KeepUnits(
         service_path=service_path, service=service, watch_path=watch_path, watch=watch, link_path=link_path
     )
+
+
+def kept(*, path: str, value: bytes, python: str) -> Desired:
+    """The units that give the file at path this value again. Raises Refused for a path that a unit cannot hold."""
+    units = render(path=path, value=value, python=python)
+    return Desired(
+        # The service does nothing by itself: it is the first to come and the last to go.
+        entries=(
+            file(units.service_path, units.service),
+            file(units.watch_path, units.watch),
+            link(units.link_path, units.watch_path),
+        ),
+        running=(units.watch_name,),
+    )
+
+
+def unkept(path: str) -> Desired:
+    """None of these units. What watches stops first, and then what it may just have started."""
+    found = paths(path)
+    if not found:
+        return Desired()
+    service, watch, _folder, at_boot = found
+    names = tuple(it.rpartition("/")[2] for it in (watch, service))
+    return Desired(entries=tuple(map(gone, (at_boot, watch, service))), stopped=names)
 
 
 def kept_value(service: str) -> bytes | None:

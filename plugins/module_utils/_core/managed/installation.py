@@ -7,8 +7,6 @@ from __future__ import annotations
 import re
 from typing import NamedTuple, Optional, Tuple
 
-from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import Refused
-
 # The beginning of every file that the collection writes.
 MARK = "# Managed by netbind.privport"
 # Where it has files that are no units.
@@ -51,11 +49,6 @@ class File(NamedTuple):
     text: str = ""
     target: str = ""
     mode: int = 0o644
-
-    @property
-    def shown(self) -> str:
-        """As diff mode shows it."""
-        return f"link to {self.target}\n" if self.target else self.text
 
 
 class Installed(NamedTuple):
@@ -112,53 +105,3 @@ class Trial(NamedTuple):
     argv: Tuple[str, ...]
     path: str
     content: str
-
-
-class Plan(NamedTuple):
-    """From what was found to what is wanted."""
-
-    found: Installed
-    wanted: Installation
-
-    @property
-    def changed(self) -> bool:
-        return not self.wanted.is_complete(self.found)
-
-    @property
-    def written(self) -> Tuple[File, ...]:
-        """The files that are new or differ, in the order in which they are written."""
-        there = {it.path: it for it in self.found.files}
-        return tuple(it for it in self.wanted.files if there.get(it.path) != it)
-
-    @property
-    def removed(self) -> Tuple[str, ...]:
-        """The paths that go, in the order in which they go."""
-        kept = {it.path for it in self.wanted.files}
-        return tuple(it.path for it in reversed(self.found.files) if it.path not in kept)
-
-    @property
-    def diffs(self) -> Tuple[dict[str, str], ...]:
-        """As diff mode shows the files that change, or where none does, what the kernel holds."""
-        before = {it.path: it.shown for it in self.found.files}
-        after = {it.path: it.shown for it in self.wanted.files}
-        paths = (*(it.path for it in self.written), *self.removed)
-        files = tuple(_diff(path, before.get(path, ""), after.get(path, "")) for path in paths)
-        if files or self.wanted.is_in_force(self.found):
-            return files
-        return (_diff("the kernel", _lines(self.found.kernel or ()), _lines(self.wanted.kernel)),)
-
-
-def _diff(header: str, before: str, after: str) -> dict[str, str]:
-    return {"before_header": header, "after_header": header, "before": before, "after": after}
-
-
-def _lines(texts: Tuple[str, ...]) -> str:
-    return "".join(f"{text}\n" for text in texts)
-
-
-def plan(found: Installed, wanted: Installation) -> Plan:
-    """The way from found to wanted. Raises Refused where somebody else's file is in the way."""
-    in_the_way = [it.path for it in wanted.files if it.path in found.foreign]
-    if in_the_way:
-        raise Refused(f"{in_the_way[0]} was not written by this collection; remove or rename it first")
-    return Plan(found=found, wanted=wanted)

@@ -43,9 +43,6 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.decision.st
 from ansible_collections.netbind.privport.plugins.module_utils._core.managed.state import (
     Attribute,
     Desired,
-    file,
-    gone,
-    link,
     merged,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import CAPABILITY, Program
@@ -239,22 +236,8 @@ def _kept(case: Case, program: Program, *, value: str) -> Desired:
     """The units that give the value back after an upgrade, as the service has it."""
     if not case.service.keep:
         return Desired() if case.service.keep is None else _unkept(program)
-    units = keep.render(path=program.real_path, value=bytes.fromhex(value), python=case.host.python)
-    return Desired(
-        # The service does nothing by itself: it is the first to come and the last to go.
-        entries=(
-            file(units.service_path, units.service),
-            file(units.watch_path, units.watch),
-            link(units.link_path, units.watch_path),
-        ),
-        running=(units.watch_name,),
-    )
+    return keep.kept(path=program.real_path, value=bytes.fromhex(value), python=case.host.python)
 
 
 def _unkept(program: Program) -> Desired:
-    """None of these units. What watches goes first, and then what it may just have started."""
-    if program.kept == NOT_KEPT:
-        return Desired()
-    service, watch, _folder, at_boot = keep.paths(program.real_path)
-    names = tuple(path.rpartition("/")[2] for path in (watch, service))
-    return Desired(entries=tuple(map(gone, (at_boot, watch, service))), stopped=names)
+    return Desired() if program.kept == NOT_KEPT else keep.unkept(program.real_path)
