@@ -16,6 +16,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.forwarding.
     Request,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.managed.installation import MARK, is_own
+from ansible_collections.netbind.privport.plugins.module_utils._core.managed.state import of_file
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import InvalidInput, Refused
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Port
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service_spec import FORWARDERS
@@ -30,7 +31,7 @@ LINK = f"{UNITS}/web.service.wants/privport-forward-web-80.service"
 
 
 def texts(request: Request = WEB, ground: Ground = GROUND) -> Dict[str, str]:
-    return {file.path: file.shown for file in forward.installation(request, ground).files}
+    return {file.path: of_file(file).shown for file in forward.installation(request, ground).files}
 
 
 def values(text: str, key: str) -> List[str]:
