@@ -30,7 +30,6 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.managed.sta
     Entry,
     KernelSetting,
     State,
-    UnitState,
     folder_of,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import (
@@ -137,13 +136,12 @@ class Way(NamedTuple):
 def look(host: Host, wanted: Iterable[Desired]) -> State:
     """The resources that these name, as they are, with the folders that go with their files."""
     asked = scope(wanted)
-    units = own_units.states(host, asked.running)
     return State(
         entries={it.path: entry_at(host, it.path) for it in asked.entries},
         leftovers=tuple(left for it in asked.entries for left in host.leftovers(it.path)),
         attributes={it.path: _attribute(host, it.path) for it in asked.attributes},
         settings={it.path: KernelSetting(it.path, text.strip()) for it, text in _settings(host, asked.settings)},
-        units={name: UnitState(name, it.active, it.invocation, it.unread) for name, it in units.items()},
+        units=own_units.states(host, asked.running),
     )
 
 
@@ -256,8 +254,7 @@ def _stop(host: Host, names: Sequence[str], *, attempts: Attempts) -> None:
 
 def _start(host: Host, way: Way, *, attempts: Attempts) -> None:
     for name in way.wanted.running:
-        now = own_units.states(host, [name])[name]
-        if name in way.restarted or not UnitState(name, now.active, unread=now.unread).works:
+        if name in way.restarted or not own_units.states(host, [name])[name].works:
             attempts.make(f"started {name}", own_units.start, host, [name])
 
 
