@@ -65,6 +65,8 @@ def start(host: Host, names: Sequence[str]) -> None:
     """Start them now, and scripts at every boot; systemd is told so by links. Raises HostError."""
     of_systemd = [name for name in names if not is_script(name)]
     if of_systemd:
+        # It may have been started and stopped as often as anybody likes (systemd.unit(5), StartLimitBurst=).
+        host.run(["systemctl", "reset-failed", "--", *of_systemd])
         host.run(["systemctl", "start", "--", *of_systemd]).checked()
     for name in filter(is_script, names):
         host.run(["update-rc.d", name, "defaults"]).checked()

@@ -117,8 +117,6 @@ ExecStart={python} -I -S -c '{script}' {path} {value.hex()}
 Description=Watch {path}, which loses its file capability when it is replaced
 # Whatever happened while nobody watched.
 Wants={name}.service
-# It may be started and stopped as often as anybody likes.
-StartLimitIntervalSec=0
 
 [Path]
 PathChanged={path}
