@@ -17,8 +17,10 @@ survived.
 A module is killed with SIGKILL before each change that it makes to a file, a folder, an attribute, systemd or sysv-rc,
 one run for each. Survived means: every file outside of the collection's own is untouched, every file of its own is
 wholly the old or wholly the new one; the next run, whether it goes on or goes back, says `changed` truthfully, and ends
-as if nothing had happened, without anything left over; the run after that changes nothing. A play is killed with all of
-its processes after each change that a host reports. A full or read-only disk and a systemd that fails or hangs end in
+as if nothing had happened, without anything left over; the run after that changes nothing. The transaction of
+`privport` for five services of five strategies is killed before each of its changes too. Survived means there: the next
+run, which wants nothing, says that one was interrupted and brings the host back to what it was, files, attributes, units
+and what runs. A play is killed with all of its processes after each change that a host reports. A full or read-only disk and a systemd that fails or hangs end in
 one sentence that says what to do, within a bounded time, with every file and what systemd has loaded as they were
 before.
 

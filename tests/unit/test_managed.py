@@ -76,7 +76,7 @@ def test_it_is_brought_and_taken_back(tmp_path: Path, before: Callable[[Path], o
     was = managed.look(Host(), [desired])
     foreseen = [it.text for it in managed.Way(was, desired).changes]
     done = bring(desired)
-    assert (done.done, done.failed, managed.differing(Host(), desired)) == (foreseen, [], ())
+    assert (done.done, done.failed, managed.differing(managed.look(Host(), [desired]), desired)) == (foreseen, [], ())
     assert managed.Way(managed.look(Host(), [desired]), desired).changes == ()
     bring(as_desired(was))
     assert [it for it in shape(tmp_path) if it[0] != f"{tmp_path}/b"] == shaped
@@ -87,9 +87,9 @@ def test_an_empty_attribute_is_no_attribute_that_is_missing(tmp_path: Path) -> N
     (tmp_path / "a").touch()
     os.setxattr(tmp_path / "a", "security.capability", bytes.fromhex(EMPTY))
     wanted = Desired(attributes=(Attribute(f"{tmp_path}/a", None),))
-    assert managed.differing(Host(), wanted) == (f"{tmp_path}/a",)
+    assert managed.differing(managed.look(Host(), [wanted]), wanted) == (f"{tmp_path}/a",)
     assert bring(wanted).done == [f"took an empty attribute from {tmp_path}/a"]
-    assert managed.differing(Host(), wanted) == ()
+    assert managed.differing(managed.look(Host(), [wanted]), wanted) == ()
 
 
 def test_a_folder_stays_where_somebody_else_has_a_file_in_it(tmp_path: Path) -> None:
@@ -97,7 +97,7 @@ def test_a_folder_stays_where_somebody_else_has_a_file_in_it(tmp_path: Path) -> 
     (tmp_path / "a/theirs").touch()
     wanted = Desired(entries=(gone(f"{tmp_path}/a"),))
     bring(wanted)
-    assert ((tmp_path / "a/theirs").exists(), managed.differing(Host(), wanted)) == (True, ())
+    assert ((tmp_path / "a/theirs").exists(), managed.differing(managed.look(Host(), [wanted]), wanted)) == (True, ())
 
 
 def test_what_is_neither_a_file_nor_a_link_is_left_alone(tmp_path: Path) -> None:
@@ -117,7 +117,7 @@ def test_a_step_that_fails_ends_all_but_an_undo(tmp_path: Path) -> None:
     (tmp_path / "a").unlink()
     done = bring(wanted, undoing=True)
     assert (done.done, done.failed) == ([f"put {tmp_path}/a back"], [str(told.value)])
-    assert managed.differing(Host(), wanted) == (f"{tmp_path}/none",)
+    assert managed.differing(managed.look(Host(), [wanted]), wanted) == (f"{tmp_path}/none",)
 
 
 def test_an_attribute_that_a_file_system_does_not_keep() -> None:

@@ -21,7 +21,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.process.sta
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.command import Launch
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import Command, launch_of
 
-FORMAT = 2
+FORMAT = 3
 _OTHERS_EXECUTE = 0o001
 CAPABILITY = "cap_net_bind_service"
 
