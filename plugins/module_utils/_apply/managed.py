@@ -83,12 +83,6 @@ class Way(NamedTuple):
         return changes(self.now, self.wanted)
 
     @property
-    def differing(self) -> Tuple[str, ...]:
-        """The resources that are otherwise than wanted. A folder stays where somebody else has a file in it."""
-        left = (it for it in self.changes if not (isinstance(it.now, Entry) and it.now.kind == FOLDER and it.takes))
-        return tuple(it.path for it in left)
-
-    @property
     def refusals(self) -> Tuple[str, ...]:
         return tuple(it.refusal for it in self.changes if it.refusal)
 
@@ -318,6 +312,7 @@ def _remove(host: Host, path: str) -> None:
     host.remove(path, with_folder=bool(folder_of(path)))
 
 
-def differing(host: Host, wanted: Desired) -> Tuple[str, ...]:
-    """The resources that read back otherwise than wanted."""
-    return Way(look(host, [wanted]), wanted).differing
+def differing(now: State, wanted: Desired) -> Tuple[str, ...]:
+    """The resources that are otherwise than wanted. A folder stays where somebody else has a file in it."""
+    left = (it for it in changes(now, wanted) if not (isinstance(it.now, Entry) and it.now.kind == FOLDER and it.takes))
+    return tuple(it.path for it in left)

@@ -64,7 +64,7 @@ def _require(host: Host, wanted: Desired) -> None:
         found = now.settings.get(it.path, it)
         if found != it:
             raise HostError(f"{it.path} is {found.value} after {it.value} was written; look what else sets it")
-    paths = managed.Way(now, wanted).differing
+    paths = managed.differing(now, wanted)
     if paths:
         raise HostError(f"{paths[0]} reads back otherwise than written; find out what else writes there")
     silent = next((name for name in wanted.running if not now.units[name].works), "")
@@ -81,7 +81,7 @@ def _take_back(host: Host, way: managed.Way, *, waiting: Sequence[str]) -> List[
     try:
         back = managed.Way(managed.look(host, [before]), before)
         managed.bring(host, back, attempts=attempts, stop_first=True)
-        left = managed.differing(host, before)
+        left = managed.differing(managed.look(host, [before]), before)
     except PrivportError as failure:
         return [f"the change could not be taken back: {failure}"]
     failed = "; ".join(attempts.failed)

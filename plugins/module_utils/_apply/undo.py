@@ -103,7 +103,7 @@ def restore(host: Host, before: Before, *, seconds: float) -> Restored:
     left = list(attempts.failed)
     left += [
         f"{path} is not what it was before"
-        for path in managed.differing(host, wanted)
+        for path in managed.differing(managed.look(host, [wanted]), wanted)
         if not any(path in told for told in left)
     ]
     missing = _await(host, before.held, seconds=seconds)
