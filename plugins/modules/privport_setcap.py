@@ -185,7 +185,6 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.capability.
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import (
     HostError,
     InvalidInput,
-    PrivportError,
     Refused,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host, OpenFile
@@ -260,25 +259,18 @@ def run(*, request: Request, host: Host, check_mode: bool) -> Outcome:
 def _kept(*, request: Request, host: Host, check_mode: bool) -> Outcome:
     from ansible_collections.netbind.privport.plugins.module_utils._apply import keep, task
     from ansible_collections.netbind.privport.plugins.module_utils._core.capability.keep import refusal
+    from ansible_collections.netbind.privport.plugins.module_utils._core.managed.state import Attribute
 
     foreseen = carry_out(request=request, host=host, check_mode=True)
     with host.open_regular(foreseen.real_path) as file:
         refused = refusal(observe_program(file, host=host))
     if refused:
         raise Refused(refused)
-    units = keep.kept(host, foreseen.real_path, value=format_xattr(parse_text(foreseen.after)))
-    outcome = foreseen if check_mode else carry_out(request=request, host=host, check_mode=False)
-    try:
-        return _with_units(outcome, task.apply(host, units, check_mode=check_mode))
-    except PrivportError:
-        _take_back(outcome, host=host)
-        raise
-
-
-def _take_back(outcome: Outcome, *, host: Host) -> None:
-    before = parse_text(outcome.before) if outcome.before not in ("", UNREADABLE) else None
-    with host.open_regular(outcome.real_path) as file:
-        _change(file=file, host=host, outcome=before, check_mode=not outcome.changed)
+    value = format_xattr(parse_text(foreseen.after))
+    # Spellings that mean the same are the same.
+    attributes = (Attribute(foreseen.real_path, value.hex()),) if foreseen.changed else ()
+    units = keep.kept(host, foreseen.real_path, value=value)
+    return _with_units(foreseen, task.apply(host, units._replace(attributes=attributes), check_mode=check_mode))
 
 
 def _unkept(*, request: Request, host: Host, check_mode: bool) -> Outcome:
@@ -297,7 +289,8 @@ def _unkept(*, request: Request, host: Host, check_mode: bool) -> Outcome:
 
 
 def _with_units(outcome: Outcome, applied: Applied) -> Outcome:
-    return outcome._replace(changed=True, units=tuple(applied.diffs)) if applied.changed else outcome
+    units = tuple(it for it in applied.diffs if it["after_header"] != outcome.real_path)
+    return outcome._replace(changed=outcome.changed or applied.changed, units=units)
 
 
 def carry_out(*, request: Request, host: Host, check_mode: bool) -> Outcome:

@@ -162,9 +162,9 @@ def test_a_daemon_that_is_gone_at_once_is_told() -> None:
 def test_a_number_that_another_process_has_since_is_no_daemon() -> None:
     host = installed()
     host.files[f"/proc/{PID}/status"] = proc_status()
-    assert own_units.states(host, [NAME])[NAME].daemon is None
+    assert own_units.daemons(host, [NAME]) == ()
     host.files[PID_FILE] = "x"
-    assert own_units.states(host, [NAME])[NAME].daemon is None
+    assert own_units.daemons(host, [NAME]) == ()
 
 
 def test_a_port_that_its_daemon_holds_is_there_already() -> None:

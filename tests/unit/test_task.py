@@ -86,10 +86,10 @@ def test_it_comes_and_goes() -> None:
     assert (host.files, host.links, host.commands) == (*before, [])
     assert apply(host, WANTED) == foreseen
     assert (foreseen.changed, [it["before_header"] for it in foreseen.diffs]) == (True, [UNIT, CONFIG, LINK])
-    assert (host.commands, host.active) == (["daemon-reload", "start"], True)
+    assert (host.commands, host.active) == (["daemon-reload", "reset-failed", "start"], True)
     assert apply(host, WANTED) == task.Applied(changed=False, diffs=[])
     assert [it["after"] for it in apply(host, NOTHING).diffs] == ["", "", ""]
-    assert host.commands[2:] == ["daemon-reload", "stop", "daemon-reload"]
+    assert host.commands[3:] == ["daemon-reload", "stop", "daemon-reload"]
     assert apply(host, NOTHING) == task.Applied(changed=False, diffs=[])
     assert (host.files, host.links) == before
 
@@ -99,7 +99,7 @@ def test_a_unit_stops_before_its_files_change() -> None:
     at_stop: list[str] = []
     host.on_stop = lambda: at_stop.append(host.files[CONFIG])
     assert [it["before_header"] for it in apply(host, OTHER).diffs] == [CONFIG]
-    assert (host.commands, at_stop) == (["stop", "start"], [WANTED.entries[1].content])
+    assert (host.commands, at_stop) == (["stop", "reset-failed", "start"], [WANTED.entries[1].content])
     assert host.files[CONFIG] == OTHER.entries[1].content
 
 
@@ -134,7 +134,7 @@ def test_what_a_killed_run_left_is_told(left: str) -> None:
 def test_what_is_in_place_and_not_in_force_is_read_again() -> None:
     host = installed()
     assert apply(host, WANTED, anew=True).changed
-    assert host.commands == ["stop", "daemon-reload", "start"]
+    assert host.commands == ["stop", "daemon-reload", "reset-failed", "start"]
 
 
 @pytest.mark.parametrize("command", ["start", "daemon-reload"])

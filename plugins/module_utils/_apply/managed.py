@@ -30,7 +30,6 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.managed.sta
     Entry,
     KernelSetting,
     State,
-    UnitState,
     folder_of,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import (
@@ -132,13 +131,12 @@ class Way(NamedTuple):
 def look(host: Host, wanted: Iterable[Desired]) -> State:
     """The resources that these name, as they are, with the folders that go with their files."""
     asked = scope(wanted)
-    units = own_units.states(host, asked.running)
     return State(
         entries={it.path: entry_at(host, it.path) for it in asked.entries},
         leftovers=tuple(left for it in asked.entries for left in host.leftovers(it.path)),
         attributes={it.path: _attribute(host, it.path) for it in asked.attributes},
         settings={it.path: KernelSetting(it.path, text.strip()) for it, text in _settings(host, asked.settings)},
-        units={name: UnitState(name, it.active, it.invocation, it.unread) for name, it in units.items()},
+        units=own_units.states(host, asked.running),
     )
 
 
@@ -251,8 +249,7 @@ def _stop(host: Host, names: Sequence[str], *, attempts: Attempts) -> None:
 
 def _start(host: Host, way: Way, *, attempts: Attempts) -> None:
     for name in way.wanted.running:
-        now = own_units.states(host, [name])[name]
-        if name in way.restarted or not UnitState(name, now.active, unread=now.unread).works:
+        if name in way.restarted or not own_units.states(host, [name])[name].works:
             attempts.make(f"started {name}", own_units.start, host, [name])
 
 
@@ -318,5 +315,5 @@ def _remove(host: Host, path: str) -> None:
 
 def differing(now: State, wanted: Desired) -> Tuple[str, ...]:
     """The resources that are otherwise than wanted. A folder stays where somebody else has a file in it."""
-    left = changes(now, wanted)
-    return tuple(it.path for it in left if not (isinstance(it.now, Entry) and it.now.kind == FOLDER and it.takes))
+    left = (it for it in changes(now, wanted) if not (isinstance(it.now, Entry) and it.now.kind == FOLDER and it.takes))
+    return tuple(it.path for it in left)

@@ -5,12 +5,13 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple, Optional, Sequence
+from typing import Dict, Mapping, Sequence, Tuple
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.managed.installation import (
     SCRIPT_FOLDER,
     is_script,
 )
+from ansible_collections.netbind.privport.plugins.module_utils._core.managed.state import UnitState
 from ansible_collections.netbind.privport.plugins.module_utils._core.process.status import parse_status
 from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host
 from ansible_collections.netbind.privport.plugins.module_utils._observe import units
@@ -22,42 +23,36 @@ _AT_BOOT = "/etc/rc2.d"
 _SCRIPT_SECONDS = 60.0
 
 
-class State(NamedTuple):
-    """A unit's ActiveState and InvocationID (systemd.exec(5)), which is another one after every start.
-
-    Of a script daemon is its running process; it is active too while a boot starts it, and unread where only one of
-    both is so.
-    """
-
-    active: str
-    invocation: str = ""
-    unread: bool = False
-    daemon: Optional[int] = None
-
-
-def states(host: Host, names: Sequence[str]) -> dict[str, State]:
+def states(host: Host, names: Sequence[str]) -> Dict[str, UnitState]:
     """The states of the units and scripts of these names."""
     shown = units.show(host, [name for name in names if not is_script(name)], properties=_PROPERTIES)
-    return {name: _script(host, name) if is_script(name) else _unit(shown[name]) for name in names}
+    return {name: _script(host, name) if is_script(name) else _unit(name, shown[name]) for name in names}
 
 
-def _unit(shown: dict[str, str]) -> State:
-    return State(
+def _unit(name: str, shown: Mapping[str, str]) -> UnitState:
+    return UnitState(
+        path=name,
         active=shown.get("ActiveState", ""),
         invocation=shown.get("InvocationID", ""),
         unread=shown.get("NeedDaemonReload") == "yes",
     )
 
 
-def _script(host: Host, name: str) -> State:
+def _script(host: Host, name: str) -> UnitState:
     daemon = _daemon(host, name)
     at_boot = any(re.fullmatch(r"S[0-9]{2}" + re.escape(name), entry) for entry in host.names_in(_AT_BOOT))
-    return State(
+    return UnitState(
+        path=name,
         active="inactive" if daemon is None and not at_boot else "active",
         invocation="" if daemon is None else str(daemon),
         unread=at_boot is not (daemon is not None),
-        daemon=daemon,
     )
+
+
+def daemons(host: Host, names: Sequence[str]) -> Tuple[int, ...]:
+    """The running processes of the scripts among these, which no control group tells apart."""
+    found = (_daemon(host, name) for name in filter(is_script, names))
+    return tuple(pid for pid in found if pid is not None)
 
 
 def _daemon(host: Host, name: str) -> int | None:
@@ -70,6 +65,8 @@ def start(host: Host, names: Sequence[str]) -> None:
     """Start them now, and scripts at every boot; systemd is told so by links. Raises HostError."""
     of_systemd = [name for name in names if not is_script(name)]
     if of_systemd:
+        # It may have been started and stopped as often as anybody likes (systemd.unit(5), StartLimitBurst=).
+        host.run(["systemctl", "reset-failed", "--", *of_systemd])
         host.run(["systemctl", "start", "--", *of_systemd]).checked()
     for name in filter(is_script, names):
         host.run(["update-rc.d", name, "defaults"]).checked()

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Callable, Iterable, List, Mapping, NamedTuple, Sequence, Set, Tuple
 
-from ansible_collections.netbind.privport.plugins.module_utils._apply import managed, services, undo
+from ansible_collections.netbind.privport.plugins.module_utils._apply import managed, own_units, services, undo
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.case import Case
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.decide import Decision, digest_of
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.desired import (
@@ -299,7 +299,7 @@ class _Transaction:
                 settings={**now.settings, **known.settings},
                 units={**now.units, **known.units},
             ),
-            units=self._before.units or undo.unit_states(self._host, names),
+            units=self._before.units or tuple(own_units.states(self._host, names).values()),
             held=held,
         )
         undo.remember(self._host, self._before)

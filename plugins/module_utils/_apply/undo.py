@@ -87,11 +87,6 @@ def finish_interrupted(host: Host, *, seconds: float) -> Restored:
     return restored
 
 
-def unit_states(host: Host, names: Sequence[str]) -> Tuple[UnitState, ...]:
-    states = own_units.states(host, names)
-    return tuple(UnitState(name, it.active, it.invocation) for name, it in states.items())
-
-
 def restore(host: Host, before: Before, *, seconds: float) -> Restored:
     """Bring the host back as far as it goes, and wait until the services listen as they did.
 
@@ -135,8 +130,8 @@ def _stop(host: Host, name: str) -> None:
 
 def _actions(host: Host, before: Before, now: State) -> Dict[UnitState, str]:
     """What is to be done about each unit that is not as it was."""
-    states = unit_states(host, [was.path for was in before.units])
-    found = {was: unit_action(was, is_now) for was, is_now in zip(before.units, states)}
+    states = own_units.states(host, [was.path for was in before.units])
+    found = {was: unit_action(was, states[was.path]) for was in before.units}
     back = [name for name, was in before.state.units.items() if unit_action(was, now.units[name]) == "restart"]
     return with_sockets({was: action for was, action in found.items() if action}, back=back, units=before.units)
 

@@ -10,8 +10,6 @@ import os
 import pwd
 from typing import Dict, Iterator, NamedTuple, Sequence, Tuple
 
-from ansible_collections.netbind.privport.plugins.module_utils._host import another
-
 _FILE = "/etc/passwd"
 
 
@@ -95,6 +93,8 @@ class Accounts:
             return None
         folder = base if os.path.isdir(base) else os.path.dirname(base)
         relative = [os.path.relpath(path, folder) for path in paths]
+        from ansible_collections.netbind.privport.plugins.module_utils._host import another
+
         return another.may_execute(relative, uid=uid, gids=gids, folder=folder)
 
 

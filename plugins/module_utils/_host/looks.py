@@ -7,7 +7,6 @@ from __future__ import annotations
 import contextlib
 from typing import Sequence
 
-from ansible_collections.netbind.privport.plugins.module_utils._host import another
 from ansible_collections.netbind.privport.plugins.module_utils._host.accounts import Accounts
 from ansible_collections.netbind.privport.plugins.module_utils._host.units import Units
 
@@ -41,6 +40,8 @@ class Looks(Units, Accounts):
 
     def end(self) -> None:
         """The look is over. Raises PrivportError where something was not answered, whoever went on without it."""
+        from ansible_collections.netbind.privport.plugins.module_utils._host import another
+
         another.dismiss()
 
     def connect(self, address: str, port: int, *, staying: float = 0) -> str:

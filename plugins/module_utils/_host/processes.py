@@ -17,7 +17,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._host.files impor
 
 SS, PROC_NET = "ss", "/proc/net"
 # A superset: ss prints names that users choose. Whose socket it is, who reads the line knows.
-_INODE_OF_SS = re.compile(r"\bino:(\d{1,20})\b")
+_INODE_OF_SS = r"\bino:(\d{1,20})\b"
 # The lines of proc_pid_status(5) that tell who a process is and what it may do, and those that differ by thread.
 _IDENTITY = ("Name:", "PPid:", "Uid:", "Cap", "NoNewPrivs:")
 _BY_THREAD = ("Uid:", "Cap", "NoNewPrivs:")
@@ -146,7 +146,7 @@ def _lines(status: str, beginnings: Tuple[str, ...]) -> str:
 
 def _inodes(table: str, text: str) -> Iterable[str]:
     if table == SS:
-        return _INODE_OF_SS.findall(text)
+        return re.findall(_INODE_OF_SS, text)
     # proc_pid_net(5): the inode is the tenth field.
     return (fields[9] for fields in map(str.split, text.split("\n")[1:]) if len(fields) > 9)
 

@@ -18,9 +18,9 @@ from ansible_collections.netbind.privport.plugins.module_utils._host.processes i
 NETWORK_OF = "unit:"
 # ld.so(8) and execvp(3): the variables whose names tell how a program starts.
 _TELLING = "(LD_[A-Z_]+|PATH)"
-_FILE = re.compile(r"^EnvironmentFiles=(/.*) \(ignore_errors=(?:yes|no)\)$", re.MULTILINE)
-_SECRET = re.compile(r"\s*(?:Environment|SetCredential(?:Encrypted)?)\s*=")
-_CONTINUED = re.compile(r"(?<!\\)(?:\\\\)*\\\s*\Z")
+_FILE = r"(?m)^EnvironmentFiles=(/.*) \(ignore_errors=(?:yes|no)\)$"
+_HIDDEN = r"\s*(?:Environment|SetCredential(?:Encrypted)?)\s*="
+_CONTINUED = r"(?<!\\)(?:\\\\)*\\\s*\Z"
 # What the collection writes itself holds no secret, and is compared as a whole.
 _OWN = "# Managed by netbind.privport "
 
@@ -52,7 +52,7 @@ class Units(Processes):
         names: List[str] = []
         for value in re.findall("^Environment=(.*)$", block, re.MULTILINE):
             names += re.findall(rf'(?:^| )"?{_TELLING}=', value)
-        for path in _FILE.findall(block):
+        for path in re.findall(_FILE, block):
             names += re.findall(rf"^\s*{_TELLING}=", self.read(path) or "", re.MULTILINE)
         kept = " ".join(sorted(set(names)))
         return re.sub("^Environment=.*$", f"Environment={kept}", block, flags=re.MULTILINE)
@@ -97,10 +97,10 @@ def _open_lines(text: str) -> Iterator[str]:
     for line in re.findall(r"[^\r\n\0]*(?:\r\n?|[\n\0])|[^\r\n\0]+", text):
         comment = line.lstrip().startswith(("#", ";"))
         if hidden and not comment:
-            hidden = bool(_CONTINUED.search(line))
+            hidden = bool(re.search(_CONTINUED, line))
             continue
-        begins = not comment and _SECRET.match(line)
+        begins = not comment and re.match(_HIDDEN, line)
         if begins:
-            hidden = bool(_CONTINUED.search(line))
+            hidden = bool(re.search(_CONTINUED, line))
         elif not hidden:
             yield line

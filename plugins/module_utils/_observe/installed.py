@@ -27,7 +27,7 @@ def look(host: Host, *, paths: Sequence[str], names: Sequence[str]) -> Installed
         leftovers=tuple(left for path in paths for left in host.leftovers(path)),
         active=tuple(name for name in names if states[name].active in ("active", "reloading")),
         unread=tuple(name for name in names if states[name].unread),
-        daemons=tuple(it.daemon for it in states.values() if it.daemon is not None),
+        daemons=own_units.daemons(host, names),
     )
 
 

@@ -216,33 +216,35 @@ def _read(read_at: ReadAt, at: int, length: int) -> bytes:
 
 # Programs that run whatever code their caller hands them, under the names that distributions give them:
 # python3.11, perl5.36-x86_64-linux-gnu, php8.2, ld-linux-x86-64.so.2.
-_INTERPRETERS = re.compile(
-    r"""(?:
-        python|pypy|node|nodejs|deno|bun|perl|ruby|jruby|java|php|php-cgi|phpdbg|lua|luajit|tclsh|wish|expect
-        |sh|bash|rbash|dash|ash|ksh|ksh93|mksh|zsh|fish|csh|tcsh|busybox|toybox|awk|gawk|mawk
-        |guile|racket|sbcl|clisp|ocaml|ghci|runghc|swipl|erl|beam|beam\.smp|escript|elixir|R|Rscript|julia|octave
-        |mono|dotnet|pwsh|gjs|qjs|gdb
-    )
-    (?:-?\d+(?:\.\d+)*[a-z]{0,2})?
-    (?:-dbg|-static|-[a-z0-9_]+-linux-[a-z]+)?
-    |ld(?:-[a-z0-9_-]+)?\.so(?:\.\d+)?""",
-    re.VERBOSE,
+_INTERPRETERS = (
+    *("python", "pypy", "node", "nodejs", "deno", "bun", "perl", "ruby", "jruby", "java", "php", "php-cgi", "phpdbg"),
+    *("lua", "luajit", "tclsh", "wish", "expect", "sh", "bash", "rbash", "dash", "ash", "ksh", "ksh93", "mksh", "zsh"),
+    *("fish", "csh", "tcsh", "busybox", "toybox", "awk", "gawk", "mawk", "guile", "racket", "sbcl", "clisp", "ocaml"),
+    *("ghci", "runghc", "swipl", "erl", "beam", "beam.smp", "escript", "elixir", "R", "Rscript", "julia", "octave"),
+    *("mono", "dotnet", "pwsh", "gjs", "qjs", "gdb"),
 )
+_VERSION = r"(?:-?\d+(?:\.\d+)*[a-z]{0,2})?(?:-dbg|-static|-[a-z0-9_]+-linux-[a-z]+)?"
+_LOADER = r"ld(?:-[a-z0-9_-]+)?\.so(?:\.\d+)?"
 
 
 def is_interpreter(path: str) -> bool:
     """Whether the base name is that of an interpreter or loader that a host's users share."""
-    return _INTERPRETERS.fullmatch(path.rsplit("/", 1)[-1]) is not None
+    name = path.rsplit("/", 1)[-1]
+    # Compiled for few programs: on a host each expression is compiled anew on every run.
+    begins = [it for it in _INTERPRETERS if name.startswith(it)]
+    if any(re.fullmatch(_VERSION, name[len(it) :]) for it in begins):
+        return True
+    return name.startswith("ld") and re.fullmatch(_LOADER, name) is not None
 
 
 # ld.so(8), "Dynamic string tokens".
-_ORIGIN = re.compile(r"\$(?:ORIGIN\b|\{ORIGIN\})")
+_ORIGIN = r"\$(?:ORIGIN\b|\{ORIGIN\})"
 
 
 def origin_folders(program: Executable, *, path: str) -> tuple[str, ...]:
     """Where a program at path looks for its libraries beside itself; nowhere in secure-execution mode (ld.so(8))."""
     folder = posixpath.dirname(path)
-    found = (_ORIGIN.sub(folder.replace("\\", r"\\"), it) for it in program.library_path if _ORIGIN.search(it))
+    found = (re.sub(_ORIGIN, folder.replace("\\", r"\\"), it) for it in program.library_path if re.search(_ORIGIN, it))
     return tuple(posixpath.normpath(it) for it in found)
 
 

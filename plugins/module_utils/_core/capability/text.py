@@ -123,11 +123,11 @@ class FileCapabilities(NamedTuple):
 
 
 # The C locale's isspace(3); clauses are split by it.
-_BLANKS = re.compile(r"[ \t\n\v\f\r]+")
-_CLAUSE = re.compile(r"(?P<names>[A-Za-z0-9_,]*)(?P<actions>(?:=[eip]*)?(?:[+-][eip]+)*)", re.ASCII)
-_ACTION = re.compile(r"([=+-])([eip]*)")
+_BLANKS = r"[ \t\n\v\f\r]+"
+_CLAUSE = r"(?P<names>[A-Za-z0-9_,]*)(?P<actions>(?:=[eip]*)?(?:[+-][eip]+)*)"
+_ACTION = r"([=+-])([eip]*)"
 # strtoul(3) with base 0. The 0b of glibc 2.38 and later is left out: older ones refuse it.
-_NUMBER = re.compile(r"0[xX](?P<hex>[0-9a-fA-F]+)|0(?P<octal>[0-7]*)|(?P<decimal>[1-9][0-9]*)")
+_NUMBER = r"0[xX](?P<hex>[0-9a-fA-F]+)|0(?P<octal>[0-7]*)|(?P<decimal>[1-9][0-9]*)"
 _LARGEST = 20
 
 _Flags = Dict[str, Set[int]]
@@ -141,7 +141,7 @@ def parse_text(text: str) -> FileCapabilities:
     versions store something else than was written).
     """
     flags: _Flags = {"e": set(), "i": set(), "p": set()}
-    clauses = [clause for clause in _BLANKS.split(text) if clause]
+    clauses = [clause for clause in re.split(_BLANKS, text) if clause]
     if not clauses:
         raise InvalidInput(f"capabilities {text!r} names no capability; {_WAY_OUT}")
     for clause in clauses:
@@ -153,7 +153,7 @@ def parse_text(text: str) -> FileCapabilities:
 
 
 def _apply(clause: str, *, text: str, flags: _Flags) -> None:
-    match = _CLAUSE.fullmatch(clause)
+    match = re.fullmatch(_CLAUSE, clause)
     if match is None or not match["actions"]:
         raise InvalidInput(f"capabilities {text!r} has the clause {clause!r}, which is not NAMES=FLAGS; {_WAY_OUT}")
     if not match["names"] and not re.fullmatch(r"=[eip]*", match["actions"]):
@@ -161,7 +161,7 @@ def _apply(clause: str, *, text: str, flags: _Flags) -> None:
             f"capabilities {text!r} has the clause {clause!r}, which needs names before + or -; {_WAY_OUT}"
         )
     chosen = _chosen(match["names"], text=text)
-    for operator, letters in _ACTION.findall(match["actions"]):
+    for operator, letters in re.findall(_ACTION, match["actions"]):
         _act(operator, letters, chosen=chosen, flags=flags)
 
 
@@ -184,14 +184,16 @@ def _chosen(names: str, *, text: str) -> frozenset[int]:
 
 
 def _number(name: str, *, text: str) -> int:
-    number = _NUMBERS.get(_lower(name), _parse_number(name))
+    number = _NUMBERS.get(_lower(name))
+    if number is None:
+        number = _parse_number(name)
     if number is None:
         raise InvalidInput(f"capabilities {text!r} names {name!r}, which is not a capability; {_WAY_OUT}")
     return number
 
 
 def _parse_number(text: str) -> int | None:
-    match = _NUMBER.fullmatch(text)
+    match = re.fullmatch(_NUMBER, text)
     if match is None:
         return None
     digits, base = next(
