@@ -157,6 +157,7 @@ def test_a_configuration_is_judged_before_it_is_put_in_force(program: str, judge
     assert not [path for path in host.files if path.startswith("/run/netbind.privport/") and not path.endswith("/")]
     host.ran.clear()
     assert run(host, **{"with": program})["changed"] is False
+    assert run(host, unit="other.service", **{"with": program})["changed"] is True
     assert judged not in host.ran
 
 
@@ -232,7 +233,7 @@ def test_a_port_that_somebody_else_holds_is_refused(unit: str) -> None:
 def test_the_service_takes_the_port_back_with_one_restart() -> None:
     host = installed()
     run(host, state="absent", restart=True)
-    stops = [f"stop --job-mode=ignore-dependencies -- {NAME}.{it}" for it in ("socket", "service")]
+    stops = [f"stop -- {NAME}.{it}" for it in ("socket", "service")]
     assert host.done[:4] == ["daemon-reload", *stops, "--no-block restart -- plain.service"]
     assert (host.made, host.active) == ([], [])
     host.ran.clear()

@@ -64,6 +64,9 @@ class Machine(FakeHost):
             elif self.failures:
                 self.failures -= 1
                 return Completed(argv=tuple(argv), rc=1, stdout="", stderr=f"{command} fails")
+        if command == "start" and self.service_active:
+            # systemd refuses it, for the service runs already.
+            return Completed(argv=tuple(argv), rc=1, stdout="", stderr="start fails")
         if command == "stop":
             self.active = False
             alone = "--job-mode=ignore-dependencies" in argv
@@ -248,11 +251,11 @@ def test_a_drop_in_that_is_not_in_force_is_told() -> None:
 )
 def test_somebody_elses_socket_unit_stays(path: str) -> None:
     host = Machine(files={path: "[Socket]\nListenStream=80\n"})
-    host.active = True
+    host.active, host.links[LINK] = True, path
     with pytest.raises(Refused, match=rf"^plain\.socket is somebody else's \({path}\); keep that one"):
         run(host)
     assert run(host, state="absent")["changed"] is False
-    assert (host.active, path in host.files) == (True, True)
+    assert (host.active, path in host.files, LINK in host.links) == (True, True, True)
 
 
 @pytest.mark.parametrize(

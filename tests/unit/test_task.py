@@ -191,6 +191,21 @@ def test_the_folder_that_a_killed_run_made_for_a_link_goes() -> None:
     assert own(host) == {}
 
 
+@pytest.mark.parametrize("failing", ["", "daemon-reload"])
+def test_an_empty_folder_that_was_there_before(failing: str) -> None:
+    host = Machine()
+    host.make_folder("/etc/systemd/system/x.service.d")
+    before = dict(host.files)
+    host.failing, host.failures = failing, 1
+    wanted = Desired(entries=(file("/etc/systemd/system/x.service.d/a.conf", f"{MARK}\n"), gone(CONFIG)))
+    if failing:
+        with pytest.raises(HostError, match=r"the change was taken back$"):
+            apply(host, wanted)
+        assert host.files == before
+    else:
+        assert apply(host, wanted).changed
+
+
 def test_what_does_not_start_is_told() -> None:
     class Silent(Machine):
         def run(self, argv: Sequence[str], *, seconds: float = 0) -> Completed:

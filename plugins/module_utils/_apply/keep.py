@@ -21,8 +21,7 @@ def observe(host: Host, path: str) -> str:
         return core.NOT_KEPT
     value = core.kept_value(host.unit_file(core.paths(path)[0]) or "")
     wanted = core.kept(path=path, value=value or b"", python=host.python())
-    works = managed.Way(managed.look(host, [wanted]), wanted).is_done
-    return core.KEPT if works and value else core.KEPT_IN_PART
+    return core.KEPT if managed.Way(managed.look(host, [wanted]), wanted).is_done else core.KEPT_IN_PART
 
 
 def kept(host: Host, path: str, *, value: bytes) -> Desired:

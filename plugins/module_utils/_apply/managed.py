@@ -201,9 +201,9 @@ def bring(
         attempts.make("", judge, host, trial)
     # First, or what watches a program would give back a capability that is taken from it.
     watching = [name for name in way.stopped if name.endswith(".path")]
-    _stop(host, watching, attempts=attempts)
+    _stop(host, way, watching, attempts=attempts)
     if stop_first:
-        _stop(host, way.restarted, attempts=attempts)
+        _stop(host, way, way.restarted, attempts=attempts)
     _make(host, [change for change in first if not change.takes], attempts=attempts)
     _make(host, [change for change in first if change.takes and change.concerns_systemd], attempts=attempts)
     _clear(host, way, attempts=attempts)
@@ -211,7 +211,7 @@ def bring(
         attempts.make("", reload, host)
     _make(host, [change for change in first if change.takes and not change.concerns_systemd], attempts=attempts)
     running = () if stop_first else way.restarted
-    _stop(host, [name for name in (*way.stopped, *running) if name not in watching], attempts=attempts)
+    _stop(host, way, [name for name in (*way.stopped, *running) if name not in watching], attempts=attempts)
     for name in way.stopped:
         attempts.make("", own_units.disable, host, [name])
     for argv in way.wanted.unload:
@@ -232,19 +232,20 @@ def _clear(host: Host, way: Way, *, attempts: Attempts) -> None:
     """Remove what killed runs left: temporary files, and the folders that they made for files that are to be gone."""
     for it in way.wanted.entries:
         folder = folder_of(it.path)
-        if it.kind != MISSING or way.now.entries[it.path].kind != MISSING:
+        if it.kind != MISSING or way.now.entries[it.path].kind != MISSING or folder in way.wanted.written:
             continue
         if way.now.leftovers and host.leftovers(it.path):
             # The folder goes before the temporary file: nothing else tells of it.
-            attempts.make("", _remove, host, it.path)
-        elif folder and way.now.entries[folder].kind == FOLDER and folder not in way.wanted.written:
+            attempts.make("", make, host, Change(it, it))
+        elif folder and way.now.entries[folder].kind == FOLDER:
             attempts.make("", host.remove_folder_if_empty, folder)
     attempts.make("", host.discard, way.now.leftovers)
 
 
-def _stop(host: Host, names: Sequence[str], *, attempts: Attempts) -> None:
+def _stop(host: Host, way: Way, names: Sequence[str], *, attempts: Attempts) -> None:
     for name in dict.fromkeys(names):
-        attempts.make(f"stopped {name}", _stop_one, host, name)
+        # What its service starts again does not take that service with it.
+        attempts.make(f"stopped {name}", _stop_one, host, name, name in way.wanted.with_service)
 
 
 def _start(host: Host, way: Way, *, attempts: Attempts) -> None:
@@ -253,8 +254,8 @@ def _start(host: Host, way: Way, *, attempts: Attempts) -> None:
             attempts.make(f"started {name}", own_units.start, host, [name])
 
 
-def _stop_one(host: Host, name: str) -> None:
-    own_units.stop(host, [name])
+def _stop_one(host: Host, name: str, alone: bool) -> None:
+    own_units.stop(host, [name], alone=alone)
     if name.endswith(".path"):
         # And what it may just have started: neither gives anything back any more.
         own_units.stop(host, [name[: -len(".path")] + ".service"])
@@ -278,7 +279,7 @@ def make(host: Host, change: Change) -> None:
     elif isinstance(then, KernelSetting):
         host.set_kernel(then.path, then.value)
     elif isinstance(now, Entry):
-        _put(host, then, now=now)
+        _put(host, then, now=now, keeps_folder=change.keeps_folder)
 
 
 def _set_attribute(host: Host, then: Attribute) -> None:
@@ -292,13 +293,13 @@ def _set_attribute(host: Host, then: Attribute) -> None:
         raise HostError(why_failed(failure, path=then.path)) from failure
 
 
-def _put(host: Host, then: Entry, *, now: Entry) -> None:
+def _put(host: Host, then: Entry, *, now: Entry, keeps_folder: bool) -> None:
     owner = {"uid": then.uid, "gid": then.gid, "mode": then.mode}
     if then.kind == MISSING and now.kind == FOLDER:
         # Where somebody else has put a file there since, the folder stays.
         host.remove_folder_if_empty(then.path)
     elif then.kind == MISSING:
-        _remove(host, then.path)
+        host.remove(then.path, with_folder=bool(folder_of(then.path)) and not keeps_folder)
     elif then.kind == FOLDER:
         host.make_folder(then.path)
         host.set_owner(then.path, **owner)
@@ -307,10 +308,6 @@ def _put(host: Host, then: Entry, *, now: Entry) -> None:
         host.link(then.path, target=then.content)
     else:
         host.write(then.path, content=then.content, **owner)
-
-
-def _remove(host: Host, path: str) -> None:
-    host.remove(path, with_folder=bool(folder_of(path)))
 
 
 def differing(now: State, wanted: Desired) -> Tuple[str, ...]:

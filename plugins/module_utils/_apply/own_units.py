@@ -73,15 +73,15 @@ def start(host: Host, names: Sequence[str]) -> None:
         host.run([f"{SCRIPT_FOLDER}/{name}", "start"], seconds=_SCRIPT_SECONDS).checked()
 
 
-def stop(host: Host, names: Sequence[str]) -> None:
-    """Stop them until the next boot, and nothing of anybody else's with them, such as the service of a socket unit.
+def stop(host: Host, names: Sequence[str], *, alone: bool = False) -> None:
+    """Stop them until the next boot; alone: what requires one of them, such as the service of a socket unit, goes on.
 
     A script has to be there still, or nothing of it runs. Raises HostError.
     """
     of_systemd = [name for name in names if not is_script(name)]
     if of_systemd:
-        # systemctl(1), --job-mode=: what requires one of them goes on.
-        host.run(["systemctl", "stop", "--job-mode=ignore-dependencies", "--", *of_systemd]).checked()
+        mode = ("--job-mode=ignore-dependencies",) if alone else ()
+        host.run(["systemctl", "stop", *mode, "--", *of_systemd]).checked()
     for name in filter(is_script, names):
         if host.status(f"{SCRIPT_FOLDER}/{name}") is not None:
             host.run([f"{SCRIPT_FOLDER}/{name}", "stop"], seconds=_SCRIPT_SECONDS).checked()

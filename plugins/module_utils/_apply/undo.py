@@ -121,11 +121,7 @@ def _free(host: Host, before: Before, back: managed.Way, *, attempts: managed.At
     """Stop the services that hold what a unit of the collection's is to take again."""
     if any(name not in back.kept for name in back.wanted.running):
         for was in _actions(host, before, back.now):
-            attempts.make("", _stop, host, was.path)
-
-
-def _stop(host: Host, name: str) -> None:
-    host.run(["systemctl", "stop", "--", name]).checked()
+            attempts.make("", own_units.stop, host, [was.path])
 
 
 def _actions(host: Host, before: Before, now: State) -> Dict[UnitState, str]:

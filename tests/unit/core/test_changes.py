@@ -31,6 +31,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.managed.sta
 MARK = "# Managed by netbind.privport (ambient); state=absent removes this file.\n"
 DROPIN = "/etc/systemd/system/web.service.d/50-privport.conf"
 FOLDER_OF_DROPIN = "/etc/systemd/system/web.service.d"
+HALF = "/etc/systemd/system/web.service.d/.privport-0123456789abcdef"
 RULE = "/etc/authbind/byport/80"
 SYSCTL = "/etc/sysctl.d/99-privport.conf"
 LIVE = "/proc/sys/net/ipv4/ip_unprivileged_port_start"
@@ -58,6 +59,7 @@ def state(*resources: object, units: Tuple[UnitState, ...] = ()) -> State:
         ),
         pytest.param(state(OURS), Desired(entries=(gone(DROPIN),)), [f"removed {DROPIN}"], id="a file that goes"),
         pytest.param(state(), Desired(entries=(gone(DROPIN),)), [], id="a file that is gone"),
+        pytest.param(state(file(HALF, "")), Desired(entries=(gone(HALF),)), [f"removed {HALF}"], id="half a file"),
         pytest.param(
             state(Entry("/etc/a", kind=FOLDER, uid=5, mode=0o700)),
             Desired(entries=(Entry("/etc/a", kind=FOLDER, mode=0o755),)),

@@ -26,12 +26,14 @@ Resource = Union[Entry, Attribute, KernelSetting]
 class Change(NamedTuple):
     """One resource becomes what it is to be.
 
-    refusal says why it is left as it is although it differs, '' where it is not.
+    refusal says why it is left as it is although it differs, '' where it is not. keeps_folder: when a file goes, its
+    folder stays.
     """
 
     now: Resource
     then: Resource
     refusal: str = ""
+    keeps_folder: bool = False
 
     @property
     def path(self) -> str:
@@ -96,10 +98,11 @@ def changes(now: State, desired: Desired) -> Tuple[Change, ...]:
 
 
 def _of_entries(now: State, wanted: Sequence[Entry]) -> Iterable[Change]:
+    folders = {it.path for it in wanted if it.kind == FOLDER}
     for then in wanted:
         change = Change(now.entries.get(then.path, Entry(then.path)), then)
         if _differs(change):
-            yield change._replace(refusal=_refusal(change))
+            yield change._replace(refusal=_refusal(change), keeps_folder=folder_of(then.path) in folders)
 
 
 def _differs(change: Change) -> bool:
