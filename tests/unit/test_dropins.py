@@ -82,7 +82,7 @@ def test_a_dropin_that_systemd_does_not_read_is_taken_back() -> None:
             raise HostError("systemctl daemon-reload failed")
 
     host = Failing(files=UNIT_FILE, units=[{**PLAIN, "AmbientCapabilities": ""}])
-    with pytest.raises(HostError, match=r"daemon-reload failed; the change was taken back, but .* failed$"):
+    with pytest.raises(HostError, match=r"daemon-reload failed; the change was taken back as far as that allows$"):
         grant(host)
     assert host.wrote == [DROPIN]
     assert DROPIN not in host.files

@@ -227,7 +227,7 @@ def test_what_fails_is_taken_back(start: Any, options: dict[str, Any], failing: 
 def test_what_systemd_does_not_learn_is_told() -> None:
     host = Machine()
     host.failing, host.failures = "daemon-reload", 9
-    with pytest.raises(HostError, match=r"daemon-reload fails; the change was taken back, but .*daemon-reload fails"):
+    with pytest.raises(HostError, match=r"daemon-reload fails; the change was taken back as far as that allows$"):
         run(host)
     assert host.own == {}
 

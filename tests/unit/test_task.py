@@ -222,8 +222,18 @@ def test_what_does_not_start_is_told() -> None:
 def test_what_runs_no_more_is_told() -> None:
     host = installed()
     host.failing = "start"
-    with pytest.raises(HostError, match=r"start fails; the change was taken back, but .*start fails"):
+    with pytest.raises(HostError, match=r"start fails; the change was taken back as far as that allows$"):
         apply(host, OTHER)
+
+
+def test_what_else_fails_is_told() -> None:
+    def refuse() -> None:
+        host.failing = "start"
+        raise HostError("it is not in force")
+
+    host = installed()
+    with pytest.raises(HostError, match=r"^it is not in force; the change was taken back, but .*start fails$"):
+        apply(host, OTHER, verify=refuse)
 
 
 def test_what_cannot_be_taken_back_is_told() -> None:

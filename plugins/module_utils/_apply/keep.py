@@ -10,7 +10,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.managed.sta
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import Refused
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import UNIT_FOLDER
 from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host
-from ansible_collections.netbind.privport.plugins.module_utils._observe import units
+from ansible_collections.netbind.privport.plugins.module_utils._observe.systemd import systemd_version
 
 
 def observe(host: Host, path: str) -> str:
@@ -26,7 +26,7 @@ def observe(host: Host, path: str) -> str:
 
 def kept(host: Host, path: str, *, value: bytes) -> Desired:
     """The units for the program at path. Raises PrivportError for what cannot be kept."""
-    if units.systemd_version(host) is None:
+    if systemd_version(host) is None:
         raise Refused("keep is true, but systemd does not run this host; run this again after each upgrade instead")
     refused = refusal(host, path)
     if refused:

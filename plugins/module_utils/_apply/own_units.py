@@ -14,7 +14,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.managed.ins
 from ansible_collections.netbind.privport.plugins.module_utils._core.managed.state import UnitState
 from ansible_collections.netbind.privport.plugins.module_utils._core.process.status import parse_status
 from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host
-from ansible_collections.netbind.privport.plugins.module_utils._observe import units
+from ansible_collections.netbind.privport.plugins.module_utils._observe import systemd
 
 _PROPERTIES = ("Id", "ActiveState", "NeedDaemonReload", "InvocationID")
 # Where sysv-rc looks for what a boot starts; update-rc.d(8) makes the same links in 3, 4 and 5.
@@ -25,7 +25,7 @@ _SCRIPT_SECONDS = 60.0
 
 def states(host: Host, names: Sequence[str]) -> Dict[str, UnitState]:
     """The states of the units and scripts of these names."""
-    shown = units.show(host, [name for name in names if not is_script(name)], properties=_PROPERTIES)
+    shown = systemd.show(host, [name for name in names if not is_script(name)], properties=_PROPERTIES)
     return {name: _script(host, name) if is_script(name) else _unit(name, shown[name]) for name in names}
 
 

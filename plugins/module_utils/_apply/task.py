@@ -53,7 +53,7 @@ def apply(
             # A program does not take its configuration, of which it is asked before anything else is done.
             raise
         except PrivportError as failure:
-            raise HostError("; ".join([str(failure), *_take_back(host, way, waiting=waiting)])) from failure
+            raise HostError(f"{failure}{_take_back(host, way, str(failure), waiting=waiting)}") from failure
     return Applied(changed=not way.is_done, diffs=way.diffs)
 
 
@@ -74,8 +74,8 @@ def _require(host: Host, wanted: Desired) -> None:
         raise HostError(f"{silent} does not run; see {said}")
 
 
-def _take_back(host: Host, way: managed.Way, *, waiting: Sequence[str]) -> List[str]:
-    """Undo what was done, and tell how that went; nothing to tell where no resource was to become another."""
+def _take_back(host: Host, way: managed.Way, why: str, *, waiting: Sequence[str]) -> str:
+    """Undo what was done, and tell how that went; '' where no resource was to become another."""
     before, attempts = as_desired(way.now), managed.Attempts(undoing=True)
     before = before._replace(running=tuple(name for name in before.running if name not in waiting))
     try:
@@ -83,10 +83,12 @@ def _take_back(host: Host, way: managed.Way, *, waiting: Sequence[str]) -> List[
         managed.bring(host, back, attempts=attempts, stop_first=True)
         left = managed.differing(managed.look(host, [before]), before)
     except PrivportError as failure:
-        return [f"the change could not be taken back: {failure}"]
+        return f"; the change could not be taken back: {failure}"
     failed = "; ".join(attempts.failed)
     if left:
-        return [f"the change could not be taken back: {failed or ', '.join(left)}"]
+        return f"; the change could not be taken back: {failed or ', '.join(left)}"
+    if failed == why:
+        return "; the change was taken back as far as that allows"
     if failed:
-        return [f"the change was taken back, but {failed}"]
-    return ["the change was taken back"] if way.changes else []
+        return f"; the change was taken back, but {failed}"
+    return "; the change was taken back" if way.changes else ""
