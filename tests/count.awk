@@ -28,6 +28,9 @@ function before(word) { return match($0, "[0-9]+ " word) ? substr($0, RSTART, RL
   passed += before("cells") - before("disagree")
   failed += before("disagree")
 }
+# tests/readme.py
+/^ok +[0-9]+ s  / { passed++ }
+/^FAILED +[0-9]+ s  / { failed++ }
 # The steps that are shell scripts.
 /^[0-9]+ passed, [0-9]+ failed$/ {
   passed += before("passed")
