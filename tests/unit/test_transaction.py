@@ -195,6 +195,17 @@ PARTS = {
 }
 
 
+def test_an_undo_leaves_alone_what_runs_since_before() -> None:
+    host = machine({"a": "setcap", "b": ""}, keep=True)
+    host.broken.add("b")
+    watching = {name: dict(it) for name, it in host.units.items() if name.endswith(".path")}
+    done = run(host, request({"a": "setcap", "b": "ambient"}, keep=True, undo="all"), check_mode=False)
+    assert (bool(done.restored), list(watching) != []) == (True, True)
+    assert {name: host.units[name]["InvocationID"] for name in watching} == {
+        name: it["InvocationID"] for name, it in watching.items()
+    }
+
+
 @pytest.mark.parametrize("part", PARTS.values(), ids=PARTS)
 def test_a_failed_proof_takes_back(part: Broken) -> None:
     host = machine(part.before)
