@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Sequence
 
 import pytest
+from ansible_collections.netbind.privport.plugins.module_utils._apply import managed, undo
 from ansible_collections.netbind.privport.plugins.module_utils._apply import services as own_services
 from ansible_collections.netbind.privport.plugins.module_utils._apply.transaction import (
     Interrupted,
@@ -19,6 +20,8 @@ from ansible_collections.netbind.privport.plugins.module_utils._apply.transactio
     run,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.decide import digest_of
+from ansible_collections.netbind.privport.plugins.module_utils._core.managed.state import Desired, Entry
+from ansible_collections.netbind.privport.plugins.module_utils._core.managed.undo import FORMAT, Before
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import HostError, Refused
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import parse_services
 from ansible_collections.netbind.privport.plugins.module_utils._host.temporary import temporaries
@@ -196,14 +199,16 @@ PARTS = {
 
 
 def test_an_undo_leaves_alone_what_runs_since_before() -> None:
-    host = machine({"a": "setcap", "b": ""}, keep=True)
-    host.broken.add("b")
-    watching = {name: dict(it) for name, it in host.units.items() if name.endswith(".path")}
-    done = run(host, request({"a": "setcap", "b": "ambient"}, keep=True, undo="all"), check_mode=False)
-    assert (bool(done.restored), list(watching) != []) == (True, True)
-    assert {name: host.units[name]["InvocationID"] for name in watching} == {
-        name: it["InvocationID"] for name, it in watching.items()
-    }
+    host = machine({"a": "setcap"}, keep=True)
+    (watching,) = [name for name in host.units if name.endswith(".path")]
+    resources = Desired(entries=(Entry(dropin("a.service")),), running=(watching,))
+    before = Before(FORMAT, managed.look(host, [resources]), units=(), held=())
+    invocation = host.units[watching]["InvocationID"]
+    mark = "# Managed by netbind.privport (ambient); state=absent removes this file."
+    host.write(dropin("a.service"), content=f"{mark}\n[Service]\n")
+    done = undo.restore(host, before, seconds=0)
+    assert (done.left, dropin("a.service") in host.files) == ((), False)
+    assert host.units[watching]["InvocationID"] == invocation
 
 
 @pytest.mark.parametrize("part", PARTS.values(), ids=PARTS)
