@@ -67,14 +67,10 @@ class ActionModule(ActionBase):
     def _carried_out(self, options: dict[str, Any], policy: tuple[Rule, ...]) -> dict[str, Any]:
         request = request_of(options)
         key = hashlib.sha256(json.dumps([FORMAT, dump(request.services)]).encode()).hexdigest()
-        look = self._execute("privport_look", {})
+        look = self._execute("privport_look", {"key": key})
         if look.get("failed") or "known" not in look:
             return look
-        seen = (
-            _seen(look["evidence"], request, policy, check_mode=self._task.check_mode)
-            if look["known"] and look["key"] == key
-            else None
-        )
+        seen = _seen(look["evidence"], request, policy, check_mode=self._task.check_mode) if look["known"] else None
         if seen is not None and seen.outcome is not None:
             return result_of(seen.host, seen.outcome, request, check_mode=self._task.check_mode)
         decided: dict[str, Any] = {"key": key}

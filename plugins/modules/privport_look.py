@@ -19,6 +19,10 @@ description:
 extends_documentation_fragment:
   - netbind.privport.attributes.observes
 options:
+  key:
+    description: Under which key the questions were remembered. It tells for which services they are.
+    type: str
+    required: true
   questions:
     description:
       - The file that holds the remembered questions. The module fails for a file that others than root could have
@@ -35,19 +39,15 @@ seealso:
 EXAMPLES = r"""
 - name: Answer what the last run asked
   netbind.privport.privport_look:
+    key: web
   register: look
 """
 
 RETURN = r"""
 known:
-  description: Whether questions are remembered, and answered in RV(evidence).
+  description: Whether questions are remembered under O(key), and answered in RV(evidence).
   returned: always
   type: bool
-key:
-  description: What those who remembered the questions gave as their key. It tells for which services they are.
-  returned: always
-  type: str
-  sample: ""
 evidence:
   description: The questions with their answers, for this version of the collection to read. Empty without questions.
   returned: always
@@ -62,21 +62,28 @@ from ansible_collections.netbind.privport.plugins.module_utils._host.looks impor
 from ansible_collections.netbind.privport.plugins.module_utils._host.questions import PATH, answers_to, load
 from ansible_collections.netbind.privport.plugins.module_utils._module import run_module
 
-UNKNOWN = {"changed": False, "known": False, "key": "", "evidence": ""}
+UNKNOWN = {"changed": False, "known": False, "evidence": ""}
 
 
 def run(params: dict[str, Any], *, host: Looks, check_mode: bool) -> dict[str, Any]:
     """The module's result. Raises HostError for questions that others than root could have written."""
-    remembered = load(params["questions"])
-    if remembered is None:
+    questions = load(params["questions"], key=params["key"])
+    if questions is None:
         return UNKNOWN
-    evidence = pack((question.key, answer) for question, answer in answers_to(host, remembered.questions))
+    evidence = pack((question.key, answer) for question, answer in answers_to(host, questions))
     host.end()
-    return {"changed": False, "known": True, "key": remembered.key, "evidence": evidence}
+    return {"changed": False, "known": True, "evidence": evidence}
 
 
 def main() -> None:
-    run_module(run, host=Looks(), argument_spec={"questions": {"type": "path", "default": PATH}})
+    run_module(
+        run,
+        host=Looks(),
+        argument_spec={
+            "key": {"type": "str", "required": True, "no_log": False},
+            "questions": {"type": "path", "default": PATH},
+        },
+    )
 
 
 if __name__ == "__main__":

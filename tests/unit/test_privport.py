@@ -99,6 +99,15 @@ def test_a_converged_host_is_looked_at_and_nothing_else(play: Task) -> None:
     assert {*again} == {*first} - {"invocation"}
 
 
+def test_two_plays_with_services_of_their_own_are_both_looked_at_and_nothing_else(play: Task) -> None:
+    one, other = ({"services": [it]} for it in SERVICES)
+    # The first of them has to look anew at what the second was granted.
+    for arguments in (one, other, one):
+        play(**arguments)
+    for arguments in (other, one):
+        assert (play(**arguments)["verdict"], play.executed) == ("pass", [LOOK])
+
+
 def unanswered(play: Task) -> None:
     play.host.files["/etc/systemd/system/a.service"] += "EnvironmentFile=/etc/default/a\n"
     play.host.units["a.service"]["DropInPaths"] += " /run/new.conf"
@@ -113,7 +122,7 @@ def ungranted(play: Task) -> None:
 
 
 def unreadable(play: Task) -> None:
-    play.answers[LOOK] = {"known": True, "key": json.loads(play.host.files[QUESTIONS])["key"], "evidence": "?"}
+    play.answers[LOOK] = {"known": True, "evidence": "?"}
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,8 @@ from ansible_collections.netbind.privport.plugins.module_utils._host.answers imp
 from ansible_collections.netbind.privport.plugins.module_utils._host.looks import FILE_LOOKS, LOOKS, Looks
 
 PATH = "/run/netbind.privport/questions"
+# Different plays may describe different services of one host.
+_KEPT = 8
 # How a question is named that an open file is asked; its first argument is the path.
 OF_FILE = "file."
 # Whether a network namespace can be entered, and a file opened, are questions too.
@@ -40,15 +42,11 @@ class Question(NamedTuple):
         return json.dumps(self, sort_keys=True, separators=(",", ":"))
 
 
-class Remembered(NamedTuple):
-    """The questions, and what the one who asked them gave as their key."""
-
-    key: str
-    questions: Tuple[Question, ...]
-
-
 class Writes(Protocol):
     """What questions are saved with: a host.Host, which a look alone does without."""
+
+    def read(self, path: str) -> str | None:
+        """What a file holds, None without one."""
 
     def make_folder(self, path: str) -> None:
         """Make a folder and those above it."""
@@ -61,16 +59,21 @@ class Writes(Protocol):
 
 
 def save(host: Writes, path: str, questions: Iterable[Question], *, key: str) -> None:
-    """Remember questions at path, for root alone, its folder made where it is missing. Raises HostError."""
+    """Remember questions at path under their key, for root alone, with those of the last few other keys.
+
+    The folder is made where it is missing. Raises HostError.
+    """
     folder = os.path.dirname(path)
     host.make_folder(folder)
     host.set_owner(folder, uid=0, gid=0, mode=0o700)
-    text = json.dumps({"key": key, "questions": list(questions)}, separators=(",", ":"))
-    host.write(path, content=text, mode=0o600)
+    asked = list(questions)
+    others = {name: it for name, it in _by_key(host.read(path) or "").items() if name != key}
+    kept = {**dict(list(others.items())[1 - _KEPT :]), key: asked}
+    host.write(path, content=json.dumps(kept, separators=(",", ":")), mode=0o600)
 
 
-def load(path: str) -> Remembered | None:
-    """The questions that are remembered at path; None where none are, or some of another form.
+def load(path: str, *, key: str) -> Tuple[Question, ...] | None:
+    """The questions that are remembered at path under this key; None where none are, or some of another form.
 
     Raises HostError for a file that others than root could have written.
     """
@@ -84,15 +87,19 @@ def load(path: str) -> Remembered | None:
         status = os.fstat(descriptor)
         if status.st_uid != 0 or stat.S_IMODE(status.st_mode) & 0o022:
             raise HostError(f"{path} is not for root alone to write, and what it asks is not answered; remove it")
-        return _parse(file.read())
-
-
-def _parse(content: bytes) -> Remembered | None:
+        found = _by_key(file.read().decode(errors="replace"))
     try:
-        data = json.loads(content.decode())
-        return Remembered(key=str(data["key"]), questions=tuple(Question(*it) for it in data["questions"]))
-    except (ValueError, TypeError, KeyError):
+        return tuple(Question(*it) for it in found[key])
+    except (TypeError, KeyError):
         return None
+
+
+def _by_key(content: str) -> Dict[str, Any]:
+    try:
+        found = json.loads(content)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def answers_to(host: Looks, questions: Sequence[Question]) -> Iterator[Tuple[Question, Answer]]:
