@@ -37,7 +37,6 @@ from ansible_collections.netbind.privport.tests.unit.acl import (
     Entry,
     acl_attribute,
 )
-from ansible_collections.netbind.privport.tests.unit.running import RunningHost
 
 XATTR = "security.capability"
 BINDS = bytes.fromhex("0100000200040000000000000000000000000000")
@@ -442,66 +441,3 @@ def test_main(program: Path, capsys: pytest.CaptureFixture[str], monkeypatch: py
     refused = answer_of_main(capsys, path=str(program), capability="10=p", _ansible_check_mode=True)
     assert refused["failed"]
     assert "does not bind" in refused["msg"]
-
-
-# --- Capabilities that the host itself gives back
-
-WATCH = "/etc/systemd/system/privport-keep-srv-a.path"
-
-
-@pytest.fixture
-def upgraded(tmp_path: Path) -> RunningHost:
-    """A host whose program /srv/a is a real file, and whose systemd is not."""
-    return RunningHost(tmp_path, {"a": 81})
-
-
-def keep(host: RunningHost, *, check_mode: bool = False, **options: Any) -> Outcome:
-    return privport_setcap.run(
-        request=understand(params=parameters("/srv/a", **options)), host=host, check_mode=check_mode
-    )
-
-
-def test_a_capability_is_kept_and_no_more(upgraded: RunningHost) -> None:
-    before = upgraded.state
-    for options, there, value in (
-        ({"keep": True}, True, BINDS),
-        ({"keep": False}, False, BINDS),
-        ({"state": "absent"}, False, None),
-    ):
-        foreseen = keep(upgraded, check_mode=True, **options)
-        done = keep(upgraded, **options)
-        assert (done, done.changed, bool(done.units)) == (foreseen, True, options != {"state": "absent"})
-        assert (WATCH in upgraded.files, upgraded.capability("/srv/a")) == (there, value)
-        assert keep(upgraded, **options).changed is False
-    assert upgraded.state == before
-
-
-def test_units_go_with_the_capability_and_before_it(upgraded: RunningHost) -> None:
-    keep(upgraded, keep=True)
-    upgraded.events.clear()
-    keep(upgraded, state="absent")
-    stopped = [it.rpartition(" ")[2] for it in upgraded.does("systemctl stop")]
-    assert stopped == ["privport-keep-srv-a.path", "privport-keep-srv-a.service"]
-    assert upgraded.events[-1] == "take /srv/a"
-
-
-@pytest.mark.parametrize("had", [False, True])
-def test_a_capability_goes_back_where_its_units_do_not_start(upgraded: RunningHost, had: bool) -> None:
-    if had:
-        keep(upgraded)
-    before = upgraded.state
-
-    def fail() -> None:
-        raise HostError("it does not start")
-
-    upgraded.whenever["systemctl start -- privport-keep-srv-a.path"] = fail
-    with pytest.raises(HostError, match="it does not start"):
-        keep(upgraded, keep=True)
-    assert upgraded.state == before
-
-
-def test_a_program_of_others_is_not_kept(upgraded: RunningHost) -> None:
-    os.chown(upgraded.programs_at / "a", NOBODY, -1)
-    with pytest.raises(Refused, match="keep is true, but"):
-        keep(upgraded, keep=True)
-    assert upgraded.events == []
