@@ -2,42 +2,41 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The one task: checks the input, looks, decides, has the host do what is left, and tells what came of it.
 
-The look is made by a small module that answers what the last run asked. Its answers mean something here, where the
-collection's core is compiled once. Where they do not tell everything, the host looks for itself.
+The look is made by a small module that answers what the last run asked. Answers that are the same as then mean the
+same. Others are judged here, where the collection's core is imported for it. Where they do not tell everything, the
+host looks for itself.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any, NamedTuple
+from typing import Any
 
 from ansible.plugins.action import ActionBase
-from ansible_collections.netbind.privport.plugins.module_utils._apply.request import request_of, result_of
-from ansible_collections.netbind.privport.plugins.module_utils._apply.transaction import Outcome, Request, glance
-from ansible_collections.netbind.privport.plugins.module_utils._core.decision.decide import digest_of
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.policy import Rule, parse_policy
-from ansible_collections.netbind.privport.plugins.module_utils._core.model.document import dump, load
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.document import dump
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import InvalidInput, PrivportError
-from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import FORMAT, Observation
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.options import (
     choice,
     flag,
     mappings,
     whole_number,
 )
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import parse_services
 from ansible_collections.netbind.privport.plugins.module_utils._core.report.plan_text import plan_text
 from ansible_collections.netbind.privport.plugins.module_utils._core.report.run_text import msg_of
-from ansible_collections.netbind.privport.plugins.module_utils._host.answered import AnsweredHost, Unanswered
-from ansible_collections.netbind.privport.plugins.module_utils._observe.observe import observe
-from ansible_collections.netbind.privport.plugins.module_utils._observe.view import View
-from ansible_collections.netbind.privport.plugins.plugin_utils.policy import applying
+from ansible_collections.netbind.privport.plugins.module_utils._host import packed, source
 
 _SERVICE = "{name: caddy, ports: [80, 443], unit: caddy.service}"
 _RULE = "{forbid: setcap, when: '`true`', why: we upgrade every night}"
 _STATES = ("", "present", "absent")
 _DATA_VERBOSITY = 3
 _OPTIONS = ("services", "policy", "keep", "state", "restart_absent", "undo", "timeout")
+
+
+# Another code may judge the same answers otherwise. Read where the plugin is loaded, once for all hosts.
+_CODE = source.digest()
 
 
 class ActionModule(ActionBase):
@@ -65,24 +64,26 @@ class ActionModule(ActionBase):
         return {"msg": msg_of(done), "_ansible_verbose_override": self._display.verbosity < _DATA_VERBOSITY}
 
     def _carried_out(self, options: dict[str, Any], policy: tuple[Rule, ...]) -> dict[str, Any]:
-        request = request_of(options)
-        key = hashlib.sha256(json.dumps([FORMAT, dump(request.services)]).encode()).hexdigest()
-        look = self._execute("privport_look", {"key": key})
+        names = _names(options, policy)
+        look = self._execute("privport_look", names)
         if look.get("failed") or "known" not in look:
             return look
-        seen = _seen(look["evidence"], request, policy, check_mode=self._task.check_mode) if look["known"] else None
-        if seen is not None and seen.outcome is not None:
-            return result_of(seen.host, seen.outcome, request, check_mode=self._task.check_mode)
-        decided: dict[str, Any] = {"key": key}
-        if seen is not None:
-            decided["rules"] = dump(seen.request.rules)
-            decided["digest"] = digest_of(seen.view.decisions)
-        elif policy:
+        result = _unpacked(look["result"])
+        decided: dict[str, Any] = {}
+        if look["known"] and result is None:
+            from ansible_collections.netbind.privport.plugins.plugin_utils.judge import judged
+
+            result, decided = judged(look["evidence"], options, policy, check_mode=self._task.check_mode)
+        if result is not None:
+            return result
+        if policy and not decided:
+            from ansible_collections.netbind.privport.plugins.plugin_utils.judge import rules_for
+
             observed = self._execute("privport_info", {"services": options["services"]})
             if "privport" not in observed:
                 return observed
-            decided["rules"] = dump(applying(policy, _observation(observed["privport"]), request.services))
-        return self._execute("privport", {**options, "decided": decided})
+            decided = {"rules": rules_for(observed["privport"], options, policy)}
+        return self._execute("privport", {**options, "decided": {**names, **decided}})
 
     def _execute(self, module: str, arguments: dict[str, Any]) -> dict[str, Any]:
         done: dict[str, Any] = self._execute_module(
@@ -108,28 +109,24 @@ def _understood(arguments: dict[str, Any]) -> tuple[dict[str, Any], tuple[Rule, 
     return {**options, **({"state": state} if state else {})}, parse_policy(given.get("policy", []))
 
 
-class _Seen(NamedTuple):
-    """What the host's answers tell, with the policy's rules that apply in the request."""
+def _names(options: dict[str, Any], policy: tuple[Rule, ...]) -> dict[str, str]:
+    """Under which names the host remembers: the services, and all that the result depends on.
 
-    host: AnsweredHost
-    request: Request
-    view: View
-    outcome: Outcome | None
+    The latter is '' with a policy, which the host does not know. Raises InvalidInput.
+    """
+    services = [dump(parse_services(options["services"])), options.get("state", ""), options["keep"]]
+    request = [*services, options["restart_absent"], _CODE]
+    return {"key": _digest(services), "request": "" if policy else _digest(request)}
 
 
-def _seen(evidence: str, request: Request, policy: tuple[Rule, ...], *, check_mode: bool) -> _Seen | None:
-    """None where the answers do not tell everything."""
+def _digest(data: Any) -> str:
+    return hashlib.sha256(json.dumps(data).encode()).hexdigest()
+
+
+def _unpacked(result: str) -> dict[str, Any] | None:
+    """What the host kept as the result; None for nothing, or what is none."""
     try:
-        host = AnsweredHost(evidence)
-        if policy:
-            rules = applying(policy, observe(host, request.services), request.services)
-            request = request._replace(rules=rules)
-        view, outcome = glance(host, request, check_mode=check_mode)
-        host.end()
-    except Unanswered:
+        found: dict[str, Any] = packed.unpack(result)
+    except ValueError:
         return None
-    return _Seen(host, request, view, outcome)
-
-
-def _observation(document: dict[str, Any]) -> Observation:
-    return load(Observation, {key: value for key, value in document.items() if key != "grants"})
+    return found

@@ -62,7 +62,8 @@ options:
   decided:
     description:
       - What the action plugin decided, set by it alone. V(rules) are the rules of O(policy) that apply, by the
-        service's name; V(digest) is that of the decisions; V(key) goes with what is remembered for the next look.
+        service's name; V(digest) is that of the decisions. V(key) and V(request) go with what is remembered for the
+        next look (M(netbind.privport.privport_look)).
     type: dict
     default: {}
 notes:
@@ -141,11 +142,24 @@ reasons:
 import contextlib
 from typing import Any, Dict, Mapping, NoReturn
 
+from ansible_collections.netbind.privport.plugins.module_utils._apply.judge import judge
 from ansible_collections.netbind.privport.plugins.module_utils._apply.request import request_of, result_of
-from ansible_collections.netbind.privport.plugins.module_utils._apply.transaction import Interrupted, Outcome, run
+from ansible_collections.netbind.privport.plugins.module_utils._apply.transaction import (
+    Interrupted,
+    Outcome,
+    Request,
+    run,
+)
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import HostError, PrivportError
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service_spec import SERVICES
-from ansible_collections.netbind.privport.plugins.module_utils._host.questions import PATH, save
+from ansible_collections.netbind.privport.plugins.module_utils._host import packed
+from ansible_collections.netbind.privport.plugins.module_utils._host.questions import (
+    PATH,
+    Judged,
+    digest_of,
+    evidence_of,
+    save,
+)
 from ansible_collections.netbind.privport.plugins.module_utils._host.recording import RecordingHost
 from ansible_collections.netbind.privport.plugins.module_utils._module import run_module
 
@@ -160,16 +174,31 @@ def carry_out(params: Mapping[str, Any], *, host: RecordingHost, check_mode: boo
     if not check_mode:
         # Without them the next look takes longer, and that is all.
         with contextlib.suppress(PrivportError):
-            _remember(host, outcome, key=params["decided"].get("key", ""))
+            _remember(host, outcome, request, decided=params["decided"])
     return result_of(host, outcome, request, check_mode=check_mode)
 
 
-def _remember(host: RecordingHost, outcome: Outcome, *, key: str) -> None:
-    """Save what the next look is to ask; where nothing is left to be looked at, forget it."""
+def _remember(host: RecordingHost, outcome: Outcome, request: Request, *, decided: Mapping[str, Any]) -> None:
+    """Save what the next look is to ask, and what the answers of now mean; where nothing is left to look at, forget it.
+
+    decided["request"] is what they are judged for, '' where the controller judges more than the host knows.
+    """
     if outcome.proofs:
-        save(host, PATH, host.questions, key=key)
+        called = decided.get("request", "")
+        judged = _judged(host, request, called=called) if called else None
+        save(host, PATH, host.questions, key=decided.get("key", ""), judged=judged)
     elif outcome.changed:
         host.remove(PATH, with_folder=True)
+
+
+def _judged(host: RecordingHost, request: Request, *, called: str) -> Judged | None:
+    """What the next look will have to tell if the host stays as it is; None where that is not that all is well."""
+    evidence = evidence_of(host, host.questions)
+    found = judge(evidence, request, check_mode=False)
+    if found is None or found.outcome is None:
+        return None
+    result = result_of(found.host, found.outcome, request, check_mode=False)
+    return None if result["failed"] else Judged(called, digest_of(evidence), packed.pack(result))
 
 
 def _interrupted(signal: str) -> NoReturn:

@@ -107,11 +107,11 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model.error
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import Process
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.options import words
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd import dropin
+from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.name import unit_name
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import (
     dropin_path,
     parse_own_dropin,
     render_ambient,
-    unit_name,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._host.accounts import User
 from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host

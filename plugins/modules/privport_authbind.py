@@ -221,7 +221,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model.error
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.options import words
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import parse_ports
-from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import unit_name
+from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.name import unit_name
 from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host
 from ansible_collections.netbind.privport.plugins.module_utils._module import run_module
 

@@ -134,7 +134,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.forwarding 
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import InvalidInput
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import parse_families, parse_ports
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service_spec import FORWARDERS
-from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import unit_name
+from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.name import unit_name
 from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host
 from ansible_collections.netbind.privport.plugins.module_utils._module import run_module
 

@@ -15,7 +15,8 @@ description:
     on the host. This module answers them anew, and the controller judges the answers. What to judge with need not
     travel to the host then, which makes a run that has nothing to do fast.
   - The action plugin of C(netbind.privport.privport) uses it. There is little reason to call it otherwise.
-  - Only questions are remembered, never answers. Nothing is ever changed.
+  - Remembered are questions, and of the answers only a digest with what they meant. Where the answers are the same
+    again for the same request, the host tells what they meant, and nobody has to judge them. Nothing is ever changed.
 extends_documentation_fragment:
   - netbind.privport.attributes.observes
 options:
@@ -23,6 +24,12 @@ options:
     description: Under which key the questions were remembered. It tells for which services they are.
     type: str
     required: true
+  request:
+    description:
+      - What the answers are judged for, as the judge called it when he left his result. Without it, or where it is
+        another one, the answers are there to be judged.
+    type: str
+    default: ""
   questions:
     description:
       - The file that holds the remembered questions. The module fails for a file that others than root could have
@@ -45,11 +52,18 @@ EXAMPLES = r"""
 
 RETURN = r"""
 known:
-  description: Whether questions are remembered under O(key), and answered in RV(evidence).
+  description: Whether questions are remembered under O(key), and answered in RV(evidence) or RV(result).
   returned: always
   type: bool
 evidence:
-  description: The questions with their answers, for this version of the collection to read. Empty without questions.
+  description:
+    - The questions with their answers, for this version of the collection to read. Empty without questions, and where
+      RV(result) tells what they mean.
+  returned: always
+  type: str
+  sample: ""
+result:
+  description: The result of M(netbind.privport.privport) that the same answers had before, packed. Empty for none.
   returned: always
   type: str
   sample: ""
@@ -57,22 +71,22 @@ evidence:
 
 from typing import Any
 
-from ansible_collections.netbind.privport.plugins.module_utils._host.answers import pack
 from ansible_collections.netbind.privport.plugins.module_utils._host.looks import Looks
-from ansible_collections.netbind.privport.plugins.module_utils._host.questions import PATH, answers_to, load
+from ansible_collections.netbind.privport.plugins.module_utils._host.questions import PATH, evidence_of, load
 from ansible_collections.netbind.privport.plugins.module_utils._module import run_module
 
-UNKNOWN = {"changed": False, "known": False, "evidence": ""}
+UNKNOWN = {"changed": False, "known": False, "evidence": "", "result": ""}
 
 
 def run(params: dict[str, Any], *, host: Looks, check_mode: bool) -> dict[str, Any]:
     """The module's result. Raises HostError for questions that others than root could have written."""
-    questions = load(params["questions"], key=params["key"])
-    if questions is None:
+    remembered = load(params["questions"], key=params["key"])
+    if remembered is None:
         return UNKNOWN
-    evidence = pack((question.key, answer) for question, answer in answers_to(host, questions))
+    evidence = evidence_of(host, remembered.questions)
     host.end()
-    return {"changed": False, "known": True, "evidence": evidence}
+    result = remembered.result(evidence, request=params["request"])
+    return {"changed": False, "known": True, "evidence": "" if result else evidence, "result": result}
 
 
 def main() -> None:
@@ -81,6 +95,7 @@ def main() -> None:
         host=Looks(),
         argument_spec={
             "key": {"type": "str", "required": True, "no_log": False},
+            "request": {"type": "str", "default": ""},
             "questions": {"type": "path", "default": PATH},
         },
     )

@@ -156,7 +156,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model.servi
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service_spec import SOCKET_OPTIONS
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd import socket_unit
-from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import unit_name
+from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.name import unit_name
 from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host
 from ansible_collections.netbind.privport.plugins.module_utils._module import run_module
 from ansible_collections.netbind.privport.plugins.module_utils._observe import processes, units

@@ -14,11 +14,12 @@ from typing import Any, Callable, Dict, List
 import pytest
 from ansible.module_utils import basic
 from ansible.module_utils.testing import patch_module_args
-from ansible_collections.netbind.privport.plugins.action.privport import ActionModule
+from ansible_collections.netbind.privport.plugins.action import privport as action
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import HostError
 from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host
 from ansible_collections.netbind.privport.plugins.module_utils._host.recording import RecordingHost
 from ansible_collections.netbind.privport.plugins.modules import privport, privport_info, privport_look
+from ansible_collections.netbind.privport.plugins.plugin_utils import judge as judging
 from ansible_collections.netbind.privport.plugins.plugin_utils import policy as policy_utils
 from ansible_collections.netbind.privport.tests.unit.running import QUESTIONS, Killed, RunningHost, dropin
 
@@ -48,7 +49,7 @@ class Task:
             args={"services": SERVICES, **arguments}, async_val=0, check_mode=check, action="privport"
         )
         connection = SimpleNamespace(_shell=SimpleNamespace(tmpdir="/tmp"))
-        plugin = ActionModule(task, connection, None, None, None)
+        plugin = action.ActionModule(task, connection, None, None, None)
         plugin._execute_module = lambda **called: self._execute(check=check, **called)
         done: Dict[str, Any] = plugin.run(task_vars={})
         return done
@@ -99,6 +100,54 @@ def test_a_converged_host_is_looked_at_and_nothing_else(play: Task) -> None:
     assert {*again} == {*first} - {"invocation"}
 
 
+@pytest.fixture
+def judged(monkeypatch: pytest.MonkeyPatch) -> List[str]:
+    """The evidence that the controller judges."""
+    found: List[str] = []
+    judge = judging.judged
+
+    def listening(evidence: str, *arguments: Any, **named: Any) -> Any:
+        found.append(evidence)
+        return judge(evidence, *arguments, **named)
+
+    monkeypatch.setattr(judging, "judged", listening)
+    return found
+
+
+def test_what_the_host_remembers_is_what_the_controller_judges(
+    play: Task, judged: List[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    play()
+    remembered = play()
+    assert (play.executed, judged) == ([LOOK], [])
+    monkeypatch.setattr(action, "_CODE", "another version")
+    assert (play(), play.executed, len(judged)) == (remembered, [LOOK], 1)
+
+
+@pytest.mark.parametrize(
+    ("since", "arguments"),
+    [
+        (lambda play: play.host.units["a.service"].update(NRestarts="1"), {}),
+        (lambda play: None, {"policy": [{"forbid": "setcap", "when": "`true`", "why": "as an example"}]}),
+        (lambda play: None, {"restart_absent": True}),
+    ],
+    ids=["other answers", "a policy", "another request"],
+)
+def test_what_may_mean_something_else_is_judged(
+    play: Task, judged: List[str], since: Callable[[Task], Any], arguments: Dict[str, Any]
+) -> None:
+    play()
+    since(play)
+    done = play(**arguments)
+    assert (done["verdict"], done["changed"], play.executed, len(judged)) == ("pass", False, [LOOK], 1)
+
+
+def test_a_run_that_fails_is_not_remembered(play: Task, judged: List[str]) -> None:
+    play.host.broken.add("b")
+    play(timeout="0")
+    assert json.loads(play.host.files[QUESTIONS]).popitem()[1]["judged"] is None
+
+
 def test_two_plays_with_services_of_their_own_are_both_looked_at_and_nothing_else(play: Task) -> None:
     one, other = ({"services": [it]} for it in SERVICES)
     # The first of them has to look anew at what the second was granted.
@@ -122,7 +171,7 @@ def ungranted(play: Task) -> None:
 
 
 def unreadable(play: Task) -> None:
-    play.answers[LOOK] = {"known": True, "evidence": "?"}
+    play.answers[LOOK] = {"known": True, "evidence": "?", "result": "?"}
 
 
 @pytest.mark.parametrize(

@@ -24,14 +24,14 @@ from ansible_collections.netbind.privport.plugins.module_utils._host.answers imp
     answer_of,
     decode,
     encode,
-    pack,
-    unpack,
+    pack_answers,
+    unpack_answers,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._host.asking import DOES
 from ansible_collections.netbind.privport.plugins.module_utils._host.host import Completed, FileStatus, Host, OpenFile
 from ansible_collections.netbind.privport.plugins.module_utils._host.looks import FILE_LOOKS, LOOKS, Looks
 from ansible_collections.netbind.privport.plugins.module_utils._host.processes import ProcessRecord, Sockets
-from ansible_collections.netbind.privport.plugins.module_utils._host.questions import Question
+from ansible_collections.netbind.privport.plugins.module_utils._host.questions import Question, Remembered
 from ansible_collections.netbind.privport.plugins.module_utils._host.recording import RecordingHost
 from ansible_collections.netbind.privport.plugins.module_utils._host.units import Shown
 from ansible_collections.netbind.privport.plugins.module_utils._observe.observe import observe
@@ -77,9 +77,9 @@ RECORD = ProcessRecord(7, "Name:\ta\n", 1, {"8": "x"}, "0::/\n", None, None, Tru
     ids=repr,
 )
 def test_an_answer_comes_back_as_it_was(value: Any) -> None:
-    bundle = pack([("q", Answer(value=value))])
+    bundle = pack_answers([("q", Answer(value=value))])
     assert bundle.isascii()
-    back = decode(unpack(bundle)["q"]).get()
+    back = decode(unpack_answers(bundle)["q"]).get()
     assert (back, type(back)) == (value, type(value))
 
 
@@ -103,7 +103,7 @@ def test_what_is_no_answer_is_not_sent() -> None:
         answer_of(lambda: 1 // 0)
 
 
-@pytest.mark.parametrize("bundle", ["", "x", "AAAA", "é", pack([])[:-8]])
+@pytest.mark.parametrize("bundle", ["", "x", "AAAA", "é", pack_answers([])[:-8]])
 def test_answers_that_cannot_be_read(bundle: str) -> None:
     with pytest.raises(Unanswered, match="look at the host itself"):
         AnsweredHost(bundle)
@@ -111,7 +111,7 @@ def test_answers_that_cannot_be_read(bundle: str) -> None:
 
 def answered(*pairs: Tuple[str, Any]) -> AnsweredHost:
     """A host that answered some questions without arguments."""
-    return AnsweredHost(pack([(Question("", name, (), {}).key, Answer(value=value)) for name, value in pairs]))
+    return AnsweredHost(pack_answers([(Question("", name, (), {}).key, Answer(value=value)) for name, value in pairs]))
 
 
 def test_what_was_not_asked_is_not_answered() -> None:
@@ -196,7 +196,7 @@ def test_questions_are_remembered_for_root_alone(path: Path) -> None:
     assert [stat.S_IMODE(it.stat().st_mode) for it in (path, path.parent)] == [0o600, 0o700]
     remembering.save(Host(), str(path), QUESTIONS[:1], key="other")
     assert [remembering.load(str(path), key=key) for key in ("k", "other", "third")] == [
-        tuple(Question(*json.loads(it.key)) for it in asked) if asked else None
+        Remembered(tuple(Question(*json.loads(it.key)) for it in asked), None) if asked else None
         for asked in (QUESTIONS, QUESTIONS[:1], ())
     ]
 
@@ -264,7 +264,9 @@ def test_what_is_no_question_is_not_answered(question: Question) -> None:
 
 
 def look(path: Path, host: Looks | None = None) -> Dict[str, Any]:
-    return privport_look.run({"key": "k", "questions": str(path)}, host=host or Looks(), check_mode=False)
+    return privport_look.run(
+        {"key": "k", "request": "", "questions": str(path)}, host=host or Looks(), check_mode=False
+    )
 
 
 # --- A look that is replayed
@@ -348,7 +350,7 @@ def test_no_secret_of_a_unit_leaves_the_host(path: Path) -> None:
     recording = RecordingHost(host)
     prove_services(recording, services)
     remembering.save(Host(), str(path), recording.questions, key="k")
-    told = json.dumps(unpack(look(path, host)["evidence"]))
+    told = json.dumps(unpack_answers(look(path, host)["evidence"]))
     assert "LD_PRELOAD" in told
     assert "sesame" not in told + path.read_text(encoding="utf-8")
 

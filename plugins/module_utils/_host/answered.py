@@ -8,7 +8,7 @@ import contextlib
 from typing import Any, Iterator, List, Sequence
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import PrivportError
-from ansible_collections.netbind.privport.plugins.module_utils._host.answers import decode, unpack
+from ansible_collections.netbind.privport.plugins.module_utils._host.answers import decode, unpack_answers
 from ansible_collections.netbind.privport.plugins.module_utils._host.asking import AskingFile, AskingHost
 from ansible_collections.netbind.privport.plugins.module_utils._host.files import OpenFile
 from ansible_collections.netbind.privport.plugins.module_utils._host.questions import ENTERED, OPENED, Question
@@ -28,7 +28,7 @@ class AnsweredHost(AskingHost):
         super().__init__()
         self._missing: List[str] = []
         try:
-            self._answers = unpack(bundle)
+            self._answers = unpack_answers(bundle)
         except ValueError as failure:
             raise Unanswered(f"{failure}; look at the host itself") from failure
 

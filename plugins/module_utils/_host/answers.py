@@ -6,11 +6,10 @@ from __future__ import annotations
 
 import base64
 import errno
-import json
-import zlib
 from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Tuple, Type
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.model import errors
+from ansible_collections.netbind.privport.plugins.module_utils._host import packed
 from ansible_collections.netbind.privport.plugins.module_utils._host.accounts import Group, User
 from ansible_collections.netbind.privport.plugins.module_utils._host.commands import Completed
 from ansible_collections.netbind.privport.plugins.module_utils._host.files import FileStatus
@@ -23,8 +22,6 @@ _KINDS: Dict[str, Callable[..., Any]] = {
     it.__name__: it for it in (Completed, FileStatus, Group, ProcessRecord, Shown, Sockets, User)
 }
 _FORMAT = 1
-# A look at hundreds of services is a few of them.
-_MOST_BYTES = 1 << 28
 
 
 class Answer(NamedTuple):
@@ -101,19 +98,16 @@ def _decode(data: Any) -> Any:
     raise ValueError(tag)
 
 
-def pack(answers: Iterable[Tuple[str, Answer]]) -> str:
-    """Answers by the key of their question as one string: nothing that Ansible would look into."""
-    data = {"format": _FORMAT, "answers": [[key, encode(answer)] for key, answer in answers]}
-    return base64.b64encode(zlib.compress(json.dumps(data, separators=(",", ":")).encode(), 1)).decode()
+def pack_answers(answers: Iterable[Tuple[str, Answer]]) -> str:
+    """Answers by the key of their question as one string."""
+    return packed.pack({"format": _FORMAT, "answers": [[key, encode(answer)] for key, answer in answers]})
 
 
-def unpack(bundle: str) -> Dict[str, Any]:
+def unpack_answers(bundle: str) -> Dict[str, Any]:
     """The encoded answers by their question's key. Raises ValueError for a string of another form."""
     try:
-        unpacking = zlib.decompressobj()
-        text = unpacking.decompress(base64.b64decode(bundle, validate=True), _MOST_BYTES)
-        data = json.loads(text.decode())
+        data = packed.unpack(bundle)
         pairs: List[Any] = data["answers"] if data["format"] == _FORMAT else []
         return dict(pairs)
-    except (zlib.error, TypeError, LookupError) as failure:
+    except (ValueError, TypeError, LookupError) as failure:
         raise ValueError(f"the answers cannot be read: {failure}") from failure

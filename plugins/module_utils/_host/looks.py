@@ -18,7 +18,16 @@ LOOKS = (
     *("capability", "connect", "contains", "daemon", "effective_uid", "group", "group_name", "groups_of"),
     *("interface_address", "kernel_release", "leftovers", "link_target", "machine", "may_execute", "members"),
     *("names_in", "namespace", "noexec", "nosuid", "process", "python", "query", "read", "resolve", "same_file"),
-    *("security_label", "show_units", "socket_source", "sockets", "status", "status_of_itself", "texts_with"),
+    *(
+        "security_label",
+        "show_units",
+        "socket_source",
+        "sockets",
+        "status",
+        "status_lines",
+        "status_of_itself",
+        "texts_with",
+    ),
     *("unit_file", "units_executing", "user_name", "which"),
 )
 # Those of an open file.

@@ -19,7 +19,7 @@ SS, PROC_NET = "ss", "/proc/net"
 # A superset: ss prints names that users choose. Whose socket it is, who reads the line knows.
 _INODE_OF_SS = r"\bino:(\d{1,20})\b"
 # The lines of proc_pid_status(5) that tell who a process is and what it may do, and those that differ by thread.
-_IDENTITY = ("Name:", "PPid:", "Uid:", "Cap", "NoNewPrivs:")
+IDENTITY = ("Name:", "PPid:", "Uid:", "Cap", "NoNewPrivs:")
 _BY_THREAD = ("Uid:", "Cap", "NoNewPrivs:")
 # include/net/tcp_states.h: TCP_LISTEN; of UDP TCP_CLOSE.
 _LISTENING = {"tcp": "0A", "udp": "07"}
@@ -60,15 +60,22 @@ class Sockets(NamedTuple):
 class Processes(Files, Commands):
     """The processes of this machine."""
 
+    def status_lines(self, pid: str, fields: Sequence[str]) -> str | None:
+        """The lines of proc_pid_status(5) that begin with these names; None where the process is gone.
+
+        pid may be 'self'. The others, such as counters, are different at each look.
+        """
+        status = self.read(f"/proc/{pid}/status")
+        return _lines(status, fields) if status else None
+
     def process(self, pid: int) -> ProcessRecord | None:
         """A process by its number; None where it is gone."""
-        status = self.read(f"/proc/{pid}/status")
-        if not status:
+        lines = self.status_lines(str(pid), IDENTITY)
+        if lines is None:
             return None
-        lines = _lines(status, _IDENTITY)
         threads = {tid: self.read(f"/proc/{pid}/task/{tid}/status") for tid in self.names_in(f"/proc/{pid}/task")}
         there = {tid: text for tid, text in threads.items() if text}
-        privileges = _lines(status, _BY_THREAD)
+        privileges = _lines(lines, _BY_THREAD)
         executable = self.link_target(f"/proc/{pid}/exe")
         mapped = self.contains(f"/proc/{pid}/maps", ["/libauthbind.so"])
         return ProcessRecord(
@@ -76,7 +83,7 @@ class Processes(Files, Commands):
             status=lines,
             threads=max(1, len(there)),
             unlike={
-                tid: _lines(text, _IDENTITY) for tid, text in there.items() if _lines(text, _BY_THREAD) != privileges
+                tid: _lines(text, IDENTITY) for tid, text in there.items() if _lines(text, _BY_THREAD) != privileges
             },
             cgroup=self.read(f"/proc/{pid}/cgroup") or "",
             executable=executable,
@@ -140,8 +147,8 @@ class Processes(Files, Commands):
         return found
 
 
-def _lines(status: str, beginnings: Tuple[str, ...]) -> str:
-    return "".join(f"{line}\n" for line in status.split("\n") if line.startswith(beginnings))
+def _lines(status: str, beginnings: Sequence[str]) -> str:
+    return "".join(f"{line}\n" for line in status.split("\n") if line.startswith(tuple(beginnings)))
 
 
 def _inodes(table: str, text: str) -> Iterable[str]:

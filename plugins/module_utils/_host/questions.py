@@ -2,13 +2,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The questions of a look: as data, remembered in a file of root's alone, and answered anew.
 
-A look at a host asks the same questions as long as the host is what it was. Remembered are the questions, never the
-answers.
+A look at a host asks the same questions as long as the host is what it was. Remembered are the questions, and of the
+answers no more than what tells whether they are the same again: then they mean the same again.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import stat
@@ -16,7 +17,7 @@ from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Protocol, Se
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import HostError, PrivportError
 from ansible_collections.netbind.privport.plugins.module_utils._host import regular
-from ansible_collections.netbind.privport.plugins.module_utils._host.answers import Answer, answer_of
+from ansible_collections.netbind.privport.plugins.module_utils._host.answers import Answer, answer_of, pack_answers
 from ansible_collections.netbind.privport.plugins.module_utils._host.looks import FILE_LOOKS, LOOKS, Looks
 
 PATH = "/run/netbind.privport/questions"
@@ -42,6 +43,31 @@ class Question(NamedTuple):
         return json.dumps(self, sort_keys=True, separators=(",", ":"))
 
 
+class Judged(NamedTuple):
+    """What answers meant: the request that they were judged for, their digest, and the module's result, packed."""
+
+    request: str
+    answers: str
+    result: str
+
+
+class Remembered(NamedTuple):
+    """The questions of a look, and what the answers meant; None where nobody judged them."""
+
+    questions: Tuple[Question, ...]
+    judged: Judged | None
+
+    def result(self, evidence: str, *, request: str) -> str:
+        """The packed result for answers that were judged for this request before, else ''."""
+        known = self.judged is not None and self.judged[:2] == (request, digest_of(evidence))
+        return self.judged.result if self.judged and known else ""
+
+
+def digest_of(evidence: str) -> str:
+    """Equal for equal answers."""
+    return hashlib.sha256(evidence.encode()).hexdigest()
+
+
 class Writes(Protocol):
     """What questions are saved with: a host.Host, which a look alone does without."""
 
@@ -58,7 +84,7 @@ class Writes(Protocol):
         """Put a whole file in place at once."""
 
 
-def save(host: Writes, path: str, questions: Iterable[Question], *, key: str) -> None:
+def save(host: Writes, path: str, questions: Iterable[Question], *, key: str, judged: Judged | None = None) -> None:
     """Remember questions at path under their key, for root alone, with those of the last few other keys.
 
     The folder is made where it is missing. Raises HostError.
@@ -66,14 +92,14 @@ def save(host: Writes, path: str, questions: Iterable[Question], *, key: str) ->
     folder = os.path.dirname(path)
     host.make_folder(folder)
     host.set_owner(folder, uid=0, gid=0, mode=0o700)
-    asked = list(questions)
+    asked = {"questions": list(questions), "judged": judged}
     others = {name: it for name, it in _by_key(host.read(path) or "").items() if name != key}
     kept = {**dict(list(others.items())[1 - _KEPT :]), key: asked}
     host.write(path, content=json.dumps(kept, separators=(",", ":")), mode=0o600)
 
 
-def load(path: str, *, key: str) -> Tuple[Question, ...] | None:
-    """The questions that are remembered at path under this key; None where none are, or some of another form.
+def load(path: str, *, key: str) -> Remembered | None:
+    """What is remembered at path under this key; None where nothing is, or something of another form.
 
     Raises HostError for a file that others than root could have written.
     """
@@ -89,7 +115,8 @@ def load(path: str, *, key: str) -> Tuple[Question, ...] | None:
             raise HostError(f"{path} is not for root alone to write, and what it asks is not answered; remove it")
         found = _by_key(file.read().decode(errors="replace"))
     try:
-        return tuple(Question(*it) for it in found[key])
+        asked, judged = found[key]["questions"], found[key]["judged"]
+        return Remembered(tuple(Question(*it) for it in asked), judged and Judged(*judged))
     except (TypeError, KeyError):
         return None
 
@@ -100,6 +127,11 @@ def _by_key(content: str) -> Dict[str, Any]:
     except ValueError:
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def evidence_of(host: Looks, questions: Sequence[Question]) -> str:
+    """The questions with what the host says to them now, as one string."""
+    return pack_answers((question.key, answer) for question, answer in answers_to(host, questions))
 
 
 def answers_to(host: Looks, questions: Sequence[Question]) -> Iterator[Tuple[Question, Answer]]:

@@ -47,6 +47,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.uni
     parse_own_dropin,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host, OpenFile
+from ansible_collections.netbind.privport.plugins.module_utils._host.processes import IDENTITY
 from ansible_collections.netbind.privport.plugins.module_utils._observe import execution, processes, units
 from ansible_collections.netbind.privport.plugins.module_utils._observe.confinement import Confinements
 from ansible_collections.netbind.privport.plugins.module_utils._observe.firewall import Firewall
@@ -118,7 +119,7 @@ def observe(host: Host, services: Sequence[Service]) -> Observation:
 
 
 def _init(host: Host) -> ProcessStatus | None:
-    text = host.read("/proc/1/status")
+    text = host.status_lines("1", IDENTITY)
     return parse_status(text) if text else None
 
 

@@ -115,11 +115,9 @@ def why_failed(failure: OSError, *, path: str) -> str:
 
 
 def _may_set(host: Host) -> bool:
-    for line in (host.read("/proc/self/status") or "").splitlines():
-        if line.startswith("CapEff:"):
-            return CAP_SETFCAP in parse_mask(line.split(":", 1)[1])
+    line = host.status_lines("self", ("CapEff:",))
     # Without /proc the kernel's own answer has to do.
-    return True
+    return CAP_SETFCAP in parse_mask(line.split(":", 1)[1]) if line else True
 
 
 def _parents(path: str) -> Iterator[str]:

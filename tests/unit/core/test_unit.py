@@ -9,6 +9,7 @@ from typing import Any, Dict, List, Tuple
 
 import pytest
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import InvalidInput, UnknownFormat
+from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.name import unit_name
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import (
     Assignment,
     Command,
@@ -25,7 +26,6 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.uni
     render_authbind,
     search_path,
     split_paths,
-    unit_name,
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st

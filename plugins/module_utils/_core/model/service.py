@@ -17,7 +17,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model.servi
     STATES,
     STRATEGY_NAMES,
 )
-from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import unit_name
+from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.name import unit_name
 
 FAMILIES = ("ipv4", "ipv6")
 # systemd.resource-control(5), IPAddressAllow=.

@@ -8,7 +8,6 @@ from typing import Any, Mapping, NamedTuple, Sequence
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.report.failure import has_reasons, headline
 from ansible_collections.netbind.privport.plugins.module_utils._core.report.table import NOTHING_DECLARED, render
-from ansible_collections.netbind.privport.plugins.module_utils._core.report.ways_out import ways_out
 
 NOTHING_TO_DO = "nothing to do"
 # What a decision has pending, in words.
@@ -63,6 +62,9 @@ def refusal(decision: Decision) -> Refusal:
     if not has_reasons(decision["error"]):
         why, semicolon, way = told.rpartition("; ")
         return Refusal(why, (way,)) if semicolon else Refusal(told, ())
+    # Large, and seldom needed.
+    from ansible_collections.netbind.privport.plugins.module_utils._core.report.ways_out import ways_out
+
     # Of a strategy that was asked for by name; of all of them there would be too many.
     of_named = "; ".join(map(_sentence, decision["rejected"].get(decision["service"]["strategy"], ())))
     return Refusal(f"{told}: {of_named}" if of_named else told, tuple(map(str, ways_out(decision))))

@@ -1,6 +1,6 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""systemd units as text: their names, what systemctl prints, their files and the collection's own drop-in."""
+"""systemd units as text: what systemctl prints, their files and the collection's own drop-in."""
 
 from __future__ import annotations
 
@@ -39,11 +39,7 @@ _DEFAULT_PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "
 # An empty assignment takes back what was read before it (systemd.exec(5), systemd.service(5)).
 _RESETS = (("AmbientCapabilities", ""), ("ExecStart", ""))
 
-# systemd.unit(5), DESCRIPTION: the valid characters, and at most 255 of them.
-_UNIT_NAME = re.compile(r"[A-Za-z0-9:_.\\-]+(?:@[A-Za-z0-9:_.\\@-]*)?\.service")
 _DROPIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
-# systemd.unit(5), DESCRIPTION: a name that ends otherwise is a service's, written short.
-_OTHER_TYPES = (".socket", ".device", ".mount", ".automount", ".swap", ".target", ".path", ".timer", ".slice", ".scope")
 _OWN_HEADER = re.compile(r"# Managed by netbind\.privport \((?P<strategy>[a-z]+)\)")
 _SECTION = re.compile(r"\[(?P<name>[^\]]+)\]")
 _ASSIGNMENT = re.compile(r"(?P<key>[A-Za-z0-9-]+)\s*=\s*(?P<value>.*)", re.DOTALL)
@@ -53,19 +49,6 @@ _COMMAND_BEGINS = re.compile(r"\w+=\{ path=")
 _COMMAND_ENDS = re.compile(r" ; status=\S+ \}\Z")
 # systemd.service(5), "Command lines": what may stand before the path, in any order.
 _COMMAND = re.compile(r"(?P<prefix>[-@:+!|]*)(?P<line>.*)", re.DOTALL)
-
-
-def unit_name(name: str, *, where: str) -> str:
-    """The full name of a service unit, '.service' added where it is missing.
-
-    Raises InvalidInput for paths, newlines, other unit types and a template without an instance.
-    """
-    full = name if name.endswith((".service", *_OTHER_TYPES)) else f"{name}.service"
-    if not _UNIT_NAME.fullmatch(full) or len(full) > 255:
-        raise InvalidInput(f"{where} is {name!r}; write the name of a service unit, such as 'caddy.service'")
-    if full.endswith("@.service"):
-        raise InvalidInput(f"{where} is {name!r}, a template; name one of its instances, such as 'web@1.service'")
-    return full
 
 
 def dropin_path(*, unit: str, dropin: str) -> str:

@@ -1,0 +1,27 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Names of systemd units."""
+
+from __future__ import annotations
+
+import re
+
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import InvalidInput
+
+# systemd.unit(5), DESCRIPTION: the valid characters, and at most 255 of them.
+_UNIT_NAME = re.compile(r"[A-Za-z0-9:_.\\-]+(?:@[A-Za-z0-9:_.\\@-]*)?\.service")
+# systemd.unit(5), DESCRIPTION: a name that ends otherwise is a service's, written short.
+_OTHER_TYPES = (".socket", ".device", ".mount", ".automount", ".swap", ".target", ".path", ".timer", ".slice", ".scope")
+
+
+def unit_name(name: str, *, where: str) -> str:
+    """The full name of a service unit, '.service' added where it is missing.
+
+    Raises InvalidInput for paths, newlines, other unit types and a template without an instance.
+    """
+    full = name if name.endswith((".service", *_OTHER_TYPES)) else f"{name}.service"
+    if not _UNIT_NAME.fullmatch(full) or len(full) > 255:
+        raise InvalidInput(f"{where} is {name!r}; write the name of a service unit, such as 'caddy.service'")
+    if full.endswith("@.service"):
+        raise InvalidInput(f"{where} is {name!r}, a template; name one of its instances, such as 'web@1.service'")
+    return full
