@@ -56,7 +56,9 @@ options:
     choices: [failed, all]
     default: failed
   timeout:
-    description: How many seconds a service may take until it listens.
+    description:
+      - How many seconds a service may take until it listens. On a slow host it also gives more time to each command,
+        such as C(systemctl daemon-reload), which has 30 seconds at least.
     type: int
     default: 30
   decided:
@@ -169,6 +171,7 @@ def carry_out(params: Mapping[str, Any], *, host: RecordingHost, check_mode: boo
     request = request_of(params)
     if host.effective_uid() != 0:
         raise HostError(f"this runs with uid {host.effective_uid()}; granting ports needs root: say become: true")
+    host.be_patient(request.seconds)
     host.outlive_connection(_interrupted)
     outcome = run(host, request, check_mode=check_mode)
     if not check_mode:

@@ -146,6 +146,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._observe.proof im
 
 def run(params: Mapping[str, Any], *, host: Host, check_mode: bool) -> dict[str, Any]:
     """The module's result: evidence that holds, or the last that was seen when the time was up."""
+    host.be_patient(params["timeout"])
     try:
         services = [service for service in parse_services(params["services"]) if service.state == "present"]
         evidence, journal = evidence_of(host, await_proof(host, services, seconds=params["timeout"]))

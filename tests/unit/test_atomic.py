@@ -176,6 +176,12 @@ def test_a_lock_that_cannot_be_opened(lock: Path, monkeypatch: pytest.MonkeyPatc
             assert not lock.exists()
 
 
+def test_a_command_gets_the_time_that_a_slow_host_needs() -> None:
+    host = Host()
+    host.be_patient(10)
+    assert host.run(["sleep", "0.3"], seconds=0.1).rc == 0
+
+
 def test_a_command_that_hangs_is_ended_with_all_that_it_started(tmp_path: Path) -> None:
     started = time.monotonic()
     with pytest.raises(HostError, match=r"sh -c .* did not finish within 0.5 seconds; it was ended. Find out why"):

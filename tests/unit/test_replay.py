@@ -162,6 +162,28 @@ def test_a_change_makes_a_host_look_anew() -> None:
     assert len(host.questions) == 1
 
 
+@pytest.mark.parametrize(
+    ("argv", "times"),
+    [
+        (["systemctl", "--version"], 1),
+        (["semanage", "port", "--list"], 1),
+        (["systemctl", "show", "--", "a.service"], 3),
+    ],
+    ids=lambda it: " ".join(it) if isinstance(it, list) else "",
+)
+def test_what_lasts_is_asked_once_in_a_run(argv: List[str], times: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: List[Sequence[str]] = []
+    fake = FakeHost()
+    monkeypatch.setattr(fake, "query", asked.append)
+    host = RecordingHost(fake)
+    host.query(argv)
+    host.begin()
+    host.query(argv)
+    host.write("/a", content="2")
+    host.query(argv)
+    assert (len(asked), [it.name for it in host.questions]) == (times, ["query"])
+
+
 def test_a_change_of_an_open_file_makes_a_host_look_anew(tmp_path: Path) -> None:
     (tmp_path / "it").write_bytes(b"")
     with RecordingHost().open_regular(str(tmp_path / "it")) as file:

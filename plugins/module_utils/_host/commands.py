@@ -47,8 +47,12 @@ class Completed(NamedTuple):
 class Commands:
     """The programs and the kernel of this machine."""
 
+    # The least number of seconds that a program may take.
+    patience = 0.0
+
     def run(self, argv: Sequence[str], *, seconds: float = _SECONDS) -> Completed:
         """Run a program without a shell, in the C locale; its exit status is the caller's to judge."""
+        seconds = max(seconds, self.patience)
         environment = dict(os.environ, LC_ALL="C", LANGUAGE="C")
         try:
             process = subprocess.Popen(

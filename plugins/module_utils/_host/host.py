@@ -51,6 +51,10 @@ class Host(Looks):
         for asked in _ASKING:
             signal.signal(asked, once)
 
+    def be_patient(self, seconds: float) -> None:
+        """Let each program that is run take at least so many seconds."""
+        self.patience = seconds
+
     def write(self, path: str, *, content: str, uid: int = 0, gid: int = 0, mode: int = 0o644) -> None:
         """Put a whole file in place at once, its folder made where it is missing."""
         atomic.write(path, content=content.encode(errors="surrogateescape"), uid=uid, gid=gid, mode=mode)

@@ -5,13 +5,24 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Any, Dict, Iterator, List, Sequence
+from typing import Any, Dict, Iterator, List, Sequence, Set
 
 from ansible_collections.netbind.privport.plugins.module_utils._host.answers import Answer, answer_of
 from ansible_collections.netbind.privport.plugins.module_utils._host.asking import AskingFile, AskingHost
 from ansible_collections.netbind.privport.plugins.module_utils._host.files import OpenFile
 from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host
 from ansible_collections.netbind.privport.plugins.module_utils._host.questions import ENTERED, OF_FILE, OPENED, Question
+
+# What is the same during a whole run, whatever the run changes, and costs time to ask.
+_LASTING = ("attached_profile", "authbind_in_profile", "bind_in_profile")
+_LASTING_QUERIES = (("systemctl", "--version"), ("semanage", "port"))
+
+
+def _lasts(question: Question) -> bool:
+    if question.name == "query":
+        program, *more = question.arguments[0]
+        return (program.rpartition("/")[2], *more[:1]) in _LASTING_QUERIES
+    return question.name in _LASTING
 
 
 class _RecordingFile(AskingFile):
@@ -33,7 +44,8 @@ class _RecordingFile(AskingFile):
 class RecordingHost(AskingHost):
     """A host as it is, of which a look asks nothing twice.
 
-    begin() begins a new look, and so does every change: what was answered before may no longer be true.
+    begin() begins a new look, and so does every change: what was answered before may no longer be true. A few answers
+    last for the whole run.
     """
 
     def __init__(self, host: Host | None = None) -> None:
@@ -41,6 +53,7 @@ class RecordingHost(AskingHost):
         self._host = host or Host()
         self._answers: Dict[str, Answer] = {}
         self._questions: Dict[str, Question] = {}
+        self._lasting: Set[str] = set()
         self._open: Dict[str, OpenFile] = {}
 
     @property
@@ -49,7 +62,7 @@ class RecordingHost(AskingHost):
         return list(self._questions.values())
 
     def begin(self) -> None:
-        self._answers.clear()
+        self.forget()
         self._questions.clear()
 
     def answer(self, question: Question) -> Any:
@@ -57,6 +70,8 @@ class RecordingHost(AskingHost):
         self._questions.setdefault(key, question)
         if key not in self._answers:
             self._answers[key] = answer_of(self._ask, question)
+            if _lasts(question):
+                self._lasting.add(key)
         return self._answers[key].get()
 
     def _ask(self, question: Question) -> Any:
@@ -70,8 +85,8 @@ class RecordingHost(AskingHost):
         return getattr(self._host, name)(*arguments, **named)
 
     def forget(self) -> None:
-        """Ask anew from here on, in the same look."""
-        self._answers.clear()
+        """Ask anew from here on, in the same look, what may be otherwise by now."""
+        self._answers = {key: self._answers[key] for key in self._lasting}
 
     def _note(self, name: str, path: str) -> None:
         question = Question(self.inside, name, (path,), {})
