@@ -35,6 +35,8 @@ class ProcessRecord(NamedTuple):
     threads: int
     unlike: Mapping[str, str]
     cgroup: str
+    # The control group of process 1.
+    init_cgroup: str
     # What /proc/PID/exe leads to, and whether that is still the file of this name (proc_pid_exe(5)).
     executable: Optional[str]
     same: Optional[bool]
@@ -86,6 +88,7 @@ class Processes(Files, Commands):
                 tid: _lines(text, IDENTITY) for tid, text in there.items() if _lines(text, _BY_THREAD) != privileges
             },
             cgroup=self.read(f"/proc/{pid}/cgroup") or "",
+            init_cgroup=self.read("/proc/1/cgroup") or "",
             executable=executable,
             same=self.same_file(f"/proc/{pid}/exe", re.sub(r" \(deleted\)$", "", executable or "")),
             authbind=None if mapped is None else mapped[0],

@@ -35,7 +35,7 @@ def read_process(record: ProcessRecord) -> Process:
         status=main,
         threads=record.threads,
         unlike=tuple(thread for thread in threads if _privileges(thread.status) != _privileges(main)),
-        unit=parse_cgroup(record.cgroup),
+        unit=parse_cgroup(record.cgroup, init=record.init_cgroup),
         # proc_pid_exe(5): a program that was removed since has the mark behind its name.
         executable=re.sub(r" \(deleted\)$", "", record.executable or ""),
         replaced=None if record.same is None else not record.same,

@@ -78,6 +78,9 @@ def test_the_cgroup_of_a_unit_where_both_versions_are_mounted() -> None:
         ("0::/system.slice/caddy.service/worker\n", "caddy.service"),
         ("0::/system.slice/caddy.socket\n", "caddy.socket"),
         ("0::/user.slice/user-1000.slice/session-2.scope\n", "session-2.scope"),
+        ("0::/system.slice/_cpu.service\n", "cpu.service"),
+        ("0::/system.slice/__web.service\n", "_web.service"),
+        ("0::/system.slice/_io.latency.service/worker\n", "io.latency.service"),
         ("0::/\n", ""),
         ("", ""),
         ("2:cpu:/x.service\n", ""),
@@ -96,6 +99,27 @@ def test_the_cgroup_of_a_unit_where_both_versions_are_mounted() -> None:
 )
 def test_cgroup(text: str, unit: str) -> None:
     assert parse_cgroup(text) == unit
+
+
+ENGINES = "/system.slice/docker-0f.scope"
+
+
+@pytest.mark.parametrize(
+    ("init", "path", "unit"),
+    [
+        ("/init.scope", "/system.slice/web.service", "web.service"),
+        ("/", "/system.slice/web.service", "web.service"),
+        ("", "/system.slice/web.service", "web.service"),
+        (f"{ENGINES}/init.scope", f"{ENGINES}/system.slice/web.service", "web.service"),
+        (ENGINES, f"{ENGINES}/system.slice/web.service", "web.service"),
+        (f"{ENGINES}/init.scope", f"{ENGINES}/init.scope", "init.scope"),
+        (f"{ENGINES}/init.scope", "/system.slice/ssh.service", "ssh.service"),
+        (f"{ENGINES}/init.scope", f"{ENGINES}x/a.service", "a.service"),
+    ],
+)
+@pytest.mark.parametrize("hierarchy", ["0:", "1:name=systemd"])
+def test_cgroup_below_that_of_an_engine(init: str, path: str, unit: str, hierarchy: str) -> None:
+    assert parse_cgroup(f"{hierarchy}:{path}\n", init=f"{hierarchy}:{init}\n" if init else "") == unit
 
 
 FIELDS = st.sampled_from(STATUS.splitlines()) | st.text(max_size=10) | st.from_regex(r"(Uid|Cap\w+):\t[0-9a-g\t]{0,9}")

@@ -10,7 +10,10 @@ from typing import NamedTuple
 from ansible_collections.netbind.privport.plugins.module_utils._core.capability.text import name_of, parse_mask
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import UnknownFormat
 
-_UNIT_IN_CGROUP = re.compile(r"/(?P<unit>[^/]+\.(?:service|scope|socket))(?:/|$)")
+# systemd puts an underscore before a name that the kernel would read as one of its own files, such as cpu.service, and
+# before one that begins with an underscore (src/basic/cgroup-util.c, cg_needs_escape).
+_UNIT_IN_CGROUP = re.compile(r"/_?(?P<unit>[^/]+\.(?:service|scope|socket))(?:/|$)")
+_INIT_SCOPE = "/init.scope"
 
 
 class ProcessStatus(NamedTuple):
@@ -58,15 +61,26 @@ def _names(mask: str) -> tuple[str, ...]:
     return tuple(name_of(number) for number in sorted(parse_mask(mask.strip())))
 
 
-def parse_cgroup(text: str) -> str:
+def parse_cgroup(text: str, *, init: str = "") -> str:
     """The systemd unit that /proc/PID/cgroup places a process in, '' for none.
 
-    Version 2 is the line 0::PATH; on version 1 systemd's own hierarchy is name=systemd.
+    init is the same file of process 1: where the engine of a container shows its own control groups, systemd's begin
+    below that one's. Version 2 is the line 0::PATH; on version 1 systemd's own hierarchy is name=systemd.
     """
-    # Users can name control groups with any character but a newline, which splitlines() would not respect.
-    paths = dict(line.split(":", 2)[1:] for line in text.split("\n") if line.count(":") >= 2)
+    paths, of_init = _paths(text), _paths(init)
     for hierarchy in ("", "name=systemd"):
-        match = _UNIT_IN_CGROUP.search(paths.get(hierarchy, ""))
+        match = _UNIT_IN_CGROUP.search(_below(paths.get(hierarchy, ""), of_init.get(hierarchy, "")))
         if match:
             return match["unit"]
     return ""
+
+
+def _paths(text: str) -> dict[str, str]:
+    # Users can name control groups with any character but a newline, which splitlines() would not respect.
+    return dict(line.split(":", 2)[1:] for line in text.split("\n") if line.count(":") >= 2)
+
+
+def _below(path: str, init: str) -> str:
+    """The path as it is below systemd's own root, which holds init.scope (systemd.special(7))."""
+    root = init[: -len(_INIT_SCOPE)] if init.endswith(_INIT_SCOPE) else init
+    return path[len(root) :] if path.startswith(f"{root}/") else path
