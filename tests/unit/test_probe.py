@@ -28,6 +28,10 @@ def listening() -> Iterator[int]:
         yield server.getsockname()[1]
 
 
+def connect(listener: Listener, **properties: str) -> Any:
+    return probes.Ways(Host(), properties).connect(listener)
+
+
 def on(port: int, *, address: str = "127.0.0.1", protocol: str = "tcp", v6only: Any = False) -> Listener:
     return Listener(protocol=protocol, address=address, port=port, v6only=v6only, owners=(), owners_known=True)
 
@@ -38,14 +42,14 @@ def probe(facts: ServiceFacts, *, port: Port, inner: Port, privileged: bool = Tr
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "0.0.0.0", "0.0.0.0%lo"])
 def test_a_connection(listening: int, address: str) -> None:
-    assert probes.connect(Host(), on(listening, address=address)) == ""
+    assert connect(on(listening, address=address)) == ""
 
 
 def test_each_family_that_a_socket_serves_is_connected_to(listening: int) -> None:
     # Nothing listens there over IPv6, so a socket that serves both does not pass by IPv4 alone.
-    assert probes.connect(Host(), on(listening, address="::", v6only=True)) in ("ECONNREFUSED", "EADDRNOTAVAIL")
+    assert connect(on(listening, address="::", v6only=True)) in ("ECONNREFUSED", "EADDRNOTAVAIL")
     has_ipv6 = Path("/proc/net/if_inet6").read_text(encoding="ascii") != ""
-    assert probes.connect(Host(), on(listening, address="::")) == ("ECONNREFUSED" if has_ipv6 else "")
+    assert connect(on(listening, address="::")) == ("ECONNREFUSED" if has_ipv6 else "")
 
 
 @pytest.mark.parametrize(
@@ -59,13 +63,57 @@ def test_each_family_that_a_socket_serves_is_connected_to(listening: int) -> Non
 def test_a_socket_of_one_interface(address: str, outcome: Any) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         closed = server.getsockname()[1]
-    assert probes.connect(Host(), on(closed, address=address)) == outcome
+    assert connect(on(closed, address=address)) == outcome
 
 
 def test_a_refused_connection(listening: int) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         closed = server.getsockname()[1]
-    assert probes.connect(Host(), on(closed)) == "ECONNREFUSED"
+    assert connect(on(closed)) == "ECONNREFUSED"
+
+
+@pytest.mark.parametrize(
+    ("address", "properties", "outcome"),
+    [
+        pytest.param("127.0.0.1", {"IPAddressDeny": "127.0.0.0/8 ::1/128"}, None, id="loopback is denied"),
+        pytest.param(
+            "127.0.0.1", {"IPAddressDeny": "0.0.0.0/0 ::/0", "IPAddressAllow": "127.0.0.0/8"}, "", id="allowed"
+        ),
+        pytest.param("127.0.0.1", {"RestrictNetworkInterfaces": "eth0"}, None, id="no interface that is ours"),
+        pytest.param("127.0.0.1", {"RestrictNetworkInterfaces": "~eth0"}, "", id="all interfaces but one"),
+        pytest.param("0.0.0.0", {"IPAddressDeny": "0.0.0.0/0 ::/0"}, None, id="everything is denied"),
+        pytest.param("192.0.2.1", {}, "not ours", id="an address of another host"),
+        pytest.param("2001:db8::1", {}, "not ours", id="an IPv6 address of another host"),
+    ],
+)
+def test_who_may_not_come(listening: int, address: str, properties: Any, outcome: Any) -> None:
+    found = connect(on(listening, address=address), **properties)
+    if outcome == "not ours":
+        assert found in ("EADDRNOTAVAIL", "ENETUNREACH", "EAFNOSUPPORT")
+    else:
+        assert found == outcome
+
+
+class OnLoopbackDropped(Host):
+    """A machine that drops what it sends to itself by loopback's own addresses."""
+
+    def connect(self, address: str, port: int, *, staying: float = 0) -> str:
+        return "ETIMEDOUT" if address in ("127.0.0.1", "::1") else ""
+
+    def addresses(self, family: str) -> Any:
+        return ("10.0.0.5",) if family == "ipv4" else ()
+
+
+def test_another_address_is_tried_where_loopback_cannot_be() -> None:
+    assert probes.Ways(OnLoopbackDropped(), {}).connect(on(80, address="0.0.0.0")) == ""
+    assert probes.Ways(OnLoopbackDropped(), {}).connect(on(80, address="::", v6only=True)) == "ETIMEDOUT"
+    denied = {"IPAddressDeny": "10.0.0.0/8"}
+    assert probes.Ways(OnLoopbackDropped(), denied).connect(on(80, address="0.0.0.0")) == "ETIMEDOUT"
+
+
+def test_the_addresses_of_this_host() -> None:
+    assert all(not address.startswith("127.") for address in Host().addresses("ipv4"))
+    assert all(address.count("%") == 1 for address in Host().addresses("ipv6"))
 
 
 def answering(said: bytes, *, seconds: float, times: int = 1) -> int:

@@ -4,10 +4,10 @@
 
 from __future__ import annotations
 
-from typing import Callable, Iterable, List, Mapping, NamedTuple, Sequence, Set, Tuple
+from typing import Callable, Collection, Iterable, List, Mapping, NamedTuple, Sequence, Set, Tuple
 
 from ansible_collections.netbind.privport.plugins.module_utils._apply import managed, own_units, services, undo
-from ansible_collections.netbind.privport.plugins.module_utils._core.decision.case import Case
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.case import OF_PROCESSES, Case
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.decide import Decision, digest_of
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.desired import (
     Group,
@@ -121,8 +121,8 @@ def _kept(decisions: Iterable[Decision], request: Request) -> List[str]:
     return [sentence for it in decisions if not _is_restarted(it, request) for sentence in it.retained]
 
 
-def _look(host: Host, request: Request) -> View:
-    return look(host, request.services, rules=request.rules)
+def _look(host: Host, request: Request, *, granted: Collection[str] = ()) -> View:
+    return look(host, request.services, rules=request.rules, granted=granted)
 
 
 def glance(host: Host, request: Request, *, check_mode: bool) -> Tuple[View, Outcome | None]:
@@ -330,7 +330,8 @@ class _Transaction:
 
     def _start(self) -> None:
         """Start what does not run, and restart what lacks its grant: a second look tells who does."""
-        self._view = _look(self._host, self._request)
+        granted = [it.name for it in self._view.decisions if not set(it.pending) <= set(OF_PROCESSES)]
+        self._view = _look(self._host, self._request, granted=granted)
         self._restart([it for it in self._good.values() if it.state == "present"])
 
     def _restart(self, decisions: Sequence[Decision]) -> None:

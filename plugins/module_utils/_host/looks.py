@@ -14,7 +14,16 @@ from ansible_collections.netbind.privport.plugins.module_utils._host.units impor
 CLOSED = "CLOSED"
 # The methods that are questions: with plain arguments they can be asked again at any time, and answer with plain data.
 LOOKS = (
-    *("account", "acl", "ask", "attached_profile", "authbind_in_profile", "bind_as_stranger", "bind_in_profile"),
+    *(
+        "account",
+        "acl",
+        "addresses",
+        "ask",
+        "attached_profile",
+        "authbind_in_profile",
+        "bind_as_stranger",
+        "bind_in_profile",
+    ),
     *("capability", "connect", "contains", "daemon", "effective_uid", "group", "group_name", "groups_of"),
     *("interface_address", "kernel_release", "leftovers", "link_target", "machine", "may_execute", "members"),
     *("names_in", "namespace", "noexec", "nosuid", "process", "python", "query", "read", "resolve", "same_file"),
@@ -79,6 +88,12 @@ class Looks(Units, Accounts):
         from ansible_collections.netbind.privport.plugins.module_utils._host import probe
 
         return probe.interface_address(interface, family)
+
+    def addresses(self, family: str) -> tuple[str, ...]:
+        """An address of each network interface but loopback."""
+        from ansible_collections.netbind.privport.plugins.module_utils._host import probe
+
+        return probe.addresses(family)
 
     def attached_profile(self, path: str) -> str | None:
         """The AppArmor label of what is started from this path; None where that cannot be tried."""

@@ -19,7 +19,8 @@ from ansible_collections.netbind.privport.plugins.module_utils._host import anot
 
 # The outcome of a connection that the other side ends at once.
 CLOSED = "CLOSED"
-_CONNECT_SECONDS = 3.0
+_CONNECT_SECONDS = 1.5
+_ANY_PORT = 9
 _FIRST_STRANGER = 65000
 # include/uapi/linux/sockios.h
 _SIOCGIFADDR = 0x8915
@@ -28,10 +29,7 @@ _SIOCGIFADDR = 0x8915
 def interface_address(interface: str, family: str) -> str:
     """An address of an interface, '' for none."""
     if family == "ipv6":
-        with open("/proc/net/if_inet6", encoding="ascii") as table:
-            words = next((line.split() for line in table if line.split()[5] == interface), None)
-        # proc_pid_net(5): if_inet6 begins with the address as 32 hex digits.
-        return f"{socket.inet_ntop(socket.AF_INET6, bytes.fromhex(words[0]))}%{interface}" if words else ""
+        return _ipv6_address(interface)
     request = array.array("B", struct.pack("16s24x", interface.encode()))
     try:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asked:
@@ -42,13 +40,52 @@ def interface_address(interface: str, family: str) -> str:
     return socket.inet_ntop(socket.AF_INET, request.tobytes()[20:24])
 
 
-def connect(address: str, port: int, *, staying: float) -> str:
-    """Open and close a TCP connection; CLOSED for one that is closed within the seconds staying, unasked."""
+def _ipv6_address(interface: str) -> str:
+    """One that clients elsewhere can use, else one of the link."""
     try:
+        with open("/proc/net/if_inet6", encoding="ascii") as table:
+            lines = [line.split() for line in table]
+    except OSError:
+        # A kernel without IPv6.
+        return ""
+    # proc_pid_net(5): the address as 32 hex digits, and at the end the interface.
+    own = (socket.inet_ntop(socket.AF_INET6, bytes.fromhex(words[0])) for words in lines if words[5] == interface)
+    found = sorted(own, key=lambda address: address.startswith("fe80:"))
+    return f"{found[0]}%{interface}" if found else ""
+
+
+def addresses(family: str) -> tuple[str, ...]:
+    """An address of each interface but loopback."""
+    names = (name for _index, name in socket.if_nameindex())
+    found = (interface_address(name, family) for name in names if name != "lo")
+    return tuple(address for address in found if address)
+
+
+def connect(address: str, port: int, *, staying: float) -> str:
+    """Open and close a TCP connection; CLOSED for one that is closed within the seconds staying, unasked.
+
+    EADDRNOTAVAIL for an address that is not this host's: a server can listen on such a one (ip(7), IP_FREEBIND), and
+    another host would answer.
+    """
+    try:
+        if not _is_own(address):
+            return "EADDRNOTAVAIL"
         with socket.create_connection((address, port), timeout=_CONNECT_SECONDS) as connection:
             return _stays(connection, seconds=staying) if staying else ""
     except OSError as failure:
         return _errno_name(failure)
+
+
+def _is_own(address: str) -> bool:
+    """Whether a packet to the address would come from it: the kernel sends from the host's own (ip(7)).
+
+    Raises OSError where no route leads there.
+    """
+    family, kind, _protocol, _name, target = socket.getaddrinfo(address, _ANY_PORT, type=socket.SOCK_DGRAM)[0]
+    with socket.socket(family, kind) as asked:
+        # Of a datagram socket, connect(2) sends nothing.
+        asked.connect(target)
+        return bool(asked.getsockname()[0] == target[0]) or address.startswith("127.")
 
 
 def _stays(connection: socket.socket, *, seconds: float) -> str:

@@ -4,19 +4,25 @@
 
 from __future__ import annotations
 
-from typing import Sequence
+from typing import Mapping, Sequence
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.authbind.rules import WILDCARDS
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import Listener, ServiceFacts
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Port
 from ansible_collections.netbind.privport.plugins.module_utils._core.proof import checks
 from ansible_collections.netbind.privport.plugins.module_utils._core.proof.checks import Probe, families_of
+from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.network_filter import (
+    passes,
+    passes_loopback,
+)
 from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host
 from ansible_collections.netbind.privport.plugins.module_utils._host.looks import CLOSED
 
 # A forwarder accepts a connection before it has one to the service, and closes it when it gets none.
 _FORWARDER_SECONDS = 0.3
 _LOOPBACK = {"ipv4": "127.0.0.1", "ipv6": "::1"}
+# So many addresses of the host are tried beside loopback, where that one cannot be.
+_MOST_ADDRESSES = 3
 
 
 def probe(host: Host, facts: ServiceFacts, *, port: Port, inner: Port, privileged: bool) -> Probe:
@@ -29,9 +35,10 @@ def probe(host: Host, facts: ServiceFacts, *, port: Port, inner: Port, privilege
     in_front = port != inner and bool(on_inner)
     families = sorted(_LOOPBACK if in_front else {family for it in on_inner for family in families_of(it)})
     own_uid = facts.account.uid if facts.account else -1
+    ways = Ways(host, facts.unit.properties if facts.unit else {})
     return Probe(
-        connect={it.address: connect(host, it) for it in on_inner if it.protocol == "tcp"},
-        front=_front(host, on_inner, port=port, families=families) if in_front and port.protocol == "tcp" else {},
+        connect={it.address: ways.connect(it) for it in on_inner if it.protocol == "tcp"},
+        front=_front(ways, on_inner, port=port, families=families) if in_front and port.protocol == "tcp" else {},
         stranger={
             family: host.bind_as_stranger(port.number, protocol=port.protocol, family=family, own_uid=own_uid)
             for family in (families if privileged else ())
@@ -39,35 +46,58 @@ def probe(host: Host, facts: ServiceFacts, *, port: Port, inner: Port, privilege
     )
 
 
-def _front(host: Host, on_inner: Sequence[Listener], *, port: Port, families: Sequence[str]) -> dict[str, str | None]:
+def _front(ways: Ways, on_inner: Sequence[Listener], *, port: Port, families: Sequence[str]) -> dict[str, str | None]:
     """A forwarder that finds nobody behind it closes the connection at once; so do some services by themselves."""
-    found = {family: host.connect(_LOOPBACK[family], port.number, staying=_FORWARDER_SECONDS) for family in families}
+    found = {family: ways.reach(family, port.number, staying=_FORWARDER_SECONDS) for family in families}
     if CLOSED not in found.values():
         return dict(found)
-    targets = [(target, listener.port) for listener in on_inner for target in _targets(host, listener)]
-    closes = any(host.connect(*target, staying=_FORWARDER_SECONDS) == CLOSED for target in targets)
+    closes = any(ways.connect(listener, staying=_FORWARDER_SECONDS) == CLOSED for listener in on_inner)
     told = "" if closes else checks.CLOSED
     return {family: told if outcome == CLOSED else outcome for family, outcome in found.items()}
 
 
-def connect(host: Host, listener: Listener) -> str | None:
-    """Open and close a TCP connection to each family that the socket serves.
+class Ways:
+    """The ways by which this host itself comes to the sockets of a unit with these properties."""
 
-    '' or the first errno's name; None where this host has no address that leads to the socket.
-    """
-    outcomes = [host.connect(target, listener.port) for target in _targets(host, listener)]
-    # Where IPv6 is switched off, a wildcard serves the other family alone.
-    tried = [it for it in outcomes if it not in ("EADDRNOTAVAIL", "EAFNOSUPPORT") or len(outcomes) == 1]
-    return next((outcome for outcome in tried if outcome), "") if tried else None
+    def __init__(self, host: Host, properties: Mapping[str, str]) -> None:
+        self._host = host
+        self._properties = properties
 
+    def connect(self, listener: Listener, *, staying: float = 0) -> str | None:
+        """Open and close a TCP connection to each family that the socket serves.
 
-def _targets(host: Host, listener: Listener) -> list[str]:
-    address, _percent, interface = listener.address.partition("%")
-    if address not in WILDCARDS:
-        return [listener.address]
-    families = sorted(families_of(listener))
-    if not interface or interface == "lo":
-        return [_LOOPBACK[family] for family in families]
-    # A socket of one interface answers on the addresses of that interface alone.
-    own = [host.interface_address(interface, family) for family in families]
-    return [target for target in own if target]
+        '' or the first errno's name; None where no address leads to the socket from here.
+        """
+        address, _percent, interface = listener.address.partition("%")
+        if address not in WILDCARDS:
+            target = listener.address if address.startswith("fe80:") else address
+            return self._first([target], listener.port, staying=staying)
+        families = sorted(families_of(listener))
+        found = {family: self.reach(family, listener.port, interface=interface, staying=staying) for family in families}
+        # Where IPv6 is switched off, a wildcard serves the other family alone.
+        absent = [it for it in found if found[it] in ("EADDRNOTAVAIL", "EAFNOSUPPORT")]
+        tried = [outcome for family, outcome in found.items() if family not in absent or len(found) == 1]
+        return next((outcome for outcome in tried if outcome != ""), "") if tried else None
+
+    def reach(self, family: str, port: int, *, interface: str = "", staying: float = 0) -> str | None:
+        """The same of a port of this host by one family; interface is that to which the socket is bound."""
+        if interface and interface != "lo":
+            # A socket of one interface answers on the addresses of that interface alone.
+            own = self._host.interface_address(interface, family)
+            return self._first([own] if own else [], port, staying=staying)
+        outcome = self._first([_LOOPBACK[family]], port, staying=staying)
+        if outcome is None or outcome in checks.NOT_TO_BE_TRIED:
+            others = self._host.addresses(family)[:_MOST_ADDRESSES]
+            elsewhere = self._first(others, port, staying=staying)
+            return outcome if elsewhere is None else elsewhere
+        return outcome
+
+    def _first(self, targets: Sequence[str], port: int, *, staying: float) -> str | None:
+        """What comes of the first of these addresses to which a connection can be tried at all."""
+        outcome: str | None = None
+        for target in targets:
+            if passes_loopback(self._properties) and passes(self._properties, target):
+                outcome = self._host.connect(target, port, staying=staying)
+            if outcome is not None and outcome not in checks.NOT_TO_BE_TRIED:
+                break
+        return outcome

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from typing import Mapping, NamedTuple, Sequence, Tuple
+from typing import Collection, Mapping, NamedTuple, Sequence, Tuple
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.case import Case
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.decide import (
@@ -50,13 +50,19 @@ class View(NamedTuple):
         )
 
 
-def look(host: Host, services: Sequence[Service], *, rules: Mapping[str, Tuple[Rule, ...]]) -> View:
+def look(
+    host: Host, services: Sequence[Service], *, rules: Mapping[str, Tuple[Rule, ...]], granted: Collection[str] = ()
+) -> View:
     """Observe the host anew and decide; rules are those of the site's policy that apply, by the service's name.
 
-    Nothing is changed. Raises PrivportError where a tool fails.
+    granted are the services for which this run wrote something that their processes cannot have yet. Nothing is
+    changed. Raises PrivportError where a tool fails.
     """
     host.begin()
-    cases = cases_of(observe(host, services), services, rules)
+    cases = tuple(
+        case._replace(granted_now=case.service.name in granted)
+        for case in cases_of(observe(host, services), services, rules)
+    )
     # Both are asked each time: the next look asks the same.
     there, left = host.status_of_itself(JOURNAL), host.leftovers(JOURNAL)
     return View(cases, decide_cases(cases), interrupted=there is not None or bool(left))

@@ -52,7 +52,9 @@ def open_to(*owners: Any, **fields: Any) -> Dict[str, Any]:
         pytest.param(silent(ActiveState="inactive"), "systemctl start web.service", id="not started"),
         pytest.param(silent(), "it runs without the port", id="runs"),
         pytest.param({"journal": [f"{SAYS}bind: Address already in use"]}, "ss -lntup", id="in use"),
-        pytest.param(open_to(process()), "restart web.service", id="not restarted"),
+        pytest.param(
+            open_to(ambient_process(permitted=(CAP, "cap_net_raw"))), "restart web.service", id="more than granted"
+        ),
         pytest.param(open_to(ambient_process(uid=0)), "set User= in web.service", id="root"),
         pytest.param(open_to(process(unit="a.service")), "stop the other one", id="another's"),
         pytest.param(
@@ -65,8 +67,8 @@ def open_to(*owners: Any, **fields: Any) -> Dict[str, Any]:
             id="systemd's",
         ),
         pytest.param(
-            open_to(probe=Probe(connect={"0.0.0.0": "ETIMEDOUT"}, stranger={"ipv4": "EACCES"})),
-            "does not accept",
+            open_to(probe=Probe(connect={"0.0.0.0": "ECONNREFUSED"}, stranger={"ipv4": "EACCES"})),
+            "no longer accepts",
             id="full",
         ),
         pytest.param(

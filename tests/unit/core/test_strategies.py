@@ -10,7 +10,11 @@ import pytest
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.registry import STRATEGIES
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.strategies import ambient, authbind
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import Authbind
-from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import Command, render_authbind
+from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import (
+    Command,
+    render_ambient,
+    render_authbind,
+)
 from ansible_collections.netbind.privport.tests.unit.core.cases import (
     AMBIENT_DROPIN,
     AUTHBIND,
@@ -209,8 +213,51 @@ STOPPED = {"ActiveState": "inactive"}
         pytest.param(
             {"unit_fields": {**OURS, "process": ambient_process()}, "properties": {}}, ("dropin",), id="lost on disk"
         ),
-        pytest.param({"properties": GRANTED, "unit_fields": OURS}, (), id="no process to look at, nothing changes"),
+        pytest.param(
+            {"properties": GRANTED, "unit_fields": OURS},
+            ("restart",),
+            id="no process to look at: written by a run that was interrupted before the restart",
+        ),
         pytest.param({}, ("dropin", "restart"), id="no process to look at"),
+        pytest.param(
+            {"properties": GRANTED, "unit_fields": OURS, "listeners": (listener(ambient_process()),)},
+            (),
+            id="no main process, and who listens has it",
+        ),
+        pytest.param(
+            {"properties": GRANTED, "unit_fields": OURS, "listeners": (listener(process()),)},
+            (),
+            id="no main process, and who listens gave it up",
+        ),
+        pytest.param(
+            {"properties": GRANTED, "unit_fields": {**OURS, "process": process()}, "listeners": (listener(process()),)},
+            (),
+            id="it listens, and gave it up",
+        ),
+        pytest.param(
+            {
+                "properties": GRANTED,
+                "unit_fields": {**OURS, "process": process()},
+                "listeners": (listener(process(unit="other.service")),),
+            },
+            ("restart",),
+            id="another listens",
+        ),
+        pytest.param(
+            {
+                "description": {"user": "web"},
+                "properties": GRANTED,
+                "unit_fields": {
+                    **OURS,
+                    "dropin_text": render_ambient(capabilities=[CAP], user="web"),
+                    "dropin_user": "web",
+                    "process": process(uid=0),
+                },
+                "listeners": (listener(process(uid=0)),),
+            },
+            ("restart",),
+            id="it listens as another user",
+        ),
         pytest.param(
             {
                 "description": {"user": "web"},
@@ -274,7 +321,11 @@ def wrapped(**unit_fields: Any) -> Dict[str, Any]:
         pytest.param({"unit_fields": {"process": process()}}, ("rules", "dropin", "restart"), id="nothing granted"),
         pytest.param({**wrapped(process=process(authbind=True)), **ALLOWED}, (), id="converged"),
         pytest.param({**wrapped(process=process()), **ALLOWED}, ("restart",), id="started without authbind"),
-        pytest.param({**wrapped(process=process(authbind=None)), **ALLOWED}, (), id="closed to us"),
+        pytest.param(
+            {**wrapped(process=process(authbind=None)), **ALLOWED, "listeners": (listener(known=False),)},
+            (),
+            id="closed to us",
+        ),
         pytest.param(wrapped(process=process(authbind=True)), ("rules", "restart"), id="was refused its port"),
         pytest.param(
             {**wrapped(process=process(authbind=True)), "listeners": (listener(process()),)},

@@ -11,6 +11,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model.servi
 from ansible_collections.netbind.privport.plugins.module_utils._core.proof.checks import (
     FAIL,
     NOT_LISTENING,
+    NOT_TO_BE_TRIED,
     PASS,
     UNKNOWN,
     Probe,
@@ -109,17 +110,29 @@ def held_by(*owners: Any, known: bool = True, **fields: Any) -> Dict[str, Any]:
         pytest.param(held_by(ambient_process(uid=0)), PROVEN, (("user", FAIL),), id="root"),
         pytest.param(held_by(ambient_process(uid=5)), PROVEN, (("user", FAIL),), id="another user"),
         pytest.param(held_by(ambient_process(uid=5), account=None, **NOBODY), PROVEN, (), id="no user was named"),
-        pytest.param(held_by(process()), PROVEN, (("held", FAIL),), id="not restarted"),
+        pytest.param(held_by(process()), PROVEN, (), id="it gave all up"),
+        pytest.param(held_by(setcap_process()), PROVEN, (), id="it gave up the ambient one alone"),
+        pytest.param(held_by(process(bounding=())), PROVEN, (), id="it emptied its bounding set as well"),
+        pytest.param(held_by(ambient_process(), process(pid=43)), PROVEN, (), id="one of two gave it up"),
         pytest.param(
-            held_by(ambient_process(), setcap_process(pid=43)), PROVEN, (("held", FAIL),), id="one of two not restarted"
+            {**GRANTED, "listeners": (listener(process(uid=0)),)}, PROVEN, (("user", FAIL),), id="root has nothing"
         ),
         pytest.param(held_by(ambient_process(ambient=(CAP, RAW))), PROVEN, (("held", FAIL),), id="more than granted"),
-        pytest.param(held_by(ambient_process(unlike=[{"ambient": ()}])), PROVEN, (("held", FAIL),), id="one thread"),
+        pytest.param(held_by(ambient_process(unlike=[{"ambient": ()}])), PROVEN, (), id="a thread gave it up"),
         pytest.param(
             held_by(ambient_process()),
             Probe(connect={ANY: "ECONNREFUSED"}, stranger=REFUSED),
             (("connect", FAIL),),
             id="refused",
+        ),
+        *(
+            pytest.param(
+                held_by(ambient_process()),
+                Probe(connect={ANY: outcome}, stranger=REFUSED),
+                (("connect", UNKNOWN),),
+                id=f"this host itself ends in {outcome}",
+            )
+            for outcome in NOT_TO_BE_TRIED
         ),
         pytest.param(
             held_by(ambient_process()), Probe(), (("connect", UNKNOWN), ("stranger", UNKNOWN)), id="nothing tried"
@@ -289,7 +302,7 @@ V6, DUAL = {"address": ANY6, "v6only": True}, {"address": ANY6, "v6only": False}
             holding(listener(ambient_process()), listener(known=False, **V6)), (("owner", UNKNOWN),), id="half hidden"
         ),
         pytest.param(
-            holding(listener(ambient_process(), ambient_process(pid=43, ambient=()))),
+            holding(listener(ambient_process(), ambient_process(pid=43, permitted=(CAP, RAW)))),
             (("held", FAIL),),
             id="every process counts",
         ),

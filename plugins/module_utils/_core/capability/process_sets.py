@@ -65,14 +65,16 @@ class Expected(NamedTuple):
         return _phrases(process, self._excess)
 
     def is_met_by(self, process: Process) -> bool | None:
-        """Whether a process was started with what is granted, and without an older grant; None where that is hidden.
+        """Whether a process was started with what is granted, and without an older grant.
 
-        The main thread alone is judged: what others gave up by themselves, no restart brings back.
+        None where it does not show: it is hidden, or the process may have given it up after it bound its ports. The
+        main thread alone is judged: what others gave up by themselves, no restart brings back.
         """
         status = process.status
-        old_grant = any(CAPABILITY in names for names in self._excess(status).values())
-        if old_grant or _beyond(self.least, sets_of(status)):
+        if any(CAPABILITY in names for names in self._excess(status).values()):
             return False
+        if _beyond(self.least, sets_of(status)):
+            return None
         return process.authbind if self.authbind else True
 
     def _excess(self, status: ProcessStatus) -> dict[str, frozenset[str]]:

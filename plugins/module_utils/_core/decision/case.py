@@ -36,6 +36,17 @@ class Case(NamedTuple):
     policy: tuple[Rule, ...] = ()
     # The other services of the same run.
     others: tuple[Service, ...] = ()
+    # Whether this run wrote something of its grant since its processes were started.
+    granted_now: bool = False
+
+    @property
+    def processes(self) -> tuple[Process, ...]:
+        """Those of the service that are known: its unit's main process, else who of it holds its ports."""
+        unit = self.facts.unit
+        if unit is not None and unit.process is not None:
+            return (unit.process,)
+        owners = {owner.pid: owner for it in self.facts.listeners for owner in it.owners if self.owns(owner)}
+        return tuple(owners.values())
 
     @property
     def privileged_ports(self) -> tuple[Port, ...]:
@@ -113,6 +124,10 @@ class Case(NamedTuple):
         """Whether a process of the service holds a socket on the port."""
         return any(self.owns(process) for it in self.facts.listeners_on(port) for process in it.owners)
 
+    def may_listen(self, port: Port) -> bool:
+        """Whether it does so as far as we are told: who holds the port may be hidden from us."""
+        return self.listens(port) or any(not it.owners_known for it in self.facts.listeners_on(port))
+
     def same_unit(self, other: Case) -> bool:
         unit, others = self.facts.unit, other.facts.unit
         return unit is not None and others is not None and unit.name == others.name
@@ -143,16 +158,19 @@ def exec_gives(case: Case) -> CapabilitySets:
     return by_exec(ambient=unit_grants(case), file=held)
 
 
-def process_steps(case: Case, *, changing: bool, holds: Callable[[Process], bool | None]) -> tuple[str, ...]:
-    """'restart' exactly when the running process lacks the grant, 'start' when nothing runs, () otherwise.
+def process_steps(
+    case: Case, *, changing: bool, serves: bool, holds: Callable[[Process], bool | None]
+) -> tuple[str, ...]:
+    """'restart' exactly when the running processes lack the grant, 'start' when nothing runs, () otherwise.
 
-    changing: a grant is still to be written, which a process that shows no evidence cannot have.
+    changing: the grant is written in this run, and a process that shows nothing of it cannot have it. serves: the
+    service listens, as what shows nothing of the grant and does not listen may lack it.
     """
     unit = case.facts.unit
     if unit is None:
         return ()
     if not unit.runs:
         return ("start",)
-    held = holds(unit.process) if unit.process else None
-    lacks = changing if held is None else not held
+    held = {holds(process) for process in case.processes} or {None}
+    lacks = False in held or (None in held and (changing or not serves))
     return ("restart",) if lacks else ()

@@ -21,16 +21,8 @@ def retained(case: Case, *, surplus: Sequence[Strategy], expected: Expected) -> 
     """
     unit = case.facts.unit
     until = f"until {unit.name} is restarted" if unit else "until it ends"
-    told = ((process, _kept(case, process, surplus=surplus, expected=expected)) for process in _processes(case))
+    told = ((process, _kept(case, process, surplus=surplus, expected=expected)) for process in case.processes)
     return tuple(f"{process} keeps {' and '.join(kept)} {until}" for process, kept in told if kept)
-
-
-def _processes(case: Case) -> tuple[Process, ...]:
-    unit = case.facts.unit
-    if unit is not None:
-        return (unit.process,) if unit.process is not None else ()
-    owners = {owner.pid: owner for it in case.facts.listeners for owner in it.owners if case.owns(owner)}
-    return tuple(owners.values())
 
 
 def _kept(case: Case, process: Process, *, surplus: Sequence[Strategy], expected: Expected) -> tuple[str, ...]:

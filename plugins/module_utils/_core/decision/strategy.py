@@ -21,7 +21,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.managed.sta
     file,
     gone,
 )
-from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import Observation
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import Observation, Process
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.reason import Reason, Unknown
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.record import ATTRIBUTE, Record
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Port, Service
@@ -87,7 +87,16 @@ class Strategy(ABC):
 
         Of 'dropin', 'xattr', 'keep', 'rules', 'sysctl', 'socket', 'redirect', 'forward', 'restart' and 'start'.
         """
-        return process_steps(case, changing=False, holds=self.expects(case).is_met_by)
+        return self.process_steps(case, changing=False)
+
+    def process_steps(self, case: Case, *, changing: bool) -> tuple[str, ...]:
+        """What is to be done to the service itself; changing: a grant of this strategy is written in this run."""
+        serves = all(case.may_listen(self.inner(case.service, port)) for port in case.service.ports)
+        return process_steps(case, changing=changing, serves=serves, holds=lambda it: self.is_held_by(case, it))
+
+    def is_held_by(self, case: Case, process: Process) -> bool | None:
+        """Whether a process was started with the grant and without an older one; None where it does not show."""
+        return self.expects(case).is_met_by(process)
 
     def expects(self, case: Case) -> Expected:
         """What a process of the service must hold of this strategy's, and may hold at most."""

@@ -41,10 +41,6 @@ _RESULTS = {
 # ip(7), connect(2).
 _CONNECT = {
     "ECONNREFUSED": "the program bound the port and no longer accepts, or a firewall rejects the connection",
-    "ETIMEDOUT": "the program does not accept, a firewall drops the connection, or the host no longer has the address",
-    "ENETUNREACH": "the host no longer has the address that the program listens on; restart the service",
-    "EHOSTUNREACH": "the host no longer has the address that the program listens on, or a firewall rejects it",
-    "EADDRNOTAVAIL": "the host no longer has the address that the program listens on; restart the service",
     "ECONNRESET": "the program closed the connection at once",
 }
 _BIND = {

@@ -17,6 +17,16 @@ PASS, FAIL, UNKNOWN = "pass", "fail", "unknown"
 NOT_LISTENING = "granted, not listening"
 # What comes of a connection to a forwarder that gets none to the service.
 CLOSED = "the end of the connection at once"
+# What a connection of the host to itself may end in while its clients get theirs (connect(2), ip(7)).
+NOT_TO_BE_TRIED = {
+    "EADDRNOTAVAIL": "the host does not have the address",
+    "EAFNOSUPPORT": "the host does not have the family",
+    "ENETUNREACH": "the host does not have the address",
+    "EHOSTUNREACH": "a firewall rejects it, or the host does not have the address",
+    "ETIMEDOUT": "a filter drops it, which may let clients in, or the program accepts nothing",
+    "EPERM": "a firewall keeps what the host sends to itself",
+    "EACCES": "a firewall keeps what the host sends to itself",
+}
 _FAMILY_NAMES = {"ipv4": "IPv4", "ipv6": "IPv6"}
 
 
@@ -232,13 +242,16 @@ def _user_check(seen: Seen, process: Process) -> Check:
 def _held_check(seen: Seen, process: Process) -> Check:
     expected = seen.strategy.expects(seen.case) if seen.strategy and not seen.root_parents else Expected()
     lacking, exceeding = expected.lacking(process), expected.exceeding(process)
-    if lacking:
+    if expected.authbind and process.authbind is False:
         return Check("held", FAIL, f"{process} lacks {'; '.join(lacking)}; restart it")
     if exceeding:
         giver = f"strategy {seen.strategy.name} and its unit give" if seen.strategy else "it was granted"
         return Check("held", FAIL, f"{process} holds more than {giver}: {'; '.join(exceeding)}")
     if expected.authbind and process.authbind is None:
         return Check("held", UNKNOWN, f"{process} does not show whether libauthbind is mapped; look as root")
+    if lacking:
+        # Who listens has bound: many servers keep no privilege that they need no more.
+        return Check("held", PASS, f"{process} bound port {seen.inner}, and gave up {'; '.join(lacking)}")
     held = ", ".join(process.status.effective) or "no capability"
     threads = f"its {process.threads} threads" if process.threads > 1 else "its thread"
     return Check("held", PASS, f"pid {process.pid} holds {held}, in {threads}, and nothing more")
@@ -268,7 +281,10 @@ def _front_check(seen: Seen, family: str) -> Check:
 
 def _tried(outcome: str | None, *, where: str) -> Check:
     if outcome is None:
-        return Check("connect", UNKNOWN, f"no connection to {where} could be tried")
+        return Check("connect", UNKNOWN, f"no connection to {where} could be tried from this host")
+    if outcome in NOT_TO_BE_TRIED:
+        told = f"a connection of this host to {where} ends in {outcome}: {NOT_TO_BE_TRIED[outcome]}"
+        return Check("connect", UNKNOWN, told)
     if outcome:
         return Check("connect", FAIL, f"a connection to {where} fails with {outcome}")
     return Check("connect", PASS, f"{where} accepts a connection")

@@ -13,7 +13,6 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.capability.
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision import boot
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.case import (
     Case,
-    process_steps,
     unit_grants,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.hazards import (
@@ -115,7 +114,7 @@ class Ambient(Strategy):
 
     def pending(self, case: Case) -> tuple[str, ...]:
         steps: tuple[str, ...] = () if self._is_written(case) and _loaded(case) else ("dropin",)
-        return steps + process_steps(case, changing=bool(steps), holds=lambda it: self._is_converged(case, it))
+        return steps + self.process_steps(case, changing=bool(steps) or case.granted_now)
 
     def _is_written(self, case: Case) -> bool:
         unit = case.facts.unit
@@ -123,11 +122,11 @@ class Ambient(Strategy):
             return False
         return unit.dropin_text == _text(case) if unit.dropin_strategy else _grants_itself(case)
 
-    def _is_converged(self, case: Case, process: Process) -> bool:
-        """Whether the process has the capability, and is the user's that the drop-in sets."""
+    def is_held_by(self, case: Case, process: Process) -> bool | None:
+        """It has to be the user's that the drop-in sets, too."""
         account = case.facts.account
         other_user = bool(unit_user(case)) and account is not None and process.status.uid != account.uid
-        return not other_user and self.expects(case).is_met_by(process) is True
+        return False if other_user else super().is_held_by(case, process)
 
     def expects(self, case: Case) -> Expected:
         """The capability in all three sets, beside what the unit itself grants."""

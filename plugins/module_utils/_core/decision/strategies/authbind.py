@@ -17,7 +17,6 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.capability.
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.case import (
     Case,
     exec_gives,
-    process_steps,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.hazards import (
     confinement,
@@ -36,7 +35,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.managed.sta
     Entry,
     gone,
 )
-from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import AuthbindPort
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import AuthbindPort, Process
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.reason import Reason, Unknown
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.record import Record
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import render_authbind
@@ -254,13 +253,12 @@ class Authbind(Strategy):
     def pending(self, case: Case) -> tuple[str, ...]:
         rules = all(port.allowed for port in _ports(case))
         steps = (() if rules else ("rules",)) + (() if self._is_wrapped(case) else ("dropin",))
+        return steps + self.process_steps(case, changing=bool(steps) or case.granted_now)
+
+    def is_held_by(self, case: Case, process: Process) -> bool | None:
         # A program that was refused its port goes on without it: only a new start asks authbind again.
-        refused = not rules and not case.facts.listeners
-        return steps + process_steps(
-            case,
-            changing=bool(steps),
-            holds=lambda process: False if refused else self.expects(case).is_met_by(process),
-        )
+        refused = not all(port.allowed for port in _ports(case)) and not case.facts.listeners
+        return False if refused else super().is_held_by(case, process)
 
     def _is_wrapped(self, case: Case) -> bool:
         unit = case.facts.unit

@@ -13,7 +13,6 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.capability.
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.case import (
     Case,
-    process_steps,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.hazards import (
     backend,
@@ -160,12 +159,12 @@ class Forward(Strategy):
     def pending(self, case: Case) -> tuple[str, ...]:
         wanted = _wanted(case)
         steps = () if wanted is not None and wanted.is_complete(_installed(case)) else (self.name,)
-        return steps + process_steps(case, changing=False, holds=lambda process: self._stands_behind(case, process))
+        return steps + self.process_steps(case, changing=False)
 
-    def _stands_behind(self, case: Case, process: Process) -> bool | None:
+    def is_held_by(self, case: Case, process: Process) -> bool | None:
         """Whether it listens where the forwarder goes, and left the ports themselves to that."""
         moved = all(map(case.listens, backend.backends(case))) and not any(map(case.listens, case.service.ports))
-        return moved and self.expects(case).is_met_by(process)
+        return moved and super().is_held_by(case, process)
 
     def forwarder(self, case: Case) -> Expected:
         """systemd binds for all but socat, which holds the one capability for that."""

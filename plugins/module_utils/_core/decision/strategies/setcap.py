@@ -28,7 +28,6 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.decision im
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.case import (
     Case,
     exec_gives,
-    process_steps,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.hazards import (
     confinement,
@@ -133,8 +132,7 @@ class Setcap(Strategy):
     def pending(self, case: Case) -> tuple[str, ...]:
         program = case.facts.program
         steps: tuple[str, ...] = () if program is not None and program.binds else ("xattr",)
-        holds = self.expects(case).is_met_by
-        return steps + _keep_step(case) + process_steps(case, changing=bool(steps), holds=holds)
+        return steps + _keep_step(case) + self.process_steps(case, changing=bool(steps) or case.granted_now)
 
     def expects(self, case: Case) -> Expected:
         """The capability in effect, beside the file's others; exec clears the ambient set for such a file."""

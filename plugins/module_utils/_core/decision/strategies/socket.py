@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.case import (
     Case,
-    process_steps,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.hazards import (
     dropins,
@@ -171,16 +170,16 @@ class Socket(Strategy):
 
     def pending(self, case: Case) -> tuple[str, ...]:
         steps = () if _is_in_place(case) else (self.name,)
-        return steps + process_steps(case, changing=bool(steps), holds=lambda process: self._holds(case, process))
+        return steps + self.process_steps(case, changing=bool(steps) or case.granted_now)
 
-    def _holds(self, case: Case, process: Process) -> bool | None:
+    def is_held_by(self, case: Case, process: Process) -> bool | None:
         """Whether the service has the descriptors of an active socket unit, and no older grant."""
         if not _installed(case).active:
             return False
         handed = [socket_unit.is_handed(case.facts.listeners_on(port), owns=case.owns) for port in case.service.ports]
         if False in handed:
             return False
-        return None if None in handed else self.expects(case).is_met_by(process)
+        return None if None in handed else super().is_held_by(case, process)
 
     def desired(self, case: Case, planned: Desired) -> Desired:
         unit = case.facts.unit

@@ -7,7 +7,6 @@ from __future__ import annotations
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision import boot
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.case import (
     Case,
-    process_steps,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.hazards import (
     confinement,
@@ -108,11 +107,11 @@ class Sysctl(Strategy):
         start = _start_of_all(case)
         right = state is not None and not sysctl.plan_present(state, start=start, allow_raise=False).changed
         steps = () if right else (self.name,)
-        return steps + process_steps(case, changing=bool(steps), holds=lambda process: self._holds(case, process))
+        return steps + self.process_steps(case, changing=bool(steps) or case.granted_now)
 
-    def _holds(self, case: Case, process: Process) -> bool | None:
+    def is_held_by(self, case: Case, process: Process) -> bool | None:
         # A program that was refused its port goes on without it until it is started again; nothing else tells.
-        return all(case.listens(port) for port in case.service.ports) and self.expects(case).is_met_by(process)
+        return all(case.listens(port) for port in case.service.ports) and super().is_held_by(case, process)
 
     def volatile(self, case: Case) -> str:
         return boot.closes(case)
