@@ -15,11 +15,15 @@ description:
     is open over the declared protocol and families. It is held by the service's own processes, which are found by the
     socket's inode, and none of their threads is root or holds anything but what the strategy and the unit give. A
     connection to each address succeeds, and another user is still refused the port. The grant survives a restart of
-    the service and a boot of the host.
+    the service and a boot of the host. A process that gives its privileges up once it listens holds less than it was
+    granted, and passes.
+  - An address that this host itself cannot come by, for a filter keeps it out or the host does not have the address,
+    makes the connection V(unknown).
   - Fails when a check fails, and says what to do, with the last lines of the unit's journal. What cannot be seen is
     unknown and never counts as passed.
   - A service whose parent stays root while its workers drop to a user, as nginx and Apache do when packaged, is told
-    as that and fails. Its workers are judged like other processes.
+    as that and fails. Its workers are judged like other processes. One that starts as root and has wholly become
+    another user by the time that it listens, as unbound and dnsmasq do, passes, and it is told what it keeps.
   - A service that nothing on the host starts and that does not listen has the verdict V(unknown), with the reason
     V(granted, not listening).
 extends_documentation_fragment:

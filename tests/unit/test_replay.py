@@ -63,7 +63,7 @@ def test_every_look_is_a_question_and_nothing_else_is() -> None:
 
 # --- Answers
 
-RECORD = ProcessRecord(7, "Name:\ta\n", 1, {"8": "x"}, "0::/\n", "", None, None, True, (4, 26), None)
+RECORD = ProcessRecord(7, "Name:\ta\n", 1, {"8": "x"}, "0::/\n", "", None, None, True, (4, 26), None, "web")
 
 
 @pytest.mark.parametrize(

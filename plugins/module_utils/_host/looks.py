@@ -7,7 +7,6 @@ from __future__ import annotations
 import contextlib
 from typing import Sequence
 
-from ansible_collections.netbind.privport.plugins.module_utils._host.accounts import Accounts
 from ansible_collections.netbind.privport.plugins.module_utils._host.units import Units
 
 # An outcome of connect().
@@ -46,7 +45,7 @@ FILE_LOOKS = (
 )
 
 
-class Looks(Units, Accounts):
+class Looks(Units):
     """This machine, to be looked at; what is seldom asked is imported when it is."""
 
     def begin(self) -> None:

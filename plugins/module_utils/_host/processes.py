@@ -12,6 +12,7 @@ import re
 import sys
 from typing import Dict, Iterable, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
 
+from ansible_collections.netbind.privport.plugins.module_utils._host.accounts import Accounts
 from ansible_collections.netbind.privport.plugins.module_utils._host.commands import Commands
 from ansible_collections.netbind.privport.plugins.module_utils._host.files import Files
 
@@ -45,6 +46,8 @@ class ProcessRecord(NamedTuple):
     # The identity of its network namespace, and its AppArmor label.
     network: Optional[Tuple[int, int]]
     label: Optional[str]
+    # The name of its effective user, '' for none.
+    user: str
 
 
 class Sockets(NamedTuple):
@@ -59,7 +62,7 @@ class Sockets(NamedTuple):
     complete: bool
 
 
-class Processes(Files, Commands):
+class Processes(Files, Commands, Accounts):
     """The processes of this machine."""
 
     def status_lines(self, pid: str, fields: Sequence[str]) -> str | None:
@@ -94,7 +97,14 @@ class Processes(Files, Commands):
             authbind=None if mapped is None else mapped[0],
             network=self.namespace(f"/proc/{pid}/ns/net"),
             label=self.read(f"/proc/{pid}/attr/apparmor/current"),
+            user=self._user(lines),
         )
+
+    def _user(self, status: str) -> str:
+        # proc_pid_status(5): the real user id, then the effective one.
+        match = re.search(r"^Uid:\t[0-9]+\t([0-9]+)", status, re.MULTILINE)
+        name = self.user_name(int(match[1])) if match else ""
+        return "" if name.isdecimal() else name
 
     def daemon(self, pid_file: str) -> ProcessRecord | None:
         """The process that a file below /run names; None for none."""

@@ -40,6 +40,7 @@ def read_process(record: ProcessRecord) -> Process:
         executable=re.sub(r" \(deleted\)$", "", record.executable or ""),
         replaced=None if record.same is None else not record.same,
         authbind=record.authbind,
+        user=record.user,
     )
 
 

@@ -85,6 +85,7 @@ def process(
     authbind: Optional[bool] = False,
     replaced: Optional[bool] = False,
     unlike: Sequence[Mapping[str, Any]] = (),
+    user: str = "",
     **fields: Any,
 ) -> Process:
     """A process of the server; other fields are those of its status, unlike those of its other threads' that differ."""
@@ -99,6 +100,7 @@ def process(
         executable=executable,
         replaced=replaced,
         authbind=authbind,
+        user=user,
     )
 
 

@@ -92,7 +92,9 @@ def behind(**fields: Any) -> Case:
         # The port that it binds by itself is the backend port.
         ({}, {"properties": {"SocketBindDeny": "tcp:8080"}}, ("socket_bind_deny",)),
         ({}, {"properties": {"SocketBindDeny": "tcp:80"}}, ()),
-        ({}, {"properties": {"User": ""}}, ("runs_as_root",)),
+        ({}, {"properties": {"User": ""}, "listeners": (listener(process(uid=0), **BACKEND),)}, ("runs_as_root",)),
+        # memcached: its unit starts it as root, and it listens as a user of its own.
+        ({}, {"properties": {"User": ""}, "listeners": (BEHIND,)}, ()),
         ({}, {"not_executable": "it is gone"}, ("not_executable",)),
         ({}, {"program_fields": {"mode": 0o4755}}, ("setuid_program",)),
         # None of these matters to who binds a high port.

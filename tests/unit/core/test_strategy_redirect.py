@@ -77,7 +77,12 @@ def behind(*addresses: str, **owner: Any) -> Dict[str, Any]:
         ({"redirect": ground(DROPS)}, ("input_drops",)),
         ({"redirect": ground(PERHAPS, DROPS)}, ("input_drops",)),
         ({"redirect": ground(PERHAPS)}, ()),
-        ({"properties": {"User": ""}}, ("runs_as_root",)),
+        ({"properties": {"User": ""}, **behind("::", uid=0)}, ("runs_as_root",)),
+        ({"properties": {"User": ""}, "listeners": ()}, ("runs_as_root",)),
+        # Started as root, and a user's by the time that it listens.
+        ({"properties": {"User": ""}}, ()),
+        ({"properties": {"User": ""}, **behind("::", unlike=[{"uids": (0, 990, 990, 990)}])}, ("runs_as_root",)),
+        ({"properties": {"User": ""}, "unit_fields": {"process": process(uid=0)}}, ("runs_as_root",)),
         ({"description": {"user": "web"}, "properties": {"User": "other"}}, ("other_user",)),
         ({"properties": {"RestrictAddressFamilies": "AF_UNIX"}}, ("address_families",)),
         ({"properties": {"SystemCallFilter": "~bind"}}, ("system_calls",)),

@@ -390,6 +390,40 @@ def test_a_root_parent(workers: Any, expected: Tuple[Tuple[str, str], ...]) -> N
     assert [it.pid for it in found.processes] == [it.pid for it in holders]
 
 
+@pytest.mark.parametrize(
+    ("holders", "more", "expected"),
+    [
+        pytest.param([{}], {}, (), id="unbound"),
+        pytest.param([{"effective": (CAP, RAW), "permitted": (CAP, RAW)}], {}, (), id="dnsmasq, which keeps some"),
+        pytest.param([{}, {"pid": 43}], {}, (), id="two processes"),
+        pytest.param([{"uids": (990, 990, 0, 990)}], {}, (("strategy", FAIL), ("user", FAIL)), id="root in reserve"),
+        pytest.param(
+            [{"unlike": [{"uids": (0, 0, 0, 0)}]}], {}, (("strategy", FAIL), ("user", FAIL)), id="a thread of root"
+        ),
+        pytest.param(
+            [{}],
+            {"unit_fields": {"process": process(uid=0)}},
+            (("strategy", FAIL), ("user", FAIL)),
+            id="its main process stays root and holds no socket",
+        ),
+    ],
+)
+def test_who_started_as_root_and_became_a_user(
+    holders: Any, more: Dict[str, Any], expected: Tuple[Tuple[str, str], ...]
+) -> None:
+    as_root = {"properties": {"User": ""}, "account": WEB._replace(name="root", uid=0), **more}
+    assert failing(evidence(**as_root, listeners=(listener(*(process(**it) for it in holders)),))) == expected
+
+
+def test_it_is_told_whom_it_became_and_what_it_keeps() -> None:
+    holder = process(effective=(RAW,), permitted=(RAW,), user="unbound")
+    as_root: Dict[str, Any] = {"properties": {"User": ""}, "account": WEB._replace(name="root", uid=0)}
+    found = evidence(**as_root, listeners=(listener(holder),))
+    assert "pid 42 started as root, serves as unbound (uid 990), and keeps cap_net_raw" in [
+        check.text for check in found.checks
+    ]
+
+
 def test_a_root_parent_is_named_with_its_workers() -> None:
     holders = (process(**MASTER), process(pid=11, parent=10), process(pid=12, parent=10))
     found = evidence(**AS_PACKAGED, listeners=(listener(*holders),))

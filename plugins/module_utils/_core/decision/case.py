@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from typing import Callable, NamedTuple, Sequence
+from typing import Callable, Iterable, NamedTuple, Sequence
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.capability.keep import NOT_KEPT
 from ansible_collections.netbind.privport.plugins.module_utils._core.capability.process_sets import (
@@ -24,6 +24,8 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model.servi
 
 # The steps that are done to the service itself, and to nothing that a strategy holds.
 OF_PROCESSES = ("restart", "start")
+# As User= names it.
+ROOT = ("root", "0")
 
 
 class Case(NamedTuple):
@@ -47,6 +49,25 @@ class Case(NamedTuple):
             return (unit.process,)
         owners = {owner.pid: owner for it in self.facts.listeners for owner in it.owners if self.owns(owner)}
         return tuple(owners.values())
+
+    @property
+    def starts_as_root(self) -> bool:
+        """Whether systemd starts it as root, and no wrapper of its command takes that away."""
+        unit = self.facts.unit
+        if unit is None:
+            return False
+        whatever_user = any(not command.keeps_user for command in unit.commands)
+        return whatever_user or (unit.user in ROOT and unit.launch.user in ("", *ROOT))
+
+    def gave_up_root(self, ports: Iterable[Port]) -> tuple[Process, ...]:
+        """The service's processes that hold these ports, where it starts as root and has wholly become other users.
+
+        () where it has not, or does not listen on one of them.
+        """
+        held = [[it for on in self.facts.listeners_on(port) for it in on.owners if self.owns(it)] for port in ports]
+        found = {it.pid: it for holders in held for it in holders}
+        still_root = any(it.is_root for it in (*found.values(), *self.processes))
+        return tuple(found.values()) if self.starts_as_root and all(held) and not still_root else ()
 
     @property
     def privileged_ports(self) -> tuple[Port, ...]:
@@ -152,6 +173,10 @@ def unit_grants(case: Case) -> frozenset[str]:
 
 def exec_gives(case: Case) -> CapabilitySets:
     """What a start gives the service's program by its unit and its file."""
+    if case.starts_as_root:
+        # Root has all that the unit leaves it, whatever it gives up afterwards.
+        everything = frozenset(case.facts.unit.says("CapabilityBoundingSet").split() if case.facts.unit else ())
+        return CapabilitySets(effective=everything, permitted=everything, ambient=everything)
     program = case.facts.interpreter or case.facts.program
     capability = program.capability if program else None
     held = None if capability is None else parse_text(capability) if capability else FileCapabilities()

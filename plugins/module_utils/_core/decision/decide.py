@@ -10,6 +10,7 @@ from typing import Mapping, NamedTuple, Sequence
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.authbind.rules import WILDCARDS
 from ansible_collections.netbind.privport.plugins.module_utils._core.capability.process_sets import Expected
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.by_root import needs_no_grant
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.case import OF_PROCESSES, Case
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.hazards import confinement
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.policy import Rule
@@ -172,6 +173,9 @@ def _why(case: Case, chosen: str) -> str:
 
 
 def _none_left(case: Case, *, rejected: dict[str, tuple[Reason, ...]]) -> str:
+    by_root = needs_no_grant(case)
+    if by_root:
+        return f"service {case.service.name!r}: {by_root}"
     named = case.service.strategy
     told = rejected if named == "auto" else {named: rejected[named]}
     reasons = "".join(f"\n  {name}: {'; '.join(map(str, blocking))}" for name, blocking in told.items())

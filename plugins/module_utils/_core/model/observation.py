@@ -59,12 +59,25 @@ class Process(NamedTuple):
     replaced: bool | None
     # Whether libauthbind is mapped; None where /proc/PID/maps is closed to us.
     authbind: bool | None
+    # The name of its effective user, '' for none.
+    user: str = ""
+
+    @property
+    def is_root(self) -> bool:
+        """Whether one of its threads is root, or can become so."""
+        return self.status.is_root or any(thread.status.is_root for thread in self.unlike)
+
+    @property
+    def whose(self) -> str:
+        """Its effective user: 'web (uid 990)'."""
+        return f"{self.user} (uid {self.status.uid})" if self.user else f"uid {self.status.uid}"
 
     def __str__(self) -> str:
         unit = f" of {self.unit}" if self.unit else ""
         # A process names itself, and what does not print would act on a reader's terminal.
         name = self.status.name if self.status.name.isprintable() else repr(self.status.name)
-        return f"pid {self.pid} ({name}, uid {self.status.uid}{unit})"
+        user = f" {self.user}" if self.user else ""
+        return f"pid {self.pid} ({name}, uid {self.status.uid}{user}{unit})"
 
 
 class Listener(NamedTuple):

@@ -8,7 +8,7 @@ from typing import Mapping, NamedTuple
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.authbind.rules import WILDCARDS
 from ansible_collections.netbind.privport.plugins.module_utils._core.capability.process_sets import Expected
-from ansible_collections.netbind.privport.plugins.module_utils._core.decision.case import Case
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.case import Case, exec_gives
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.strategy import Strategy
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import Listener, Process
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Port
@@ -97,6 +97,11 @@ class Seen(NamedTuple):
         """Those that are root and whose children of other users serve, as nginx and Apache do it."""
         served_by = {process.status.parent for process in self.processes if not process.status.is_root}
         return tuple(process for process in self.processes if process.status.is_root and process.pid in served_by)
+
+    @property
+    def gave_up_root(self) -> bool:
+        """Whether its unit starts it as root, and all that serves has become another user."""
+        return bool(self.case.gave_up_root([self.inner]))
 
     @property
     def workers(self) -> tuple[Process, ...]:
@@ -233,14 +238,24 @@ def _user_check(seen: Seen, process: Process) -> Check:
     other = next((it for it in process.unlike if it.status.uids != process.status.uids), None)
     if other is not None:
         return Check("user", FAIL, f"thread {other.tid} of {process} has the user ids {other.status.uids}")
+    if seen.gave_up_root and (account is None or account.uid == 0):
+        held = ", ".join(process.status.effective) or "no capability"
+        return Check("user", PASS, f"pid {process.pid} started as root, serves as {process.whose}, and keeps {held}")
     # Workers of a root parent are as they should be when they are not root.
     if account is not None and uid != account.uid and not seen.root_parents:
         return Check("user", FAIL, f"{process} does not run as {account.name} (uid {account.uid})")
-    return Check("user", PASS, f"pid {process.pid} runs as {account.name if account and account.uid == uid else uid}")
+    return Check("user", PASS, f"pid {process.pid} runs as {process.whose}")
+
+
+def _expected(seen: Seen) -> Expected:
+    if seen.strategy is not None and not seen.root_parents:
+        return seen.strategy.expects(seen.case)
+    # What was root may keep what it needs; workers of one that stays root need nothing.
+    return Expected(most=exec_gives(seen.case)) if seen.gave_up_root else Expected()
 
 
 def _held_check(seen: Seen, process: Process) -> Check:
-    expected = seen.strategy.expects(seen.case) if seen.strategy and not seen.root_parents else Expected()
+    expected = _expected(seen)
     lacking, exceeding = expected.lacking(process), expected.exceeding(process)
     if expected.authbind and process.authbind is False:
         return Check("held", FAIL, f"{process} lacks {'; '.join(lacking)}; restart it")

@@ -130,5 +130,6 @@ def _evidence(seen: Seen, *, of_service: _OfService) -> Evidence:
 
 def _checks(seen: Seen, *, of_service: _OfService) -> tuple[Check, ...]:
     of_port = (*checks_of_port(seen), *checks_of_forwarder(seen))
-    # What a root parent does needs no grant, and no strategy is the reason for it.
-    return of_port if seen.root_parents else (*of_service.before, *of_port, *of_service.after)
+    # What starts as root needs no grant, and no strategy is the reason for what it does.
+    by_root = seen.root_parents or (seen.strategy is None and seen.gave_up_root)
+    return of_port if by_root else (*of_service.before, *of_port, *of_service.after)

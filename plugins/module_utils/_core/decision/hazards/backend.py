@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.case import Case
-from ansible_collections.netbind.privport.plugins.module_utils._core.decision.hazards import sandbox
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.hazards import identity, sandbox
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.reason import Reason, Unknown
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Port
 
@@ -27,6 +27,11 @@ def other_network(case: Case) -> Reason | None:
         return private
     text = "the service listens in a network of its own, where nothing leads from the host's"
     return Reason("other_network", text, network.path or "another network namespace")
+
+
+def runs_as_root(case: Case) -> Reason | None:
+    """Where it is started as root and listens as another user already, that one is judged, not the unit's text."""
+    return None if case.gave_up_root(backends(case)) else identity.runs_as_root(case)
 
 
 def held(case: Case) -> Reason | None:

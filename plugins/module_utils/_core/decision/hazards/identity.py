@@ -4,15 +4,12 @@
 
 from __future__ import annotations
 
-from ansible_collections.netbind.privport.plugins.module_utils._core.decision.case import Case
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.case import ROOT, Case
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.hazards.judge import said
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import Program
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.reason import Reason, Unknown
 
 _S_ISUID = 0o4000
-
-
-_ROOT = ("root", "0")
 
 
 def runs_as_root(case: Case) -> Reason | None:
@@ -21,7 +18,7 @@ def runs_as_root(case: Case) -> Reason | None:
         return None
     if any(not command.keeps_user for command in unit.commands):
         return Reason("runs_as_root", "its ExecStart= has full privileges whatever User= says", unit.commands[0].prefix)
-    if unit.user in _ROOT and unit.launch.user in ("", *_ROOT):
+    if unit.user in ROOT and unit.launch.user in ("", *ROOT):
         return Reason("runs_as_root", "the unit runs as root", f"User={unit.says('User')} in {unit.name}")
     if "unit" in case.facts.unread:
         text = "whether its ExecStart= has full privileges whatever User= says cannot be read"
@@ -32,7 +29,7 @@ def runs_as_root(case: Case) -> Reason | None:
 def drops_privileges(case: Case) -> Reason | None:
     """What root has is lost where a wrapper changes to the user, and a wrapper that is not root's cannot do so."""
     unit = case.facts.unit
-    if unit is None or unit.user not in _ROOT or unit.launch.user in ("", *_ROOT):
+    if unit is None or unit.user not in ROOT or unit.launch.user in ("", *ROOT):
         return None
     wrapper, user = unit.launch.wrappers[0], unit.launch.user
     text = (

@@ -52,7 +52,7 @@ def _privileged_backend(case: Case) -> Reason | None:
 
 
 _HAZARDS = (
-    identity.runs_as_root,
+    backend.runs_as_root,
     identity.no_account,
     identity.other_user,
     identity.other_identity_of_image,

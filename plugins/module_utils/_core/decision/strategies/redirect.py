@@ -83,7 +83,7 @@ _HAZARDS = (
     _refused,
     backend.held,
     _listens_elsewhere,
-    identity.runs_as_root,
+    backend.runs_as_root,
     identity.no_account,
     identity.other_user,
     identity.other_identity_of_image,
