@@ -24,6 +24,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model.servi
 from ansible_collections.netbind.privport.plugins.module_utils._core.process.sockets import parse_ss
 from ansible_collections.netbind.privport.plugins.module_utils._core.proof.checks import Probe
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import render_ambient
+from ansible_collections.netbind.privport.plugins.module_utils._host.host import Completed
 from ansible_collections.netbind.privport.plugins.module_utils._observe import proof as proving
 from ansible_collections.netbind.privport.plugins.modules import privport_ambient, privport_info, privport_verify
 from ansible_collections.netbind.privport.tests.unit.fake_host import (
@@ -258,6 +259,8 @@ class Starting(FakeHost):
     then: Mapping[str, str] = MappingProxyType({})
     full_looks = 0
     begun = 0
+    says = ""
+    journal_since: tuple[str, ...] = ()
 
     def pause(self, _seconds: float) -> None:
         self.pauses += 1
@@ -274,6 +277,12 @@ class Starting(FakeHost):
     def begin(self) -> None:
         self.begun += 1
 
+    def run(self, argv: Any, *, seconds: float = 0) -> Completed:
+        if argv[0] == "journalctl":
+            self.journal_since = tuple(it for it in argv if it.startswith("--since="))
+            return self._said(argv, f"2026 host server[7]: {self.says}\n")
+        return super().run(argv, seconds=seconds)
+
 
 AGAIN = {"ActiveState": "activating", "SubState": "auto-restart", "Restart": "always"}
 
@@ -283,6 +292,24 @@ AGAIN = {"ActiveState": "activating", "SubState": "auto-restart", "Restart": "al
     [
         pytest.param({"ActiveState": "failed"}, {}, ("fail", 0, 1), id="failed for good"),
         pytest.param(AGAIN, {"then": {"ActiveState": "failed"}}, ("fail", 3, 2), id="fails for good"),
+        pytest.param({"ActiveState": "inactive"}, {}, ("fail", 0, 1), id="ended by itself"),
+        pytest.param({"ActiveState": "inactive", "Job": "9"}, {"listening_after": 5}, ("pass", 5, 2), id="has a job"),
+        pytest.param({**AGAIN, "NRestarts": "1", "ExecMainStatus": "203"}, {}, ("fail", 0, 1), id="cannot be executed"),
+        pytest.param(
+            AGAIN, {"then": {"NRestarts": "1"}, "says": "bind: Permission denied"}, ("fail", 3, 2), id="is refused"
+        ),
+        pytest.param(
+            {**AGAIN, "NRestarts": "1"},
+            {"says": "bind: Address already in use", "listening_after": 5},
+            ("pass", 5, 2),
+            id="another one has yet to go",
+        ),
+        pytest.param(
+            {**AGAIN, "NRestarts": "1"},
+            {"says": "no database", "listening_after": 5},
+            ("pass", 5, 2),
+            id="waits itself",
+        ),
         pytest.param(AGAIN, {}, ("fail", 10, 1), id="never listens"),
         pytest.param(AGAIN, {"then": {"NRestarts": "9"}}, ("fail", 10, 2), id="starts again and again"),
         pytest.param(AGAIN, {"listening_after": 5}, ("pass", 5, 2), id="listens in the end"),
@@ -300,11 +327,12 @@ def test_verify_waits_with_glances_and_proves_what_is_new(
         units=[{**GRANTED, **shown}],
         sockets=SS if course.get("listening_after") == 0 else "",
         links=socket_links(INODES),
+        programs=("systemctl", "ss", "journalctl"),
     )
     vars(host).update(course)
     monkeypatch.setattr(proving.time, "sleep", host.pause)
     monkeypatch.setattr(proving.time, "monotonic", lambda: float(host.pauses))
-    once = Starting(files=host.files, units=[GRANTED], sockets=SS, links=host.links)
+    once = Starting(files=host.files, units=[GRANTED], sockets=SS, links=host.links, programs=host.programs)
     proving.prove_services(once, parse_services(SERVICES))
     done = verify(host, timeout=seconds)
     assert (done["verdict"], host.pauses, host.full_looks) == (verdict, pauses, proofs * once.full_looks)

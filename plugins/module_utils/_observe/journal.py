@@ -19,11 +19,15 @@ _DENIALS_SECONDS = 600.0
 _COMM_LENGTH = 15
 
 
-def last_lines(host: Host, unit: str) -> tuple[str, ...]:
-    """The last lines of a unit, its messages and systemd's on it, oldest first; none where they cannot be read."""
+def last_lines(host: Host, unit: str, *, since: float = 0) -> tuple[str, ...]:
+    """The last lines of a unit, its messages and systemd's on it, oldest first; none where they cannot be read.
+
+    since: no older ones than of this second of time.time().
+    """
     if host.which("journalctl") is None:
         return ()
     options = ["--quiet", "--no-pager", "--output=short-iso", f"--lines={LINES}"]
+    options += [f"--since=@{since:.0f}"] if since else []
     try:
         said = host.run(["journalctl", *options, f"--unit={unit}"])
     except HostError:

@@ -10,7 +10,11 @@ from typing import Iterator, Mapping, NamedTuple, Sequence
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.case import Case, cases
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import HostError
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Port, Service
-from ansible_collections.netbind.privport.plugins.module_utils._core.proof.advice import advise
+from ansible_collections.netbind.privport.plugins.module_utils._core.proof.advice import (
+    advise,
+    cannot_start,
+    is_refused,
+)
 from ansible_collections.netbind.privport.plugins.module_utils._core.proof.checks import FAIL, Probe
 from ansible_collections.netbind.privport.plugins.module_utils._core.proof.verdict import Evidence, inner_ports, prove
 from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host
@@ -40,10 +44,24 @@ class Proof(NamedTuple):
     @property
     def may_yet_pass(self) -> bool:
         """Whether time alone may mend what failed: nothing starts a unit again that failed for good."""
+        return bool(self.failed) and self.failed <= set(_WORTH_WAITING) and not self._is_over
+
+    @property
+    def _is_over(self) -> bool:
         unit = self.case.facts.unit
+        if unit is None:
+            return False
+        state = unit.says("ActiveState")
+        if state == "inactive":
+            return unit.says("Job") in ("", "0")
         # One that waits for its next start is activating (systemd.service(5), Restart=).
-        over = unit is not None and unit.says("ActiveState") == "failed"
-        return bool(self.failed) and self.failed <= set(_WORTH_WAITING) and not over
+        return state == "failed" or (self.starts_again and cannot_start(unit))
+
+    @property
+    def starts_again(self) -> bool:
+        """Whether systemd starts the unit anew because it failed."""
+        unit = self.case.facts.unit
+        return unit is not None and unit.says("NRestarts") not in ("", "0")
 
 
 def prove_services(host: Host, services: Sequence[Service]) -> tuple[Proof, ...]:
@@ -76,11 +94,11 @@ def await_proof(
     seen are their cases where they were just observed. In between only sockets and the states of units are looked at.
     Raises PrivportError where a tool fails.
     """
-    deadline = time.monotonic() + seconds
+    deadline, since = time.monotonic() + seconds, time.time()
     if not seen:
         host.begin()
     proofs = prove_cases(host, seen) if seen else prove_services(host, services)
-    while _worth_waiting(proofs):
+    while _worth_waiting(host, proofs, since=since):
         changed = _await_change(host, proofs, deadline=deadline)
         late = time.monotonic() >= deadline
         if changed:
@@ -91,10 +109,17 @@ def await_proof(
     return proofs
 
 
-def _worth_waiting(proofs: Sequence[Proof]) -> bool:
-    """Whether every service that failed may yet pass: where one never will, no time helps the whole."""
-    failing = [proof for proof in proofs if proof.failed]
-    return bool(failing) and all(proof.may_yet_pass for proof in failing)
+def _worth_waiting(host: Host, proofs: Sequence[Proof], *, since: float) -> bool:
+    """Whether a service that failed may yet pass: one that never will takes no time from the others."""
+    return any(proof.may_yet_pass and not _is_refused(host, proof, since=since) for proof in proofs)
+
+
+def _is_refused(host: Host, proof: Proof, *, since: float) -> bool:
+    """Whether the service died since, and logged that it is refused its port."""
+    unit, strategy = proof.case.facts.unit, next((it.strategy for it in proof.evidence), "")
+    if unit is None or not proof.starts_again:
+        return False
+    return is_refused(last_lines(host, unit.name, since=since), strategy=strategy)
 
 
 class _Glance(NamedTuple):
@@ -113,7 +138,7 @@ def _await_change(host: Host, proofs: Sequence[Proof], *, deadline: float) -> bo
     while time.monotonic() < deadline:
         time.sleep(_PAUSE_SECONDS)
         now = _glance(host, proofs)
-        if silent or now[:2] != before[:2]:
+        if silent or now != before:
             return True
     return now != before
 

@@ -25,6 +25,7 @@ PROPERTIES = (
     "Result",
     "ExecMainStatus",
     "NRestarts",
+    "Job",
     "Restart",
     "WantedBy",
     "RequiredBy",

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import re
-from typing import Mapping, Sequence
+from typing import Iterator, Mapping, Sequence
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.case import Case
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.registry import STRATEGIES
@@ -121,13 +121,32 @@ def _of_unit(unit: Unit) -> list[str]:
 
 def errno_in(journal: Sequence[str], *, strategy: str) -> list[str]:
     """What the last refusal of a port means that a program logged, in a sentence; nothing where it logged none."""
+    meanings = _meanings(strategy)
+    return [meanings[code] for code in _refusals(journal, meanings)][:1]
+
+
+def _meanings(strategy: str) -> Mapping[str, str]:
     named = STRATEGIES.get(strategy)
-    meanings = {**_BIND, **(named.bind_errors if named else {})}
+    return {**_BIND, **(named.bind_errors if named else {})}
+
+
+def _refusals(journal: Sequence[str], meanings: Mapping[str, str]) -> Iterator[str]:
+    """The errors of bind(2) that lines tell of, the last first."""
     for line in reversed(journal):
         said = next((code for text, code in _SAID.items() if text in line.lower()), "")
         if said in meanings and _ABOUT_A_PORT.search(line):
-            return [meanings[said]]
-    return []
+            yield said
+
+
+def is_refused(journal: Sequence[str], *, strategy: str) -> bool:
+    """Whether what a program logged last tells that it is refused its port, which no later start of it mends."""
+    # Who holds the port, and which addresses there are, may be another matter soon.
+    return next(_refusals(journal, _meanings(strategy)), "EADDRINUSE") not in ("EADDRINUSE", "EADDRNOTAVAIL")
+
+
+def cannot_start(unit: Unit) -> bool:
+    """Whether systemd says that it could not even start the program."""
+    return unit.says("ExecMainStatus") in _EXIT_STATUSES
 
 
 def message(evidence: Sequence[Evidence], *, journal: Mapping[str, Sequence[str]]) -> str:
