@@ -145,10 +145,21 @@ def decided(records: Tuple[Record, ...] = (), rules: Tuple[RuleFile, ...] = (), 
 def test_a_file_capability(records: Any, description: Any, strategy: str, surplus: Any) -> None:
     _cases, decision = decided(records, program_fields=HAS, description=description)
     assert (decision.strategy, decision.surplus) == (strategy, surplus)
-    left = not records and "strategy" not in description
     told = [it for it in decision.warnings if "did not grant" in it]
-    assert bool(told) is (left or records == (record(OLD, now=None),))
+    assert bool(told) is (records != (record(),))
     assert all("app@4.service, app@5.service execute it too" in it for it in told)
+    taken = ["so it is taken away; app@4.service, app@5.service execute it too" in it for it in told]
+    assert any(taken) is ("strategy" in description)
+
+
+def test_a_named_strategy_manages_what_was_there() -> None:
+    _cases, decision = decided(program_fields=HAS, description={"strategy": "setcap"})
+    assert [it for it in decision.warnings if "did not grant" in it] == [
+        f"/usr/sbin/server has {CAP}=ep, which this collection did not grant; a strategy is named, so it is managed, "
+        "and taken back with the service"
+    ]
+    _cases, decision = decided((record(),), program_fields=HAS, description={"strategy": "setcap"})
+    assert "did not grant" not in "".join(decision.warnings)
 
 
 @pytest.mark.parametrize(
@@ -164,6 +175,8 @@ def test_rules(records: Any, description: Any, surplus: Any) -> None:
     ports = (authbind_port(own_rules=(BYPORT,)),)
     _cases, decision = decided(records, (rule,), authbind_ports=ports, description=description)
     assert decision.surplus == surplus
+    told = [it for it in decision.warnings if "did not grant" in it]
+    assert ["so they are taken away" in it for it in told] == ([] if records else [bool(surplus)])
 
 
 # --- What serves the service no longer

@@ -91,16 +91,21 @@ class Case(NamedTuple):
         return tuple(it for it in self.host.records if it.service == self.service.name)
 
     @property
+    def grants_attribute(self) -> bool:
+        """Whether the attribute of the program's file is what the collection granted."""
+        program = self.facts.program
+        recorded = program is not None and any(it.path == program.real_path for it in self.host.records)
+        return recorded or (program is not None and program.kept != NOT_KEPT)
+
+    @property
     def may_take_attribute(self) -> bool:
         """Whether the attribute of the program's file is the collection's to take, or was named to be taken over.
 
         An empty one gives nobody anything.
         """
         program = self.facts.program
-        if program is None or not program.attribute:
-            return True
-        ours = program.kept != NOT_KEPT or any(it.path == program.real_path for it in self.host.records)
-        return ours or self.service.strategy != "auto" or not program.capability
+        there = program is not None and program.attribute and program.capability
+        return not there or self.grants_attribute or self.service.strategy != "auto"
 
     def held_by(self, port: Port) -> str:
         """The socket unit that holds the port for the service, '' for none."""

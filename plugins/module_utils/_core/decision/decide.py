@@ -267,7 +267,7 @@ def _decision(choice: _Choice, *, others: Sequence[_Choice]) -> Decision:
         rejected=choice.rejected,
         unknown=choice.unknown,
         policy=tuple(map(str, case.policy)),
-        warnings=(*(_warnings(choice, chosen) if chosen else ()), *_left_alone(case)),
+        warnings=(*(_warnings(choice, chosen) if chosen else ()), *_of_others(case, chosen, surplus=surplus)),
         pending=chosen.pending(case) if chosen else (),
         surplus=surplus,
         voiding=tuple(name for name in surplus if chosen is not None and name in chosen.voided_by),
@@ -302,9 +302,12 @@ def _warnings(choice: _Choice, chosen: Strategy) -> tuple[str, ...]:
     return (*told, *shared, *chosen.warnings(case))
 
 
-def _left_alone(case: Case) -> tuple[str, ...]:
-    """What others granted, and is neither taken nor replaced."""
-    return tuple(told for told in (strategy.left_alone(case) for strategy in STRATEGIES.values()) if told)
+def _of_others(case: Case, chosen: Strategy | None, *, surplus: Sequence[str]) -> tuple[str, ...]:
+    """What others granted, and is left alone, or taken because a strategy is named."""
+    left = [strategy.left_alone(case) for strategy in STRATEGIES.values()]
+    managed = chosen.taken_over(case, removed=False) if chosen else ""
+    removed = [it.taken_over(case, removed=True) for it in _named(surplus)]
+    return tuple(filter(None, (*left, managed, *removed)))
 
 
 def _wider_by_policy(choice: _Choice, chosen: Strategy) -> tuple[str, ...]:

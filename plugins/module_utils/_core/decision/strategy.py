@@ -82,6 +82,13 @@ class Strategy(ABC):
         """What of this kind is there and not the collection's to take, a sentence with the way out; '' for nothing."""
         return ""
 
+    def taken_over(self, case: Case, *, removed: bool) -> str:
+        """What of somebody else's is taken because a strategy is named, a sentence; '' for nothing.
+
+        removed: it is taken away; else it becomes the collection's to manage.
+        """
+        return ""
+
     def pending(self, case: Case) -> tuple[str, ...]:
         """The steps left to do.
 

@@ -178,6 +178,15 @@ def _rules_of(case: Case) -> tuple[str, ...]:
     return tuple(dict.fromkeys(path for it in case.facts.authbind_ports for path in it.own_rules))
 
 
+def _foreign(case: Case) -> str:
+    """The beginning of a sentence on rules that are not the collection's; '' where there are none."""
+    recorded, there = {it.path for it in case.host.records}, {it.path for it in case.host.authbind_rules}
+    account, paths = case.facts.account, [it for it in _rules_of(case) if it in there and it not in recorded]
+    if account is None or not paths:
+        return ""
+    return f"{', '.join(paths)} let user {account.name} bind ports of it, which this collection did not grant"
+
+
 def _may_take_rules(case: Case) -> bool:
     """Whether the rules are the collection's to take, or were named to be taken over.
 
@@ -228,13 +237,19 @@ class Authbind(Strategy):
         return wrapped or (bool(_rules_of(case)) and _may_take_rules(case))
 
     def left_alone(self, case: Case) -> str:
-        account, paths = case.facts.account, _rules_of(case)
-        if account is None or not paths or self.granted(case):
+        if self.granted(case) or not _foreign(case):
             return ""
-        return (
-            f"{', '.join(paths)} let user {account.name} bind ports of it, which this collection did not grant, and "
-            "they stay; say strategy: authbind to have them managed and taken back"
-        )
+        return f"{_foreign(case)}, and they stay; say strategy: authbind to have them managed and taken back"
+
+    def taken_over(self, case: Case, *, removed: bool) -> str:
+        unit = case.facts.unit
+        # Where the drop-in is the collection's, so are the rules; a recorded rule is as well.
+        ours = unit is not None and unit.dropin_strategy == self.name
+        if ours or not _foreign(case) or case.service.strategy == "auto":
+            return ""
+        if removed:
+            return f"{_foreign(case)}; a strategy is named, so they are taken away"
+        return f"{_foreign(case)}; a strategy is named, so they are managed, and taken back with the service"
 
     def holds(self, case: Case) -> frozenset[str]:
         account, rules = case.facts.account, {it.path for it in case.host.authbind_rules}

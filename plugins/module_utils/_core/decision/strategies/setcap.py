@@ -115,15 +115,20 @@ class Setcap(Strategy):
         return program is not None and program.binds and not case.may_take_attribute
 
     def left_alone(self, case: Case) -> str:
-        program = case.facts.program
-        if program is None or case.may_take_attribute:
+        if case.may_take_attribute:
             return ""
-        others = [name for name in program.executed_by if not (case.facts.unit and case.facts.unit.name == name)]
-        shared = f"; {', '.join(others)} execute it too" if others else ""
-        return (
-            f"{program.real_path} has {program.capability}, which this collection did not grant, and keeps it{shared}; "
-            "say strategy: setcap to have it managed and taken back"
-        )
+        also = _executed_too(case)
+        way = "say strategy: setcap to have it managed and taken back"
+        return f"{_foreign(case)}, and keeps it{also and f'; {also}'}; {way}"
+
+    def taken_over(self, case: Case, *, removed: bool) -> str:
+        if case.grants_attribute or not case.may_take_attribute or not _foreign(case):
+            return ""
+        also = _executed_too(case)
+        if not removed:
+            return f"{_foreign(case)}; a strategy is named, so it is managed, and taken back with the service"
+        lost = f"; {also}, and whoever executes it is without it after the next start" if also else ""
+        return f"{_foreign(case)}; a strategy is named, so it is taken away{lost}"
 
     def holds(self, case: Case) -> frozenset[str]:
         program = case.facts.program
@@ -175,6 +180,23 @@ class Setcap(Strategy):
         # What cannot be read is not known to be ours.
         attributes = () if "capability" in case.facts.unread else (Attribute(path=program.real_path, value=left),)
         return merged(Desired(attributes=attributes), _unkept(program))
+
+
+def _foreign(case: Case) -> str:
+    """The beginning of a sentence on a file capability that is not the collection's; '' where there is none."""
+    program = case.facts.program
+    if program is None or not program.capability or case.grants_attribute:
+        return ""
+    return f"{program.real_path} has {program.capability}, which this collection did not grant"
+
+
+def _executed_too(case: Case) -> str:
+    """Which other units execute the program, '' for none."""
+    program, unit = case.facts.program, case.facts.unit
+    others = [it for it in program.executed_by if unit is None or it != unit.name] if program else []
+    if not others:
+        return ""
+    return f"{', '.join(others)} {'execute' if others[1:] else 'executes'} it too"
 
 
 def _of_namespace(program: Program) -> tuple[Reason, ...]:
