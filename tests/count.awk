@@ -19,6 +19,11 @@ function before(word) { return match($0, "[0-9]+ " word) ? substr($0, RSTART, RL
   failed += before("sanity test")
   passed -= before("sanity test")
 }
+# tests/outcomes
+/^[0-9]+ outcomes, [0-9]+ wrong$/ {
+  passed += before("outcomes") - before("wrong")
+  failed += before("wrong")
+}
 # tests/faults and tests/hazards
 /: [0-9]+ injected, [0-9]+ problems$/ {
   passed += before("injected") - (before("problems") < before("injected") ? before("problems") : before("injected"))

@@ -1,0 +1,115 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs on a host as root: gives the services of rows their ports, twice, and takes them back.
+
+Usage: on_host.py [NAME…], the rows of these names, or all. Each answer is a line: the row's name, a tab, what was
+wrong as a JSON list. Only the standard library of Python 3.9; the modules and their module_utils lie beside this file.
+"""
+
+import json
+import subprocess
+import sys
+
+from runs import HERE, run, systemctl, touched, tree
+from table import ROWS
+
+SERVED = HERE / "bin"
+TIMEOUT = 8
+PRELUDE = f"""
+set -eu
+bin={SERVED}
+units=/etc/systemd/system
+# unit NAME LINE...: a unit file with these lines in [Service].
+unit() {{ local name=$1; shift; printf '%s\\n' '[Service]' "$@" >"$units/$name"; }}
+# server PORT: the command of a server on this port.
+server() {{ echo "$bin/server TCP-LISTEN:$1,fork,reuseaddr EXEC:/bin/cat"; }}
+# serves PORT: whether something answers there.
+serves() {{ [[ $(echo hello | timeout 5 socat -t 2 - "TCP:127.0.0.1:$1") == hello ]]; }}
+"""
+# Nothing of the row before is left, and every row finds the same.
+CLEAN = """
+systemctl stop 'case*' 2>/dev/null || true
+rm -rf "$units"/case* "$bin" /etc/authbind/by{port,uid}/* /var/lib/netbind.privport /run/netbind.privport
+for user in casey casez; do id "$user" >/dev/null 2>&1 || useradd --system "$user"; done
+mkdir -p "$bin"
+cp /usr/bin/socat "$bin/server"
+systemctl daemon-reload
+systemctl reset-failed
+"""
+
+
+def main():
+    rows = [row for row in ROWS if not sys.argv[1:] or row.name in sys.argv[1:]]
+    for row in rows:
+        print(row.name, json.dumps(wrong_with(row)), sep="\t", flush=True)
+    shell(CLEAN)
+
+
+def shell(script):
+    return subprocess.run(["bash", "-c", PRELUDE + script], check=False, capture_output=True, text=True)
+
+
+def must(script, when):
+    done = shell(script)
+    return [f"{when}: {script.strip()!r} fails: {(done.stderr or done.stdout)[-300:]}"] if done.returncode else []
+
+
+def wrong_with(row):
+    """Sentences on what is otherwise than the row says."""
+    failed = must(f"{CLEAN}\n{row.prepare}\nsystemctl daemon-reload", "prepare")
+    if failed:
+        return failed
+    before = tree()
+    started = invocations(row)
+    first = outcome(row)
+    wrong = judged(row, first) + must(row.holds, "after the run")
+    if row.verdict in ("fail", "refused"):
+        wrong += [f"{first['verdict']}: {it}" for it in touched(before)]
+        return wrong if started == invocations(row) or row.verdict == "fail" else [*wrong, "something was restarted"]
+    running = invocations(row)
+    again = outcome(row)
+    if again.get("changed") or again.get("failed"):
+        wrong.append(f"the second run: {told(again)[-600:]}")
+    if running != invocations(row):
+        wrong.append("the second run restarted something")
+    wrong += must(row.since, "since") if row.since else []
+    gone = outcome(row, state="absent", restart_absent=True)
+    wrong += [
+        f"the removal does not say {it!r}: {told(gone)[-900:]}" for it in row.removal_says if it not in told(gone)
+    ]
+    wrong += [f"the removal fails: {told(gone)[-600:]}"] if gone.get("failed") else []
+    return wrong + must(row.removed, "after the removal") + ([] if row.since else touched(before))
+
+
+def invocations(row):
+    """By which start each unit runs."""
+    units = [it["unit"] for it in row.services if "unit" in it]
+    return systemctl("show", "--property=Id,InvocationID", "--", *units) if units else ""
+
+
+def outcome(row, **options):
+    return run("privport", {"services": list(row.services), "timeout": TIMEOUT, **row.options, **options})
+
+
+def told(result):
+    return json.dumps(result, ensure_ascii=False)
+
+
+def judged(row, result):
+    if result.get("exception"):
+        return [f"a traceback: {told(result)[-900:]}"]
+    plan = {it["name"]: it["strategy"] for it in result.get("plan", ())}
+    refused = any(it["error"] for it in result.get("plan", ()))
+    verdict = "refused" if refused else result.get("verdict")
+    text = told({key: value for key, value in result.items() if key != "invocation"})
+    wrong = [f"it says {it!r}: {text[-1500:]}" for it in row.never if it in text]
+    wrong += [f"it does not say {it!r}: {text[-1500:]}" for it in row.says if it not in text]
+    if verdict != row.verdict:
+        wrong.append(f"verdict {verdict!r}, not {row.verdict!r}: {text[-2500:]}")
+    if plan != row.strategies:
+        wrong.append(f"strategies {plan}, not {dict(row.strategies)}: {text[:2500]}")
+    return wrong
+
+
+if __name__ == "__main__":
+    main()
