@@ -107,6 +107,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model.error
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import Process
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.options import words
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd import dropin
+from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.command_line import Command
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.name import unit_name
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import (
     dropin_path,
@@ -127,10 +128,11 @@ def run(params: Mapping[str, Any], *, host: Host, check_mode: bool) -> dict[str,
         raise InvalidInput("capabilities is empty; leave it out for cap_net_bind_service, or use state: absent")
     present = params["state"] == "present"
     properties = units.show_unit(host, asked, state=params["state"])
-    text = _wanted(params, capabilities=capabilities, host=host) if present else ""
     unit = properties["Id"]
     path = dropin_path(unit=unit, dropin=params["dropin"])
     before = managed.entry_at(host, path)
+    of_root = _of_root(host, properties, before=before) if present and params["user"] else {}
+    text = _wanted(params, capabilities=capabilities, host=host, of_root=of_root) if present else ""
     # A set that the drop-in itself brought is about to be replaced.
     if present and "CapabilityBoundingSet" not in before.content + text:
         _require_bounding_set(properties, capabilities)
@@ -170,7 +172,22 @@ def _names(given: Sequence[str], *, where: str) -> list[str]:
         raise InvalidInput(f"{where}: {error}") from error
 
 
-def _wanted(params: Mapping[str, Any], *, capabilities: Sequence[str], host: Host) -> str:
+def _of_root(host: Host, properties: Mapping[str, str], *, before: Entry) -> Mapping[str, Sequence[Command]]:
+    """The commands of a unit of root's that stay root's where the drop-in sets another user."""
+    own = parse_own_dropin(before.content)
+    if properties.get("User", "") not in ("", "root", "0") and not (own and own.first("User")):
+        return {}
+    found = units.commands(host, properties, own_dropin=before.path)
+    return {name: commands for name, commands in found.items() if name != "ExecStart"}
+
+
+def _wanted(
+    params: Mapping[str, Any],
+    *,
+    capabilities: Sequence[str],
+    host: Host,
+    of_root: Mapping[str, Sequence[Command]],
+) -> str:
     bounding_set = _names(params["bounding_set"], where="bounding_set")
     outside = [name for name in capabilities if bounding_set and name not in bounding_set]
     if outside:
@@ -178,7 +195,7 @@ def _wanted(params: Mapping[str, Any], *, capabilities: Sequence[str], host: Hos
     user = params["user"]
     if user and host.account(user) is None:
         raise InvalidInput(f"user is {user!r}, which does not exist on this host; create it first")
-    return render_ambient(capabilities=capabilities, bounding_set=bounding_set, user=user)
+    return render_ambient(capabilities=capabilities, bounding_set=bounding_set, user=user, of_root=of_root)
 
 
 def _require_bounding_set(properties: Mapping[str, str], capabilities: Sequence[str]) -> None:

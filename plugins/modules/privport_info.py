@@ -153,6 +153,10 @@ privport:
               description: Its C(ExecStart=) commands as its files write them, C(prefix) and C(line).
               type: list
               elements: dict
+            other_commands:
+              description: >-
+                The commands of C(ExecStartPre=), C(ExecReload=) and their like, C(prefix) and C(line), by setting.
+              type: dict
             dropin_strategy:
               description: The strategy that the collection's drop-in is for. Empty for no such drop-in.
               type: str

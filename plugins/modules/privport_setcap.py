@@ -167,6 +167,7 @@ from typing import TYPE_CHECKING, Any, Dict, NamedTuple, Optional, Tuple
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.capability.file_rules import (
     DEFAULT_TEXT,
+    OF_INTERPRETER,
     check_request,
     judge,
     obstacle,
@@ -323,7 +324,8 @@ def _present(*, request: Request, wanted: FileCapabilities, file: OpenFile, host
     if same(existing, outcome):
         return Outcome(file.path, before, before, changed=False, warnings=judgement.refusals + warnings)
     if judgement.refusals:
-        raise Refused(f"path {shown(request.path)} gets no capability: {'; '.join(judgement.refusals)}")
+        allowed = ", or say allow_interpreter: true" if judgement.refusals[-1].endswith(OF_INTERPRETER) else ""
+        raise Refused(f"path {shown(request.path)} gets no capability: {'; '.join(judgement.refusals)}{allowed}")
     _change(file=file, host=host, outcome=outcome, check_mode=check_mode)
     return Outcome(file.path, before, describe(outcome), changed=True, warnings=warnings)
 

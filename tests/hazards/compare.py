@@ -19,7 +19,9 @@ from typing import Any, Callable, Dict, List, Mapping, Sequence, Tuple
 from ansible_collections.netbind.privport.plugins.filter.privport_plan import privport_plan
 from ansible_collections.netbind.privport.plugins.module_utils._core.capability.text import format_xattr, parse_text
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.decide import cases_of
-from ansible_collections.netbind.privport.plugins.module_utils._core.decision.strategies.ambient import unit_user
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.strategies.ambient import (
+    text as ambient_dropin,
+)
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.strategies.authbind import deep
 from ansible_collections.netbind.privport.plugins.module_utils._core.forwarding import forwarder as forward
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.document import load
@@ -30,12 +32,9 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model.servi
     parse_services,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.netfilter import redirect
+from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.command_line import commands_of
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.socket_unit import Handed, socket_name
-from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import (
-    Command,
-    render_ambient,
-    render_authbind,
-)
+from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import render_authbind
 
 from . import report
 from .hazard import FOLDER, HOSTS, NEXT_COMMAND
@@ -110,7 +109,7 @@ def planned(observation: Dict[str, Any], services: Sequence[Mapping[str, Any]]) 
     """The plan, with what the drop-ins of ambient and authbind come to."""
     cases = cases_of(load(Observation, observation), parse_services(list(services)))
     return [
-        {**plan, "unit_user": unit_user(case), "authbind_deep": deep(case)}
+        {**plan, "ambient": ambient_dropin(case), "authbind_deep": deep(case)}
         for plan, case in zip(privport_plan(observation, services), cases)
     ]
 
@@ -158,7 +157,7 @@ def _socket(row: Row, plan: Dict[str, Any]) -> Dict[str, Any]:
 
 
 def _ambient(_row: Row, plan: Dict[str, Any]) -> Dict[str, Any]:
-    return {"dropin": render_ambient(capabilities=[CAPABILITY], user=plan["unit_user"])}
+    return {"dropin": plan["ambient"]}
 
 
 def _setcap(_row: Row, plan: Dict[str, Any]) -> Dict[str, Any]:
@@ -169,7 +168,7 @@ def _authbind(row: Row, plan: Dict[str, Any]) -> Dict[str, Any]:
     user = row.hazard.declared_user or row.hazard.user
     dropin = render_authbind(
         program="/usr/bin/authbind",
-        commands=[Command(prefix=row.hazard.prefix, line=line) for line in row.command.split(NEXT_COMMAND)],
+        commands=[it for line in row.command.split(NEXT_COMMAND) for it in commands_of(row.hazard.prefix + line)],
         deep=plan["authbind_deep"],
     )
     return {"dropin": dropin, "rules": [[user, rule_name(row.port)]] if user else []}

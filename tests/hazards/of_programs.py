@@ -80,9 +80,12 @@ PROGRAMS: Dict[str, Program] = {
     "foreign-machine": Program(kind="foreign machine"),
     "lost-loader": Program(kind="lost loader"),
     "origin": Program(kind="origin"),
+    "origin-needed": Program(kind="origin needed"),
+    "with blank": Program(),
     "root": Program(kind="static"),
     "covering": Program(),
     "covered": Program(),
+    "hidden": Program(),
 }
 
 HAZARDS: Tuple[Hazard, ...] = (
@@ -130,6 +133,7 @@ HAZARDS: Tuple[Hazard, ...] = (
     Hazard(name="ELF of another machine", program="foreign-machine"),
     Hazard(name="ELF without its loader", program="lost-loader"),
     Hazard(name="ELF that finds a library beside itself ($ORIGIN)", program="origin"),
+    Hazard(name="ELF that needs a library by $ORIGIN", program="origin-needed"),
     Hazard(name="everyone may write the file", program="writable", unsafe=("setcap",)),
     Hazard(name="everyone may write in its folder", program="writable-folder", unsafe=("setcap",)),
     Hazard(name="python3 that everyone may execute", program="shared", unsafe=("setcap",)),

@@ -65,6 +65,33 @@ _MOUNTS = (
     setting("NoExecPaths=/opt", hosts=("bookworm", "trixie")),
     setting("NoExecPaths=/", "ExecPaths=/usr /lib /lib64 /etc /opt", hosts=("bookworm", "trixie")),
     setting("NoExecPaths=/", "ExecPaths=/usr /lib /lib64 /opt", hosts=("bookworm", "trixie")),
+    setting(
+        "InaccessiblePaths=/etc/systemd/system/to-hidden",
+        program="hidden",
+        files=(("to-hidden", f"->{FOLDER}/hidden"),),
+    ),
+    setting(
+        "NoExecPaths=/etc/systemd/system/to-hidden",
+        program="hidden",
+        files=(("to-hidden", f"->{FOLDER}/hidden"),),
+        hosts=("bookworm", "trixie"),
+    ),
+    setting(
+        "NoExecPaths=/",
+        "ExecPaths=/usr /lib /lib64 /etc /etc/systemd/system/to-opt",
+        files=(("to-opt", "->/opt"),),
+        hosts=("bookworm", "trixie"),
+    ),
+    setting(
+        "TemporaryFileSystem=/etc/systemd/system/to-hidden",
+        program="hidden",
+        files=(("to-hidden", f"->{FOLDER}/hidden"),),
+    ),
+    setting(
+        "BindReadOnlyPaths=/etc/systemd/system/to-covering:/etc/systemd/system/to-hidden",
+        program="hidden",
+        files=(("to-hidden", f"->{FOLDER}/hidden"), ("to-covering", f"->{FOLDER}/covering")),
+    ),
     setting("User=nosuchuser", user=""),
     setting("User=12345", user=""),
     setting("User=12345", "Group=12345", user=""),

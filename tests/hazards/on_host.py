@@ -113,14 +113,15 @@ def write_program(path, program, port):
         path.write_text("no program\n")
     elif kind == "lost loader":
         path.write_bytes(Path(os.path.realpath("/usr/bin/python3")).read_bytes().replace(b"/lib64/ld-", b"/nolib/ld-"))
-    elif kind == "origin":
+    elif kind in ("origin", "origin needed"):
         shutil.copyfile(os.path.realpath("/usr/bin/python3"), path)
         name, private = "libexpat.so.1", path.parent / "lib" / "libprivate.so.1"
         private.parent.mkdir()
         shutil.copyfile(
             next(path for top in ("/usr/lib", "/lib") for path in Path(top).glob(f"*-linux-gnu/{name}")), private
         )
-        run("/opt/patchelf", "--replace-needed", name, private.name, "--set-rpath", "$ORIGIN/lib", str(path))
+        needed = "$ORIGIN/lib/libprivate.so.1" if kind == "origin needed" else private.name
+        run("/opt/patchelf", "--replace-needed", name, needed, "--set-rpath", "$ORIGIN/lib", str(path))
     elif kind == "foreign machine":
         # e_machine of elf(5): 183 is AArch64.
         path.write_bytes(static_program(1)[:18] + struct.pack("<H", 183) + static_program(1)[20:])

@@ -71,10 +71,11 @@ class Row:
             "static": "",
             "text": f"{FOLDER}/serve.py {self.port} {self.hazard.family}",
             "foreign machine": "",
+            "origin needed": f"{FOLDER}/serve.py {self.port} {self.hazard.family}",
             "origin": f"{FOLDER}/serve.py {self.port} {self.hazard.family}",
             "lost loader": f"{FOLDER}/serve.py {self.port} {self.hazard.family}",
         }[kind]
-        path = self.program_path[len(self.hazard.root) :]
+        path = self.program_path[len(self.hazard.root) :].replace(" ", "\\x20")
         return self.hazard.wrapper.format(command=f"{path} {arguments}".strip())
 
     @property

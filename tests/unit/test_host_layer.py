@@ -19,7 +19,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model.obser
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import parse_services
 from ansible_collections.netbind.privport.plugins.module_utils._core.sysctl.setting import boot_start
-from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import Command
+from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.command_line import Command
 from ansible_collections.netbind.privport.plugins.module_utils._host.host import Completed, Host
 from ansible_collections.netbind.privport.plugins.module_utils._observe import observe as observing
 from ansible_collections.netbind.privport.plugins.module_utils._observe import units

@@ -25,6 +25,13 @@ def refuse(*_arguments: Any, **_named: Any) -> Any:
     raise OSError(95, "Operation not permitted for this test")
 
 
+def test_a_tool_that_is_found_can_be_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A PATH without /usr/sbin, as su(1) leaves a user's."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert Host().which("ldconfig") is not None
+    assert Host().run(["ldconfig", "--version"]).rc == 0
+
+
 def opened(path: object, look: Callable[[Any], Any]) -> Any:
     with Host().open_regular(str(path)) as file:
         return look(file)

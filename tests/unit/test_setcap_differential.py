@@ -54,7 +54,7 @@ DIFFERENCES = (
     ),
     Difference(
         seen="2.66 drops effective capabilities that are neither permitted nor inheritable; 2.75 refuses",
-        rule="effective is none of the granted capabilities or all of them, else the text is refused",
+        rule="an effective flag without a capability, or of some of those that are granted, is refused",
         applies=lambda _, reason: "effective flag" in reason,
         stored=lambda value: value is not None and value[0] == 1,
     ),

@@ -11,11 +11,8 @@ from typing import Any, Dict, List, Sequence, Tuple
 
 from ansible_collections.netbind.privport.plugins.filter.privport_plan import privport_plan
 from ansible_collections.netbind.privport.plugins.module_utils._core.capability.text import format_xattr, parse_text
-from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import (
-    Command,
-    render_ambient,
-    render_authbind,
-)
+from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.command_line import Command
+from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import render_ambient, render_authbind
 from hazards.report import WORKS, Cell
 
 from .machine import Machine

@@ -45,7 +45,7 @@ def plan_unit(host: Host, *, unit: str, dropin: str, deep: bool, user: str | Non
     path = dropin_path(unit=unit, dropin=dropin)
     if present:
         _check_user(user, properties=properties, host=host)
-        commands = units.commands(host, properties, own_dropin=path)
+        commands = units.commands(host, properties, own_dropin=path).get("ExecStart", ())
         if not commands:
             raise Refused(f"unit is {unit!r}, which has no ExecStart= that could run through authbind")
         text = render_authbind(program=host.which("authbind") or "", commands=commands, deep=deep)

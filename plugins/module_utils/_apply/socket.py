@@ -102,7 +102,7 @@ def _plan(properties: Mapping[str, str], *, found: Installed, desired: Desired, 
 def program_of(host: Host, properties: Mapping[str, str]) -> str:
     """What a unit starts in the end, as it is written there; '' where that cannot be told."""
     own = dropin_path(unit=properties["Id"], dropin=DROPIN_NAME)
-    return launch_of(units.commands(host, properties, own_dropin=own)).program
+    return launch_of(units.commands(host, properties, own_dropin=own).get("ExecStart", ()), properties).program
 
 
 def _require_taker(host: Host, program: str) -> None:

@@ -15,6 +15,8 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model.error
 
 _SECONDS = 30.0
 _PYTHON = "/usr/bin/python3"
+# The folders of root's PATH that a user's lacks, as it still does after su(1).
+_OF_ROOT = "/usr/local/sbin:/usr/sbin:/sbin"
 # How a command begins that tells something and changes nothing, its program by the base name.
 _TELLING = (
     ("systemctl", "show"),
@@ -53,7 +55,7 @@ class Commands:
     def run(self, argv: Sequence[str], *, seconds: float = _SECONDS) -> Completed:
         """Run a program without a shell, in the C locale; its exit status is the caller's to judge."""
         seconds = max(seconds, self.patience)
-        environment = dict(os.environ, LC_ALL="C", LANGUAGE="C")
+        environment = dict(os.environ, LC_ALL="C", LANGUAGE="C", PATH=_path())
         try:
             process = subprocess.Popen(
                 list(argv),
@@ -90,9 +92,8 @@ class Commands:
         return self.run(argv, seconds=seconds)
 
     def which(self, program: str) -> str | None:
-        """The path of a program, also in the folders of root's PATH that a user's may lack."""
-        search = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/local/sbin:/usr/sbin:/sbin"))
-        return shutil.which(program, path=search)
+        """The path of a program, which run() finds by its name as well."""
+        return shutil.which(program, path=_path())
 
     def python(self) -> str:
         """The Python for what the host starts by itself: its own, else the one that runs this."""
@@ -106,6 +107,10 @@ class Commands:
 
     def machine(self) -> str:
         return os.uname().machine
+
+
+def _path() -> str:
+    return os.pathsep.join((os.environ.get("PATH", os.defpath), _OF_ROOT))
 
 
 def _where_to_look(program: str) -> str:

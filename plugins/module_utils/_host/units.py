@@ -16,8 +16,14 @@ from ansible_collections.netbind.privport.plugins.module_utils._host.processes i
 
 # Begins a name for Host.network(): the network namespace that the main process of the unit of that name is in.
 NETWORK_OF = "unit:"
-# ld.so(8) and execvp(3): the variables whose names tell how a program starts.
-_TELLING = "(LD_[A-Z_]+|PATH)"
+# The variables whose names tell how a program starts: execvp(3) looks at PATH. In secure-execution mode ld.so(8) and
+# the C library (glibc, sysdeps/generic/unsecvars.h) ignore the others, or OpenSSL, Kerberos, GnuTLS, SASL, ICU and
+# Node.js do, which ask for them by secure_getenv(3).
+_TELLING = (
+    "(LD_[A-Z_]+|PATH|GCONV_PATH|GETCONF_DIR|GLIBC_TUNABLES|HOSTALIASES|ICU_DATA|LOCALDOMAIN|LOCPATH|MALLOC_[A-Z_]+|"
+    "NIS_PATH|NLSPATH|RESOLV_HOST_CONF|RES_OPTIONS|TMPDIR|TZDIR|(?:OPENSSL|SSL_CERT|KRB5|GNUTLS|SASL|NODE)_[A-Z_]+|"
+    "KRB5CCNAME)"
+)
 _FILE = r"(?m)^EnvironmentFiles=(/.*) \(ignore_errors=(?:yes|no)\)$"
 _HIDDEN = r"\s*(?:Environment|SetCredential(?:Encrypted)?)\s*="
 _CONTINUED = r"(?<!\\)(?:\\\\)*\\\s*\Z"

@@ -14,6 +14,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model.error
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import Account
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.command import follow
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.namespace import (
+    Files,
     Namespace,
     Place,
     namespace,
@@ -43,7 +44,7 @@ class Runner(NamedTuple):
 
 def runner(host: Host, *, properties: Mapping[str, str], account: Account | None) -> Runner:
     """The user of a unit, or of a service without one (no properties), in the unit's namespace."""
-    seen = namespace(properties, exists=lambda path: host.status(path) is not None)
+    seen = namespace(properties, files=Files(exists=lambda path: host.status(path) is not None, resolve=host.resolve))
     plain = Runner(
         name="",
         uid=None,

@@ -38,10 +38,10 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model.servi
 from ansible_collections.netbind.privport.plugins.module_utils._core.process.status import ProcessStatus, parse_status
 from ansible_collections.netbind.privport.plugins.module_utils._core.sysctl import setting as sysctl
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.command import follow
-from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.namespace import Namespace, namespace
+from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.command_line import Command
+from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.namespace import HOSTS_OWN, Namespace
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import (
     DROPIN_NAME,
-    Command,
     dropin_path,
     executable_of,
     parse_own_dropin,
@@ -154,7 +154,7 @@ def _service(host: Host, service: Service, *, machine: _Machine) -> ServiceFacts
     # Which of several commands listens cannot be told.
     path = service.executable or ("" if unit and len(unit.commands) > 1 else last or started)
     # What a person declares is a path of the host's.
-    seen = namespace({}, exists=lambda _: False) if service.executable else by.namespace
+    seen = HOSTS_OWN if service.executable else by.namespace
     program = _program(host, path, seen=seen, unread=unread, taking=_takes_sockets(service))
     wrapper = host.which("authbind")
     sockets = tuple(_concerning(machine.sockets, service, unit=unit))
@@ -234,7 +234,7 @@ def _unit(host: Host, shown: units.Seen, *, unread: dict[str, str]) -> Unit:
     path = dropin_path(unit=name, dropin=DROPIN_NAME)
     text, left = host.unit_file(path) or "", host.leftovers(path)
     own = parse_own_dropin(text)
-    commands: tuple[Command, ...] = ()
+    commands: dict[str, tuple[Command, ...]] = {}
     overriding: dict[str, str] = {}
     capability_files: tuple[str, ...] = ()
     try:
@@ -247,7 +247,8 @@ def _unit(host: Host, shown: units.Seen, *, unread: dict[str, str]) -> Unit:
     return Unit(
         name=name,
         properties=properties,
-        commands=commands,
+        commands=commands.pop("ExecStart", ()),
+        other_commands=commands,
         dropin_strategy=own.strategy if own else "",
         dropin_user=own.first("User") if own else "",
         dropin_text=text,

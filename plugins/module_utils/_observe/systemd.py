@@ -41,6 +41,8 @@ PROPERTIES = (
     "NoNewPrivileges",
     "PrivateUsers",
     "PrivateUsersEx",
+    "DelegateNamespaces",
+    "UserNamespacePath",
     "PrivateNetwork",
     "NetworkNamespacePath",
     "JoinsNamespaceOf",

@@ -18,6 +18,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model.obser
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Port
 from ansible_collections.netbind.privport.plugins.module_utils._core.process.sockets import parse_listen
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd import unit as units
+from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.command_line import Command
 from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host
 from ansible_collections.netbind.privport.plugins.module_utils._observe.processes import read_process
 from ansible_collections.netbind.privport.plugins.module_utils._observe.systemd import (
@@ -73,16 +74,24 @@ def show_unit(host: Host, name: str, *, state: str) -> dict[str, str]:
     return properties
 
 
-def commands(host: Host, properties: Mapping[str, str], *, own_dropin: str) -> tuple[units.Command, ...]:
-    """The unit's ExecStart= commands as its files write them, the collection's own drop-in left out."""
-    paths = [properties.get("FragmentPath", ""), *units.split_paths(properties.get("DropInPaths", ""))]
-    return units.effective_commands([_read(host, path) for path in paths if path and path != own_dropin])
+def commands(host: Host, properties: Mapping[str, str], *, own_dropin: str) -> dict[str, tuple[Command, ...]]:
+    """The unit's commands by setting as its files write them, the collection's own drop-in left out.
+
+    But for ExecStart= they are those that systemd reads before it: what a later file adds, it adds to ours.
+    """
+    fragment = properties.get("FragmentPath", "")
+    paths = [fragment, *units.split_paths(properties.get("DropInPaths", ""))]
+    texts = {path: _read(host, path) for path in paths if path and path != own_dropin}
+    last = own_dropin.rpartition("/")[2]
+    before = [text for path, text in texts.items() if path == fragment or path.rpartition("/")[2] <= last]
+    started = units.effective_commands(list(texts.values())).get("ExecStart")
+    return {**units.effective_commands(before), **({"ExecStart": started} if started else {})}
 
 
 def overriding(host: Host, properties: Mapping[str, str]) -> dict[str, str]:
     """The drop-ins that take back what ours sets, by setting."""
     paths = units.split_paths(properties.get("DropInPaths", ""))
-    return units.overriding({path: _read(host, path) for path in paths})
+    return units.overriding({path: _read(host, path) for path in paths}, capability=CAPABILITY)
 
 
 def _read(host: Host, path: str) -> str:

@@ -26,7 +26,8 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model.obser
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Service, parse_services
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service_spec import FORWARDERS
 from ansible_collections.netbind.privport.plugins.module_utils._core.process.status import ProcessStatus
-from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import Command, render_ambient
+from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.command_line import Command, commands_of
+from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import render_ambient
 
 CAP = "cap_net_bind_service"
 SERVER = "/usr/sbin/server"
@@ -58,6 +59,8 @@ PROPERTIES = {
     "SystemCallLog": "~",
     "SystemCallArchitectures": "",
 }
+# The attribute of cap_net_bind_service=ep.
+BIND = "0100000200040000000000000000000000000000"
 BINDS = {"capability": f"{CAP}=ep", "binds": True}
 
 
@@ -117,6 +120,7 @@ def unit(*, properties: Optional[Mapping[str, str]] = None, **fields: Any) -> Un
     plain = {
         "name": shown["Id"],
         "commands": (Command(prefix="", line=SERVER),),
+        "other_commands": {},
         "dropin_strategy": "",
         "dropin_user": "",
         "dropin_text": "",
@@ -270,6 +274,11 @@ def doubts(name: str, **fields: Any) -> Tuple[str, ...]:
 
 def prefixed(prefix: str) -> Dict[str, Any]:
     return {"unit_fields": {"commands": (Command(prefix=prefix, line=SERVER),)}}
+
+
+def beside(line: str) -> Dict[str, Any]:
+    """A unit with this command before its own."""
+    return {"unit_fields": {"other_commands": {"ExecStartPre": commands_of(line)}}}
 
 
 def started(line: str, *, user: str = "web") -> Dict[str, Any]:

@@ -14,9 +14,10 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.decision.po
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.registry import STRATEGIES
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import InvalidInput
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import SocketUnit
-from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import Command
+from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.command_line import Command
 from ansible_collections.netbind.privport.tests.unit.core.cases import (
     AMBIENT_DROPIN,
+    BIND,
     BINDS,
     CAP,
     SERVER,
@@ -86,6 +87,9 @@ def test_choice(fields: Dict[str, Any], strategy: str) -> None:
             {"properties": {"LoadState": "not-found"}, "user_unit": "/etc/systemd/user/web.service"},
             ("is a user's (/etc/systemd/user/web.service)", "a unit of the system with User="),
             id="a user's",
+        ),
+        pytest.param(
+            {"properties": {"Id": "user@2001.service"}}, ("is the manager of all", "with User="), id="a user's"
         ),
         pytest.param({"properties": {"LoadState": "masked"}}, ("is masked", "systemctl unmask"), id="masked"),
         pytest.param({"properties": {"LoadState": "bad-setting"}}, ("is bad-setting", "mend its file"), id="broken"),
@@ -203,7 +207,17 @@ def test_a_named_strategy_tells_of_no_other() -> None:
         pytest.param({**CONVERGED, "description": {"strategy": "authbind"}}, (), id="authbind takes the drop-in over"),
         pytest.param({**CONVERGED, "description": {"state": "absent"}}, ("ambient",), id="absent"),
         pytest.param(
-            {"program_fields": {"path": "/usr/bin/python3.11", **BINDS}}, (), id="an interpreter's is not ours"
+            {"program_fields": {"path": "/usr/bin/python3.11", "attribute": BIND, **BINDS}},
+            (),
+            id="an interpreter's is not ours",
+        ),
+        pytest.param(
+            {
+                "program_fields": {"path": "/usr/bin/python3.11", "attribute": BIND, **BINDS},
+                "description": {"strategy": "ambient"},
+            },
+            ("setcap",),
+            id="a named strategy takes an interpreter's over",
         ),
         pytest.param({"host_fields": {"unprivileged_port_start": 0}, **OUR_RULES}, ("authbind",), id="nothing needed"),
     ],

@@ -60,7 +60,11 @@ def test_an_ordinary_program_is_neither_refused_nor_warned_of() -> None:
         (program(file=by_group(FILE, ALICE)), "alice can write /opt/app/server as group staff"),
         (program(file=by_group(FILE, ROOT, ALICE, BOB)), "alice, bob can write"),
         (program(file=by_group(by_alice(FILE), ALICE, BOB)), "bob can write /opt/app/server"),
-        (program(file=FILE._replace(path="/usr/bin/python3.11")), "allow_interpreter: true"),
+        (program(file=FILE._replace(path="/usr/bin/python3.11")), "grant it to a private copy of mode 0750"),
+        (
+            program(executable=ELF._replace(needed=("libc.so.6", "$ORIGIN/lib/a.so"))),
+            "needs $ORIGIN/lib/a.so, which the loader",
+        ),
         (program(file=FILE._replace(listed=(ALICE,))), "alice can write /opt/app/server by its access control list"),
         (program(file=by_alice(FILE)._replace(listed=(ALICE, BOB))), "bob can write /opt/app/server by its access"),
         (program(folder=FOLDER._replace(listed=(ROOT, BOB))), "bob can write in the folder /opt/app by its access"),

@@ -8,16 +8,20 @@ from typing import Any, Dict, Set, Tuple
 
 import pytest
 from ansible_collections.netbind.privport.plugins.module_utils._core.capability.text import format_xattr, parse_text
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.decide import decide
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.registry import STRATEGIES
-from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import Command
+from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.command_line import Command
 from ansible_collections.netbind.privport.tests.unit.core.cases import (
     AMBIENT_DROPIN,
     BINDS,
     CAP,
+    SERVER,
     authbind_port,
+    beside,
     case,
     codes,
     doubts,
+    network,
     prefixed,
     process,
     program,
@@ -70,6 +74,11 @@ def row(setcap: str, authbind: str, ambient: str, _id: str, **fields: Any) -> An
         row("", "", "", "ProtectSystem", properties={"ProtectSystem": "strict"}),
         row("", "", "", "ProtectHome", properties={"ProtectHome": "yes"}),
         row(*["private_users"] * 3, "PrivateUsers", properties={"PrivateUsers": "yes"}),
+        row(*["private_users"] * 3, "UserNamespacePath", properties={"UserNamespacePath": "/run/userns"}),
+        row(*["private_users"] * 3, "DelegateNamespaces", properties={"DelegateNamespaces": "mnt net"}),
+        row(*["user_namespace"] * 3, "unshare", **started("unshare --user /a")),
+        row("user_namespace", "user_namespace", "user_namespace", "podman", **started("podman run web")),
+        row("launcher", "", "", "flock", **started("flock /a /b"), program_fields={"path": "/usr/bin/flock"}),
         row(*["private_users"] * 3, "PrivateUsersEx", properties={"PrivateUsersEx": "identity"}),
         row(*["bounding_set"] * 3, "CapabilityBoundingSet", properties={"CapabilityBoundingSet": "cap_chown"}),
         row(*["bounding_set"] * 3, "no capability at all", properties={"CapabilityBoundingSet": ""}),
@@ -88,16 +97,22 @@ def row(setcap: str, authbind: str, ambient: str, _id: str, **fields: Any) -> An
         row("", "", "other_capability", "interpreter's, empty", **script_of(capability="")),
         row("", "preload_in_vain", "", "static interpreter", **script_of(form="elf-static")),
         row("", "", "later_dropin", "ambient reset", unit_fields={"overriding": {"AmbientCapabilities": "/zz.conf"}}),
+        row("", "", "", "its own User= in a later drop-in", unit_fields={"overriding": {"User": "/zz.conf"}}),
         row("", "later_dropin", "", "command reset", unit_fields={"overriding": {"ExecStart": "/zz.conf"}}),
         row("launcher", "", "", "launcher", program_fields={"path": "/usr/bin/env"}),
+        row("", *["capability_at_start"] * 2, "setcap at start", **beside(f"+/sbin/setcap {CAP}=ep {SERVER}")),
+        row("", *["capability_at_start"] * 2, "behind sh", **beside(f"+sh -c 'setcap {CAP}=ep {SERVER}'")),
+        row("capability_at_start", "", "", "setcap -r at start", **beside(f"+setcap -r {SERVER}")),
+        row("", "", "", "setcap of another program", **beside(f"+setcap {CAP}=ep {SERVER}2")),
+        row("", "", "", "another command", **beside(f"+mkdir {SERVER}")),
         row("", "secure_bits", "", "SecureBits", properties={"SecureBits": "1"}),
         row("", "", "", "other SecureBits", properties={"SecureBits": "16"}),
         row(
-            "program_refused",
+            "",
             "other_capability",
             "other_capability",
             "a shared interpreter's",
-            program_fields={"path": "/usr/bin/python3.11", "refusals": ("an interpreter",), **BINDS},
+            program_fields={"path": "/usr/bin/python3.11", "refusals": ("an interpreter",), "attribute": HERE, **BINDS},
         ),
         row("", "", "", "empty attribute, to be removed", program_fields={"capability": ""}),
         row("unchangeable", "", "", "read-only", program_fields={"obstacle": "read-only"}),
@@ -360,3 +375,90 @@ def test_what_a_unit_launches(prefix: str, line: str, program: str) -> None:
         unit(commands=(Command(prefix=prefix, line=line), Command(prefix="", line="/other"))).launch.program == program
     )
     assert unit(commands=()).launch.program == ""
+
+
+@pytest.mark.parametrize(
+    ("line", "description", "refused"),
+    [
+        ("/usr/bin/supervisord -n", {"user": "web"}, True),
+        ("/usr/bin/python3 /usr/bin/supervisord", {"user": "web"}, True),
+        ("/usr/sbin/server", {"user": "web"}, False),
+        ("/usr/sbin/server -c /usr/bin/supervisord", {"user": "web"}, False),
+    ],
+)
+def test_a_supervisor_of_root(line: str, description: Dict[str, str], refused: bool) -> None:
+    found = codes("ambient", **started(line, user=""), description=description)
+    assert found == (("supervisor",) if refused else ())
+
+
+@pytest.mark.parametrize(
+    ("user", "path", "refused"),
+    [("", "/zz.conf", True), ("root", "/zz.conf", True), ("web", "/zz.conf", False), ("", "", False)],
+)
+def test_a_later_user_of_a_unit_of_roots(user: str, path: str, refused: bool) -> None:
+    overriding = {"User": path} if path else {}
+    fields = {"properties": {"User": user}, "unit_fields": {"overriding": overriding}, "description": {"user": "web"}}
+    assert codes("ambient", **fields) == (("later_dropin",) if refused else ())
+
+
+@pytest.mark.parametrize(
+    ("shared", "expected"),
+    [({}, (("private_network",), ("privileged",))), ({"JoinsNamespaceOf": "a.service"}, ((), ("privileged",)))],
+)
+def test_a_network_of_its_own_that_is_not_there_yet(shared: Dict[str, str], expected: Tuple[Any, Any]) -> None:
+    fields = {
+        "properties": {"PrivateNetwork": "yes", **shared},
+        "network": network(is_host=False, unprivileged_port_start=None),
+    }
+    assert (codes("unneeded", **fields), doubts("unneeded", **fields)) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "evidence"),
+    [("PrivateUsersEx", "PrivateUsers=self in web.service"), ("PrivateUsers", "PrivateUsers=self in web.service")],
+)
+def test_evidence_is_written_as_in_unit_files(name: str, evidence: str) -> None:
+    judged = case(properties={"PrivateUsers": "no", name: "self"})
+    assert [it.evidence for it in STRATEGIES["ambient"].blockers(judged)] == [evidence]
+
+
+@pytest.mark.parametrize(
+    ("environment", "told"),
+    [
+        ("LD_LIBRARY_PATH PATH", ""),
+        ("NODE_OPTIONS PATH TMPDIR", "web.service sets NODE_OPTIONS, TMPDIR, which"),
+        ("", ""),
+    ],
+)
+def test_variables_that_a_file_capability_makes_void(environment: str, told: str) -> None:
+    warnings = STRATEGIES["setcap"].warnings(case(properties={"Environment": environment}))
+    assert [told in it for it in warnings if "ignores" in it] == ([True] if told else [])
+
+
+INTERPRETER = {"path": "/usr/bin/node", "attribute": HERE, "executed_by": ("a.service",), **BINDS}
+
+
+@pytest.mark.parametrize("of_script", [False, True])
+@pytest.mark.parametrize(
+    ("strategy", "told"), [("auto", "keeps it; a.service executes"), ("ambient", "taken away; a.service executes")]
+)
+def test_a_capability_of_an_interpreter(strategy: str, told: str, of_script: bool) -> None:
+    refused = {"refusals": ("an interpreter",)}
+    judged = case(
+        **(
+            {"program": program(form="script", **refused), "interpreter": program(**INTERPRETER)}
+            if of_script
+            else {"program_fields": {**INTERPRETER, **refused}}
+        ),
+        description={"strategy": strategy},
+    )
+    (decision,) = decide(judged.host, [judged.service])
+    kept = strategy == "auto"
+    assert (decision.strategy, decision.surplus) == (("setcap", ()) if kept else ("ambient", ("setcap",)))
+    assert any(told in it for it in decision.warnings)
+
+
+def test_what_a_unit_gives_its_program_comes_back() -> None:
+    judged = case(**beside(f"+setcap {CAP}=ep {SERVER}"), description={"state": "absent"})
+    (decision,) = decide(judged.host, [judged.service])
+    assert any("gives the program a file capability again" in it for it in decision.warnings)

@@ -4,10 +4,11 @@
 
 from __future__ import annotations
 
+import posixpath
 from typing import Dict
 
 import pytest
-from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.namespace import namespace
+from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.namespace import Files, namespace
 
 LINKS = {
     "/bin": "usr/bin",
@@ -16,7 +17,18 @@ LINKS = {
     "/loop": "/loop",
     "/home/web/bin": "/opt/bin",
 }
+
+
+def resolve(path: str) -> str:
+    """realpath(3) of these links, one at each path."""
+    for link, target in LINKS.items():
+        if path == link or path.startswith(link + "/"):
+            return posixpath.normpath(posixpath.join(posixpath.dirname(link), target) + path[len(link) :])
+    return path
+
+
 THERE = {"/srv", "/usr", "/a/file", "/opt"}
+FILES = Files(exists=THERE.__contains__, resolve=resolve)
 
 
 @pytest.mark.parametrize(
@@ -56,6 +68,35 @@ THERE = {"/srv", "/usr", "/a/file", "/opt"}
         pytest.param(
             {"InaccessiblePaths": "-/etc/authbind +/opt/"}, "/opt/a", "", "InaccessiblePaths=+/opt/", id="inaccessible"
         ),
+        pytest.param({"InaccessiblePaths": "/bin"}, "/usr/bin/a", "", "InaccessiblePaths=/bin", id="by a link"),
+        pytest.param(
+            {"TemporaryFileSystem": "/home/web/bin:ro"},
+            "/opt/bin/a",
+            "",
+            "TemporaryFileSystem=/home/web/bin:ro",
+            id="a tmpfs by a link",
+        ),
+        pytest.param(
+            {"BindPaths": "/bin:/home/web/bin:rbind"},
+            "/opt/bin/a",
+            "/usr/bin/a",
+            "BindPaths=/bin:/home/web/bin:rbind",
+            id="bound by links",
+        ),
+        pytest.param(
+            {"RootDirectory": "/root-of", "InaccessiblePaths": "/opt /root-of/srv"},
+            "/opt/a",
+            "/root-of/opt/a",
+            "RootDirectory=/root-of",
+            id="a path of the host's",
+        ),
+        pytest.param(
+            {"RootDirectory": "/root-of", "InaccessiblePaths": "/opt /root-of/srv"},
+            "/srv/a",
+            "",
+            "InaccessiblePaths=/root-of/srv",
+            id="one below the root",
+        ),
         pytest.param(
             {"RootDirectory": "/root-of"},
             "/usr/server",
@@ -85,7 +126,7 @@ THERE = {"/srv", "/usr", "/a/file", "/opt"}
     ],
 )
 def test_place(properties: Dict[str, str], path: str, outer: str, setting: str) -> None:
-    found = namespace(properties, exists=THERE.__contains__).place(path, link_target=LINKS.get)
+    found = namespace(properties, files=FILES).place(path, link_target=LINKS.get)
     assert (found.path, found.outer, found.setting) == (path, outer, setting)
 
 
@@ -97,11 +138,14 @@ def test_place(properties: Dict[str, str], path: str, outer: str, setting: str) 
         ({"NoExecPaths": "-/opt"}, "/usr/server", ""),
         ({"NoExecPaths": "/", "ExecPaths": "/usr /opt"}, "/opt/server", ""),
         ({"NoExecPaths": "/", "ExecPaths": "/usr"}, "/opt/server", "NoExecPaths=/"),
+        ({"NoExecPaths": "/", "ExecPaths": "/bin"}, "/usr/bin/a", ""),
+        ({"NoExecPaths": "/", "ExecPaths": "+/home/web/bin"}, "/opt/bin/a", ""),
+        ({"NoExecPaths": "/bin"}, "/usr/bin/a", "NoExecPaths=/bin"),
         ({"NoExecPaths": "/opt/a", "ExecPaths": "/opt"}, "/opt/a/server", "NoExecPaths=/opt/a"),
     ],
 )
 def test_noexec(properties: Dict[str, str], path: str, noexec: str) -> None:
-    found = namespace(properties, exists=THERE.__contains__).place(path, link_target=LINKS.get)
+    found = namespace(properties, files=FILES).place(path, link_target=LINKS.get)
     assert found.noexec == noexec
 
 
@@ -114,4 +158,4 @@ def test_noexec(properties: Dict[str, str], path: str, noexec: str) -> None:
     ],
 )
 def test_image(properties: Dict[str, str], image: str) -> None:
-    assert namespace(properties, exists=THERE.__contains__).image == image
+    assert namespace(properties, files=FILES).image == image

@@ -45,7 +45,7 @@ PYTHON: Dict[str, Any] = {
     "path": "/usr/bin/python3.11",
     "refusals": (
         "/usr/bin/python3.11 is an interpreter that every user can execute, and each would get the capability; "
-        "grant it to a private copy of mode 0750, or say allow_interpreter: true",
+        "grant it to a private copy of mode 0750",
     ),
 }
 SCRIPT: Dict[str, Any] = {
@@ -151,7 +151,10 @@ def step_of(code: str, evidence: str = "", *, text: str = "a fault; mend it", st
 @pytest.mark.parametrize(
     ("reason", "told"),
     [
-        (("no_new_privs", "NoNewPrivileges=yes in web.service"), f"set NoNewPrivileges=no in web.service {SETS}"),
+        (
+            ("no_new_privs", "NoNewPrivileges=yes in web.service"),
+            f"add to web.service the lines '[Service]' and 'NoNewPrivileges=no' {SETS}",
+        ),
         (
             ("no_new_privs", "DynamicUser=yes in web.service"),
             f"say User= instead of DynamicUser= in web.service {SETS}",
@@ -161,7 +164,10 @@ def step_of(code: str, evidence: str = "", *, text: str = "a fault; mend it", st
             ("implied_no_new_privs", "implied by PrivateDevices=yes in web.service under systemd 252"),
             f"drop what implies NoNewPrivileges= from web.service: PrivateDevices= {SETS}",
         ),
-        (("bounding_set", "CapabilityBoundingSet= in web.service"), "add CapabilityBoundingSet=CAP_NET_BIND_SERVICE"),
+        (
+            ("bounding_set", "CapabilityBoundingSet= in web.service"),
+            "add to web.service the lines '[Service]' and 'Cap",
+        ),
         (("bounding_set", "CapBnd of process 1 (init)"), "have the engine of this container give it"),
         (("runs_as_root", "+"), "take the prefix + off ExecStart= of web.service"),
         (("runs_as_root", "ExecStart=su web in web.service"), "have web.service execute the program itself"),

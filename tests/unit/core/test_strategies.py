@@ -10,14 +10,15 @@ import pytest
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.registry import STRATEGIES
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.strategies import ambient, authbind
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import Authbind
+from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.command_line import Command
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import (
-    Command,
     render_ambient,
     render_authbind,
 )
 from ansible_collections.netbind.privport.tests.unit.core.cases import (
     AMBIENT_DROPIN,
     AUTHBIND,
+    BIND,
     BINDS,
     CAP,
     SERVER,
@@ -375,7 +376,7 @@ def test_authbind_goes_deep_for_wrappers(command: str, form: str, deep: bool) ->
         ("setcap", {"program_fields": {"capability": "cap_net_raw=ep"}}, False),
         ("setcap", {"program_fields": {"capability": None}}, False),
         ("setcap", {"program": None}, False),
-        ("setcap", {"program_fields": {"path": "/usr/bin/python3.11", **BINDS}}, False),
+        ("setcap", {"program_fields": {"path": "/usr/bin/python3.11", "attribute": BIND, **BINDS}}, False),
         pytest.param(
             "setcap",
             {"program_fields": {"path": "/opt/web/python3", "mode": 0o750, **BINDS}},

@@ -15,7 +15,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model.servi
 from ansible_collections.netbind.privport.plugins.module_utils._core.proof.checks import FAIL, PASS, UNKNOWN, Probe
 from ansible_collections.netbind.privport.plugins.module_utils._core.proof.verdict import prove
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd import socket_unit
-from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import Command
+from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.command_line import Command
 from ansible_collections.netbind.privport.tests.unit.core.cases import (
     AMBIENT_DROPIN,
     BINDS,

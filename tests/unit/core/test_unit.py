@@ -9,10 +9,10 @@ from typing import Any, Dict, List, Tuple
 
 import pytest
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import InvalidInput, UnknownFormat
+from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.command_line import Command
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.name import unit_name
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import (
     Assignment,
-    Command,
     dropin_path,
     effective_commands,
     executable_of,
@@ -208,49 +208,45 @@ def service(*lines: str) -> str:
         ([service("ExecStart=-@/a argv0")], [Command("-@", "/a argv0")]),
         ([service("ExecStart=!! /a")], [Command("!!", "/a")]),
         ([service("ExecStart=+")], []),
+        ([service("ExecStart=/a ; -/b c")], [Command("", "/a"), Command("-", "/b c")]),
         (["[Unit]\nExecStart=/a"], []),
         ([service("ExecStartPre=/a")], []),
         ([service("ExecStart=sh -c 'a; b'")], [Command("", "sh -c 'a; b'")]),
     ],
 )
 def test_effective_commands(files: List[str], commands: List[Command]) -> None:
-    assert list(effective_commands(files)) == commands
+    assert list(effective_commands(files).get("ExecStart", ())) == commands
 
 
-@pytest.mark.parametrize(
-    ("line", "words"),
-    [
-        ("/a b  c", ["/a", "b", "c"]),
-        ("sh -c 'exec a \"b\"'", ["sh", "-c", "exec a b"]),
-        ('"/my server" x', ["/my server", "x"]),
-        ("", []),
-        ("/a 'open", ["/a", "open"]),
-    ],
-)
-def test_words(line: str, words: List[str]) -> None:
-    assert list(Command("", line).words) == words
+def test_all_commands_by_their_settings() -> None:
+    files = [service("ExecStartPre=/a", "ExecStart=/b", "ExecReload=/c"), service("ExecStartPre=-/d", "ExecReload=")]
+    assert effective_commands(files) == {
+        "ExecStartPre": (Command("", "/a"), Command("-", "/d")),
+        "ExecStart": (Command("", "/b"),),
+    }
 
 
-@pytest.mark.parametrize(
-    ("prefix", "keeps"),
-    [("", True), ("-", True), ("@", True), (":", True), ("!!", True), ("-!!", True), ("+", False), ("!", False)],
-)
-def test_what_keeps_the_user(prefix: str, keeps: bool) -> None:
-    assert Command(prefix, "/a").keeps_user is keeps
+def test_commands_stay_roots_beside_a_user() -> None:
+    of_root = {
+        "ExecStartPre": (Command("", "mkdir /run/a"), Command("-", "/b"), Command("+", "/c"), Command("!!", "/d")),
+        "ExecReload": (Command("-!", "/e"),),
+    }
+    text = render_ambient(capabilities=["cap_chown"], user="web", of_root=of_root)
+    assert text.splitlines()[4:] == [
+        *["ExecStartPre=", "ExecStartPre=!mkdir /run/a", "ExecStartPre=-!/b", "ExecStartPre=+/c", "ExecStartPre=!/d"],
+        *["ExecReload=", "ExecReload=-!/e"],
+    ]
 
 
 @pytest.mark.parametrize(
     ("lines", "shown_command", "path"),
     [
         (["/a b"], "", "/a"),
-        (["/a", "/b"], "{ path=/c ; }", "/a"),
-        (['"/my server"'], "", "/my server"),
-        (["python3 /x"], "{ path=/usr/bin/python3 ; argv[]=python3 /x ; }", "python3"),
-        (["/opt/%i/x"], "{ path=/opt/1/x ; argv[]=/opt/1/x ; }", "/opt/1/x"),
-        (["/opt/%i/x"], "{ path=/usr/bin/authbind ; argv[]=/usr/bin/authbind /opt/1/x b ; }", "/opt/1/x"),
-        (["%T/x"], "{ path=/usr/bin/authbind ; argv[]=/usr/bin/authbind --deep /tmp/x b ; }", "/tmp/x"),
+        (["/a", "/b"], "{ path=/c ; argv[]=/c ; ignore_errors=no ; }", "/a"),
+        (["/opt/%i/x b"], "{ path=/opt/1/x ; argv[]=/opt/1/x b ; ignore_errors=no ; }", "/opt/1/x"),
+        (["/opt/%i/x b"], "", ""),
         ([], "", ""),
-        ([], "{ path=/a ; argv[]=/a ; }", "/a"),
+        ([], "{ path=/a ; argv[]=/a ; ignore_errors=no ; }", "/a"),
     ],
 )
 def test_executable(lines: List[str], shown_command: str, path: str) -> None:
@@ -287,7 +283,7 @@ def test_the_authbind_dropin(deep: bool, wrapper: str) -> None:
     assert [line for line in text.splitlines() if line.startswith("Exec")] == [
         *["ExecStart=", f"ExecStart=-{wrapper} /a 'b c'", f"ExecStart=!!{wrapper} /d"]
     ]
-    assert effective_commands([service("ExecStart=/a"), text])[1] == Command("!!", f"{wrapper} /d")
+    assert effective_commands([service("ExecStart=/a"), text])["ExecStart"][1] == Command("!!", f"{wrapper} /d")
 
 
 @pytest.mark.parametrize(
@@ -339,18 +335,24 @@ def test_any_unit_name_is_safe_or_refused(name: str) -> None:
     assert not set(full) & set("/\n\0 ")
 
 
-def test_later_dropins() -> None:
-    reset = "[Service]\nAmbientCapabilities=\nExecStart=\nExecStart=/usr/sbin/other\n"
-    ours = "[Service]\nAmbientCapabilities=CAP_NET_BIND_SERVICE\n"
-    found = overriding(
-        {
-            "/run/systemd/system/web.service.d/10-site.conf": reset,
-            "/etc/systemd/system/web.service.d/50-privport.conf": ours,
-            "/usr/lib/systemd/system/service.d/60.conf": "[Unit]\nExecStart=\n[Service]\nAmbientCapabilities=CAP_A\n",
-            "/usr/lib/systemd/system/service.d/zz.conf": "[Service]\nAmbientCapabilities =\n",
-        }
-    )
-    assert found == {"AmbientCapabilities": "/usr/lib/systemd/system/service.d/zz.conf"}
+RESETS, OTHER = "[Service]\nAmbientCapabilities=\n", "[Service]\nAmbientCapabilities=CAP_A\n"
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "expected"),
+    [
+        ("web.service.d/10.conf", RESETS + "ExecStart=\nExecStart=/usr/sbin/other\n", set()),
+        ("web.service.d/50-privport.conf", "[Service]\nAmbientCapabilities=CAP_NET_BIND_SERVICE\n", set()),
+        ("service.d/60.conf", "[Unit]\nExecStart=\n" + OTHER, set()),
+        ("service.d/zz.conf", "[Service]\nAmbientCapabilities =\n", {"AmbientCapabilities"}),
+        ("service.d/zz.conf", "[Service]\nAmbientCapabilities=~CAP_A cap_net_bind_service\n", {"AmbientCapabilities"}),
+        ("service.d/zz.conf", "[Service]\nAmbientCapabilities=~CAP_A\n", set()),
+        ("web.service.d/60.conf", RESETS + "ExecStart=\n", {"AmbientCapabilities", "ExecStart"}),
+        ("web.service.d/60.conf", "[Service]\nUser=root\nExecStart=/b\n", {"User"}),
+    ],
+)
+def test_later_dropins(path: str, text: str, expected: Any) -> None:
+    assert overriding({path: text}, capability="cap_net_bind_service") == dict.fromkeys(expected, path)
 
 
 def test_search_path() -> None:
@@ -359,6 +361,7 @@ def test_search_path() -> None:
 
 
 GRANT, RESET = "[Service]\nAmbientCapabilities=CAP_CHOWN CAP_NET_BIND_SERVICE\n", "[Service]\nAmbientCapabilities=\n"
+TAKEN = "[Service]\nAmbientCapabilities=~CAP_NET_BIND_SERVICE\n"
 
 
 @pytest.mark.parametrize(
@@ -369,6 +372,11 @@ GRANT, RESET = "[Service]\nAmbientCapabilities=CAP_CHOWN CAP_NET_BIND_SERVICE\n"
         ({"/a": GRANT, "/b": GRANT + GRANT}, ("/a", "/b")),
         ({"/a": GRANT, "/b": RESET}, ()),
         ({"/a": GRANT, "/b": RESET, "/c": GRANT}, ("/c",)),
+        ({"/a": GRANT, "/b": TAKEN}, ()),
+        ({"/a": TAKEN, "/b": GRANT}, ("/b",)),
+        ({"/a": "[Service]\nAmbientCapabilities=~CAP_CHOWN\n"}, ("/a",)),
+        ({"/a": GRANT, "/b": "[Service]\nAmbientCapabilities=~CAP_CHOWN\n"}, ("/a",)),
+        ({"/a": GRANT, "/b": "[Service]\nAmbientCapabilities=~\n"}, ("/b",)),
         ({"/a": "[Service]\nAmbientCapabilities=CAP_CHOWN\n"}, ()),
         ({"/a": "[Unit]\nAmbientCapabilities=CAP_NET_BIND_SERVICE\n"}, ()),
     ],

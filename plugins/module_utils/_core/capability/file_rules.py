@@ -25,7 +25,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model.error
 DEFAULT_TEXT = "cap_net_bind_service=ep"
 # The ways out that end two of the refusals.
 OF_SCRIPT = "use another strategy, or the compiled program itself"
-OF_INTERPRETER = "grant it to a private copy of mode 0750, or say allow_interpreter: true"
+OF_INTERPRETER = "grant it to a private copy of mode 0750"
 
 _SETID, _STICKY = 0o6000, 0o1000
 _GROUP_WRITES, _OTHERS_WRITE, _OTHERS_EXECUTE = 0o020, 0o002, 0o001
@@ -182,7 +182,13 @@ def _in_vain(program: ProgramFile) -> tuple[str, ...]:
             f"{path} is on a mount with the option nosuid, where the kernel ignores file capabilities; "
             "remount it with suid or move the program"
         )
-    if program.origin_libraries:
+    tokens = [name for name in program.executable.needed if "$" in name]
+    if tokens:
+        found.append(
+            f"{path} needs {tokens[0]}, which the loader of a program with capabilities refuses (ld.so(8), Dynamic "
+            "string tokens), so it would not start; name that library without its folder (patchelf --replace-needed)"
+        )
+    elif program.origin_libraries:
         library = shown(program.origin_libraries[0])
         found.append(
             f"{path} finds {library} beside itself ($ORIGIN), where the loader of a program with capabilities does not "

@@ -137,8 +137,8 @@ def parse_text(text: str) -> FileCapabilities:
     """Read the text form of cap_from_text(3), as setcap(8) would store it on a file.
 
     Raises InvalidInput, naming the text, for what the setcap of libcap 2.75 refuses: also blank text, and
-    effective capabilities that are neither none nor exactly the permitted and inheritable ones (older
-    versions store something else than was written).
+    effective capabilities that are neither none nor all of the permitted and inheritable ones (older
+    versions store something else than was written). An effective one beyond those counts for nothing.
     """
     flags: _Flags = {"e": set(), "i": set(), "p": set()}
     clauses = [clause for clause in re.split(_BLANKS, text) if clause]
@@ -207,7 +207,7 @@ def _parse_number(text: str) -> int | None:
 
 def _check_effective(flags: _Flags, *, text: str) -> None:
     granted = flags["p"] | flags["i"]
-    if not flags["e"] or flags["e"] == granted:
+    if not flags["e"] or (granted and granted <= flags["e"]):
         return
     if not granted:
         raise InvalidInput(

@@ -16,6 +16,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.decision.po
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import (
     Observation,
     Process,
+    Program,
     ServiceFacts,
     SocketUnit,
 )
@@ -91,21 +92,28 @@ class Case(NamedTuple):
         return tuple(it for it in self.host.records if it.service == self.service.name)
 
     @property
+    def granted_file(self) -> Program | None:
+        """The file whose capability the program has or is to get: of a script its interpreter that has it."""
+        interpreter = self.facts.interpreter
+        return interpreter if interpreter is not None and interpreter.binds else self.facts.program
+
+    @property
     def grants_attribute(self) -> bool:
-        """Whether the attribute of the program's file is what the collection granted."""
-        program = self.facts.program
-        recorded = program is not None and any(it.path == program.real_path for it in self.host.records)
-        return recorded or (program is not None and program.kept != NOT_KEPT)
+        """Whether the attribute of that file is what the collection granted."""
+        file = self.granted_file
+        recorded = file is not None and any(it.path == file.real_path for it in self.host.records)
+        return recorded or (file is not None and file.kept != NOT_KEPT)
 
     @property
     def may_take_attribute(self) -> bool:
-        """Whether the attribute of the program's file is the collection's to take, or was named to be taken over.
+        """Whether the attribute of that file is the collection's to take, or was named to be taken over.
 
-        An empty one gives nobody anything.
+        An empty one gives nobody anything. That of an interpreter serves other scripts, too.
         """
-        program = self.facts.program
-        there = program is not None and program.attribute and program.capability
-        return not there or self.grants_attribute or self.service.strategy != "auto"
+        file = self.granted_file
+        there = file is not None and file.attribute and file.capability
+        ours = (not there or self.grants_attribute) and file is self.facts.program
+        return ours or self.service.strategy != "auto"
 
     def held_by(self, port: Port) -> str:
         """The socket unit that holds the port for the service, '' for none."""

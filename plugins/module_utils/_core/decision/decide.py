@@ -195,6 +195,11 @@ def _description_problem(case: Case) -> str:
             f"{where} unit {unit.name!r} is a user's ({case.facts.user_unit}), whose manager can grant nothing; "
             "make it a unit of the system with User=, or leave unit out and name the program as executable"
         )
+    if unit is not None and unit.name.startswith("user@"):
+        return (
+            f"{where} unit {unit.name!r} is the manager of all that its user runs, which a restart would end; make the "
+            "service a unit of the system with User=, or leave unit out and name the program as executable"
+        )
     if unit is not None and unit.says("LoadState") == "masked":
         return f"{where} unit {unit.name!r} is masked; unmask it first (systemctl unmask {unit.name})"
     if unit is not None and unit.says("LoadState") != "loaded":

@@ -19,7 +19,8 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model.servi
 from ansible_collections.netbind.privport.plugins.module_utils._core.netfilter.redirect import Ground
 from ansible_collections.netbind.privport.plugins.module_utils._core.process.status import ProcessStatus
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.command import Launch
-from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import Command, launch_of
+from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.command_line import Command
+from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import launch_of
 
 FORMAT = 3
 _OTHERS_EXECUTE = 0o001
@@ -93,11 +94,13 @@ class Listener(NamedTuple):
 
 
 class Unit(NamedTuple):
-    """A systemd unit: its effective properties (systemctl show), original commands and our drop-in."""
+    """A systemd unit: its effective properties (systemctl show), original ExecStart= commands and our drop-in."""
 
     name: str
     properties: dict[str, str]
     commands: tuple[Command, ...]
+    # The original commands of ExecStartPre=, ExecReload= and their like, by setting.
+    other_commands: dict[str, tuple[Command, ...]]
     # The strategy, the user and the whole text of UNIT.d/50-privport.conf; '' for none.
     dropin_strategy: str
     dropin_user: str
@@ -117,7 +120,7 @@ class Unit(NamedTuple):
     @property
     def launch(self) -> Launch:
         """What its first command comes to execute."""
-        return launch_of(self.commands)
+        return launch_of(self.commands, self.properties)
 
     def says(self, name: str) -> str:
         return self.properties.get(name, "")

@@ -23,6 +23,8 @@ _MOST = 4
 # From a port to the one that is proposed behind it: 80 and 8080.
 _ABOVE = 8000
 _EDIT = "(systemctl edit {unit})"
+# A drop-in as a person writes it: two lines.
+_ADD = f"add to {{unit}} the lines '[Service]' and '%s' {_EDIT}"
 _SETTING = re.compile(r"(?P<setting>[A-Z]\w+)=(?P<value>.*) in (?P<unit>\S+)")
 
 
@@ -73,20 +75,25 @@ STEPS = (
     Step("other_namespace", _RUN, "remove the file capability from the program: setcap -r {program}"),
     Step("not_kept", _SITE, "{advice}"),
     Step("later_dropin", _UNIT, "remove from {evidence} the line that takes the collection's setting back"),
-    Step("private_users", _UNIT, f"set PrivateUsers=no in {{unit}} {_EDIT}"),
-    Step("private_network", _UNIT, f"set PrivateNetwork=no in {{unit}} {_EDIT}"),
-    Step("no_new_privs", _UNIT, f"set NoNewPrivileges=no in {{unit}} {_EDIT}", setting="NoNewPrivileges"),
+    Step("private_users", _UNIT, f"take UserNamespacePath= out of {{unit}} {_EDIT}", setting="UserNamespacePath"),
+    Step("private_users", _UNIT, f"take DelegateNamespaces= out of {{unit}} {_EDIT}", setting="DelegateNamespaces"),
+    Step("user_namespace", _UNIT, f"have {{unit}} execute the program itself {_EDIT}"),
+    Step("supervisor", _SAY, "{advice}"),
+    Step("capability_at_start", _UNIT, "remove this line: {evidence}"),
+    Step("private_users", _UNIT, _ADD % "PrivateUsers=no"),
+    Step("private_network", _UNIT, _ADD % "PrivateNetwork=no"),
+    Step("no_new_privs", _UNIT, _ADD % "NoNewPrivileges=no", setting="NoNewPrivileges"),
     Step("no_new_privs", _UNIT, f"say User= instead of DynamicUser= in {{unit}} {_EDIT}", setting="DynamicUser"),
     Step("no_new_privs", _SITE, "have the engine of this container start it without no-new-privileges"),
     Step("implied_no_new_privs", _UNIT, f"drop what implies NoNewPrivileges= from {{unit}}: {{setting}}= {_EDIT}"),
     Step(
         "bounding_set",
         _UNIT,
-        f"add CapabilityBoundingSet=CAP_NET_BIND_SERVICE to {{unit}} {_EDIT}",
+        _ADD % "CapabilityBoundingSet=CAP_NET_BIND_SERVICE",
         setting="CapabilityBoundingSet",
     ),
     Step("bounding_set", _SITE, "have the engine of this container give it CAP_NET_BIND_SERVICE (--cap-add)"),
-    Step("address_families", _UNIT, f"let {{unit}} open AF_INET and AF_INET6 by RestrictAddressFamilies= {_EDIT}"),
+    Step("address_families", _UNIT, _ADD % "RestrictAddressFamilies=AF_INET AF_INET6"),
     Step("system_calls", _UNIT, f"ease SystemCallFilter= of {{unit}}, for {{text}} {_EDIT}"),
     Step("socket_bind_deny", _UNIT, f"add SocketBindAllow= to {{unit}} for port {{ports}} {_EDIT}"),
     Step("secure_bits", _UNIT, f"take noroot out of SecureBits= of {{unit}} {_EDIT}"),

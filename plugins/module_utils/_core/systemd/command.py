@@ -20,7 +20,8 @@ class _Wrapper(NamedTuple):
     valued are the options that take a word of their own, flags those that take none; user is the option that names
     the user to change to; positional are the words before the command, of which 'user' names the user and 'command'
     is a line for a shell; settings tells that NAME=VALUE may stand before the command; login are the flags with which
-    it takes the environment away, always says that it does so without any.
+    it takes the environment away, always says that it does so without any. options tells that whatever begins with
+    '-' is an option of one word. own_users are the flags by which the program gets a user namespace of its own.
     """
 
     flags: tuple[str, ...] = ()
@@ -32,6 +33,8 @@ class _Wrapper(NamedTuple):
     settings: bool = False
     login: tuple[str, ...] = ()
     always: bool = False
+    options: bool = False
+    own_users: tuple[str, ...] = ()
 
 
 _SU = _Wrapper(
@@ -41,17 +44,63 @@ _SU = _Wrapper(
     shell_line=("-c", "--command"),
     positional=("user",),
 )
+# From here on a program that itself binds may be behind another one.
 WRAPPERS: Mapping[str, _Wrapper] = {
     "env": _Wrapper(flags=("-S", "-v"), login=("-i", "-", "--ignore-environment"), valued=("-u", "-C"), settings=True),
-    "nice": _Wrapper(valued=("-n",)),
-    "ionice": _Wrapper(flags=("-t",), valued=("-c", "-n")),
+    "nice": _Wrapper(valued=("-n",), options=True),
+    "ionice": _Wrapper(flags=("-t", "--ignore"), valued=("-c", "-n", "--class", "--classdata")),
     "nohup": _Wrapper(),
-    "setsid": _Wrapper(flags=("-c", "-w", "--wait")),
-    "stdbuf": _Wrapper(valued=("-i", "-o", "-e")),
-    "timeout": _Wrapper(flags=("--foreground",), valued=("-k", "-s"), positional=("duration",)),
+    "setsid": _Wrapper(flags=("-c", "-f", "-w", "--ctty", "--fork", "--wait")),
+    "stdbuf": _Wrapper(valued=("-i", "-o", "-e", "--input", "--output", "--error")),
+    "timeout": _Wrapper(
+        flags=("--foreground", "--preserve-status", "-v", "--verbose"),
+        valued=("-k", "-s", "--kill-after", "--signal"),
+        positional=("duration",),
+    ),
+    # util-linux: taskset(1), flock(1), chrt(1), prlimit(1), choom(1), setarch(8)
+    "taskset": _Wrapper(flags=("-a", "-c", "--all-tasks", "--cpu-list"), positional=("mask",)),
+    "flock": _Wrapper(
+        flags=(
+            *("-s", "-x", "-e", "-n", "-o", "-F", "--shared", "--exclusive", "--nonblock", "--nb", "--close"),
+            *("--no-fork", "--verbose"),
+        ),
+        valued=("-w", "-E", "--timeout", "--wait", "--conflict-exit-code"),
+        positional=("file",),
+        shell_line=("-c", "--command"),
+    ),
+    "chrt": _Wrapper(
+        flags=(
+            *("-b", "-d", "-f", "-i", "-o", "-r", "-R", "-a", "-v", "--batch", "--deadline", "--fifo", "--idle"),
+            *("--other", "--rr", "--reset-on-fork", "--all-tasks", "--verbose"),
+        ),
+        valued=("-T", "-P", "-D", "--sched-runtime", "--sched-period", "--sched-deadline"),
+        positional=("priority",),
+    ),
+    "prlimit": _Wrapper(valued=("-o", "--output"), options=True),
+    "choom": _Wrapper(valued=("-n", "--adjust")),
+    **{name: _Wrapper(options=True) for name in ("linux32", "linux64", "i386", "x86_64")},
+    "numactl": _Wrapper(valued=("-i", "-N", "-C", "-m", "-p"), options=True),
+    # systemd-cat(1)
+    "systemd-cat": _Wrapper(
+        valued=(*("-t", "-p", "--identifier", "--priority", "--stderr-priority", "--level-prefix", "--namespace"),)
+    ),
+    **{name: _Wrapper(options=True) for name in ("tini", "dumb-init", "catatonit", "dbus-run-session", "eatmydata")},
+    "cgexec": _Wrapper(flags=("--sticky",), valued=("-g",)),
+    "aa-exec": _Wrapper(
+        flags=("-d", "-f", "-i", "-v", "--debug", "--file", "--immediate", "--verbose"),
+        valued=("-p", "-n", "--profile", "--namespace"),
+    ),
+    "authbind": _Wrapper(flags=("--deep",), valued=("--depth",)),
+    # daemontools: softlimit(8), envdir(8), envuidgid(8), setlock(8), pgrphack(8)
+    "softlimit": _Wrapper(valued=tuple(f"-{letter}" for letter in "adcfloprstm")),
+    "envdir": _Wrapper(positional=("folder",)),
+    "envuidgid": _Wrapper(positional=("account",)),
+    "setlock": _Wrapper(flags=("-n", "-N", "-x", "-X"), positional=("file",)),
+    "pgrphack": _Wrapper(),
     "sudo": _Wrapper(
         flags=("-n", "-E", "-H"), valued=("-g", "--group"), user=("-u", "--user"), settings=True, always=True
     ),
+    "doas": _Wrapper(flags=("-n",), valued=("-C",), user=("-u",), always=True),
     "runuser": _Wrapper(
         flags=_SU.flags,
         login=_SU.login,
@@ -76,25 +125,45 @@ WRAPPERS: Mapping[str, _Wrapper] = {
     "setuidgid": _Wrapper(positional=("user",)),
     "s6-setuidgid": _Wrapper(positional=("user",)),
     "gosu": _Wrapper(positional=("user",)),
+    # unshare(1)
+    "unshare": _Wrapper(
+        flags=("-f", "--fork", "-m", "--mount", "-n", "--net", "-p", "--pid", "-i", "--ipc", "-u", "--uts"),
+        own_users=(
+            *("-U", "--user", "-r", "--map-root-user", "-c", "--map-current-user", "--map-auto", "--keep-caps"),
+            *("--map-user", "--map-users", "--map-group", "--map-groups"),
+        ),
+    ),
 }
+# What runs programs in a user namespace of its own wherever root does not start it, its command line a language of its
+# own: bwrap(1), podman(1), flatpak(1) and their like.
+_CONTAINERS = (
+    *("bwrap", "podman", "buildah", "flatpak", "rootlesskit", "dockerd-rootless.sh", "apptainer", "singularity"),
+    *("crun", "runc", "toolbox", "distrobox", "nerdctl", "pasta", "slirp4netns"),
+)
+# What asks somebody else to start the program, or does what cannot be told from here.
+_OPAQUE = ("systemd-run", "docker", "firejail", "chroot", "nsenter", "ip", "machinectl", "run0", "pkexec")
+# Programs whose business is to execute others.
+LAUNCHERS = (*WRAPPERS, *_CONTAINERS, *_OPAQUE)
 
 
 class Launch(NamedTuple):
     """program is the path or the name of what is executed in the end, '' where that cannot be told.
 
     user is the one that a wrapper changes to, '' for none; wrappers are the base names of all before the program;
-    environment tells whether it gets what the first one got, LD_PRELOAD included.
+    environment tells whether it gets what the first one got, LD_PRELOAD included; container is the one of them that
+    gives it a user namespace of its own (user_namespaces(7)), '' for none.
     """
 
     program: str
     user: str = ""
     wrappers: tuple[str, ...] = ()
     environment: bool = True
+    container: str = ""
 
 
 def follow(words: Sequence[str]) -> Launch:
     """What the words of a command come to. Total: what is not understood has no program."""
-    user, environment = "", True
+    user, environment, container = "", True, ""
     wrappers: list[str] = []
     rest = list(words)
     while rest and len(wrappers) < _MOST_WRAPPERS:
@@ -105,11 +174,21 @@ def follow(words: Sequence[str]) -> Launch:
             step = _Step(WRAPPERS[name], rest[1:])
             rest = step.command()
             user, environment = step.user or user, environment and step.environment
+            container = container or (name if step.own_users else "")
+        elif name in _CONTAINERS or name in _OPAQUE:
+            rest = []
+            container = container or (name if name in _CONTAINERS else "")
         else:
             break
         wrappers.append(name)
-    program = rest[0] if rest and not set(rest[0]) & set("$%\"'") else ""
-    return Launch(program=program, user=user.partition(":")[0], wrappers=tuple(wrappers), environment=environment)
+    return Launch(
+        # What a specifier or a variable comes to is not known here.
+        program=rest[0] if rest and not set(rest[0]) & set("$%") else "",
+        user=user.partition(":")[0],
+        wrappers=tuple(wrappers),
+        environment=environment,
+        container=container,
+    )
 
 
 def _of_shell(line: str) -> list[str]:
@@ -131,6 +210,7 @@ class _Step:
     def __init__(self, wrapper: _Wrapper, words: list[str]) -> None:
         self.user = ""
         self.environment = not wrapper.always
+        self.own_users = False
         self._wrapper = wrapper
         self._rest = words
         self._waiting = list(wrapper.positional)
@@ -153,19 +233,41 @@ class _Step:
 
     def _is_option(self, word: str) -> bool:
         wrapper = self._wrapper
-        if word in wrapper.flags + wrapper.login:
+        option, equals, value = self._parted(word)
+        self.own_users = self.own_users or option in wrapper.own_users
+        if word in wrapper.flags + wrapper.login or option in wrapper.own_users:
             self.environment = self.environment and word not in wrapper.login
             return True
-        option, equals, value = word.partition("=")
         kinds = {"valued": wrapper.valued, "user": wrapper.user, "line": wrapper.shell_line, "exec": wrapper.program}
         kind = next((name for name, options in kinds.items() if option in options), "")
         if not kind:
-            return wrapper.settings and bool(equals) and not word.startswith("-")
+            return self._is_other(word)
         taken = value if equals else (self._rest.pop(0) if self._rest else "")
         self.user = taken if kind == "user" else self.user
         self._line = taken if kind == "line" else self._line
         self._program = taken if kind == "exec" else self._program
         return True
+
+    def _parted(self, word: str) -> tuple[str, bool, str]:
+        """An option, whether its value is in the same word, and that."""
+        wrapper = self._wrapper
+        if word.startswith("--") or "=" in word:
+            option, equals, value = word.partition("=")
+            return option, bool(equals), value
+        if len(word) > len("-n") and word[:2] in wrapper.valued + wrapper.user:
+            return word[:2], True, word[2:]
+        return word, False, ""
+
+    def _is_other(self, word: str) -> bool:
+        wrapper = self._wrapper
+        if not word.startswith("-"):
+            return wrapper.settings and "=" in word
+        short = [f"-{letter}" for letter in word[1:]] if not word.startswith("--") else []
+        known = wrapper.flags + wrapper.own_users
+        if len(short) > 1 and all(it in known for it in short):
+            self.own_users = self.own_users or any(it in wrapper.own_users for it in short)
+            return True
+        return wrapper.options and len(word) > 1
 
     def _is_positional(self, word: str) -> bool:
         if not self._waiting or word.startswith("-") or (self._waiting[0] == "user unless named" and self.user):

@@ -4,7 +4,10 @@
 
 from __future__ import annotations
 
-from typing import Callable, Mapping, NamedTuple
+from typing import Callable, Iterator, Mapping, NamedTuple
+
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import UnknownFormat
+from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import split_paths
 
 # Images bring files that the host does not show.
 _IMAGES = ("RootImage", "MountImages", "ExtensionImages", "ExtensionDirectories")
@@ -90,23 +93,44 @@ def _outer(mount: Mount, inner: str) -> str:
     return mount.source.rstrip("/") + below or "/"
 
 
-def namespace(properties: Mapping[str, str], *, exists: Callable[[str], bool]) -> Namespace:
-    """The namespace of a unit with these properties; without settings it is the host's own."""
-    root = properties.get("RootDirectory", "")
+# A unit without such settings sees the host's files.
+HOSTS_OWN = Namespace(mounts=(Mount(target="/", source="/", setting=""),), closed=(), execution=(), image="")
+
+
+class Files(NamedTuple):
+    """How the host is asked for its files: resolve follows the links of a path, which need not exist (realpath(3))."""
+
+    exists: Callable[[str], bool]
+    resolve: Callable[[str], str]
+
+
+def namespace(properties: Mapping[str, str], *, files: Files) -> Namespace:
+    """The namespace of a unit with these properties; without settings it is the host's own.
+
+    systemd follows the links in the paths of its settings before it mounts anything there.
+    """
+    root = files.resolve(properties.get("RootDirectory", "")) if properties.get("RootDirectory") else ""
     base = Mount(target="/", source=root or "/", setting=f"RootDirectory={root}" if root else "")
-    image = next((name for name in _IMAGES if properties.get(name)), "")
     return Namespace(
-        mounts=(base, *_temporary(properties), *_bound(properties, exists=exists)),
-        closed=tuple(_closed(properties)),
-        execution=tuple(_execution(properties)),
-        image=f"{image}={properties[image]}" if image else "",
+        mounts=(base, *_temporary(properties, root, files=files), *_bound(properties, root, files=files)),
+        closed=tuple(_closed(properties, root, files=files)),
+        execution=tuple(_execution(properties, root, files=files)),
+        image=image_setting(properties),
     )
 
 
-def _temporary(properties: Mapping[str, str]) -> list[Mount]:
+def image_setting(properties: Mapping[str, str]) -> str:
+    """The setting that brings files from an image, '' for none."""
+    name = next((name for name in _IMAGES if properties.get(name)), "")
+    return f"{name}={properties[name]}" if name else ""
+
+
+def _temporary(properties: Mapping[str, str], root: str, *, files: Files) -> list[Mount]:
     found = [
-        Mount(target=_clean(word.partition(":")[0]), source="", setting=f"TemporaryFileSystem={word}")
-        for word in properties.get("TemporaryFileSystem", "").split()
+        Mount(
+            target=_inside(word.partition(":")[0], root, files=files), source="", setting=f"TemporaryFileSystem={word}"
+        )
+        for word in _words(properties.get("TemporaryFileSystem", ""))
     ]
     if properties.get("PrivateTmp", "no") != "no" or properties.get("PrivateTmpEx", "no") != "no":
         found += [Mount(target=folder, source="", setting="PrivateTmp=yes") for folder in _TEMPORARY]
@@ -115,35 +139,56 @@ def _temporary(properties: Mapping[str, str]) -> list[Mount]:
     return found
 
 
-def _bound(properties: Mapping[str, str], *, exists: Callable[[str], bool]) -> list[Mount]:
+def _bound(properties: Mapping[str, str], root: str, *, files: Files) -> list[Mount]:
     found = []
     for name in ("BindPaths", "BindReadOnlyPaths"):
-        for word in properties.get(name, "").split():
+        for word in _words(properties.get(name, "")):
             source, _colon, rest = word.lstrip("-").partition(":")
             # A leading '-' leaves out what is not there.
-            if source.startswith("/") and (exists(source) or not word.startswith("-")):
-                target = _clean(rest.partition(":")[0] or source)
-                found.append(Mount(target=target, source=source, setting=f"{name}={word}"))
+            if source.startswith("/") and (files.exists(source) or not word.startswith("-")):
+                target = _inside(rest.partition(":")[0] or source, root, files=files)
+                found.append(Mount(target=target, source=files.resolve(source), setting=f"{name}={word}"))
     return found
 
 
-def _closed(properties: Mapping[str, str]) -> list[Mount]:
-    found = [
-        Mount(target=_clean(word), source="", setting=f"InaccessiblePaths={word}")
-        for word in properties.get("InaccessiblePaths", "").split()
-    ]
+def _closed(properties: Mapping[str, str], root: str, *, files: Files) -> list[Mount]:
+    found = list(_access("InaccessiblePaths", properties, root, files=files))
     if properties.get("ProtectHome") == "yes":
         found += [Mount(target=folder, source="", setting="ProtectHome=yes") for folder in _HOMES]
     return found
 
 
-def _execution(properties: Mapping[str, str]) -> list[tuple[Mount, bool]]:
+def _execution(properties: Mapping[str, str], root: str, *, files: Files) -> list[tuple[Mount, bool]]:
     return [
-        (Mount(target=_clean(word), source="", setting=f"{name}={word}"), allows)
+        (mount, allows)
         for name, allows in (("NoExecPaths", False), ("ExecPaths", True))
-        for word in properties.get(name, "").split()
+        for mount in _access(name, properties, root, files=files)
     ]
 
 
-def _clean(word: str) -> str:
-    return "/" + word.lstrip("-+").strip("/")
+def _access(name: str, properties: Mapping[str, str], root: str, *, files: Files) -> Iterator[Mount]:
+    """The paths of a setting that opens or closes them: the host's own, or behind '+' those of RootDirectory=."""
+    for word in _words(properties.get(name, "")):
+        path = word.lstrip("-+")
+        if "+" in word[: len(word) - len(path)] or not root:
+            yield Mount(target=_inside(path, root, files=files), source="", setting=f"{name}={word}")
+            continue
+        target = files.resolve(path)
+        if target == root or target.startswith(f"{root}/"):
+            yield Mount(target=target[len(root) :] or "/", source="", setting=f"{name}={word}")
+
+
+def _words(value: str) -> tuple[str, ...]:
+    try:
+        return split_paths(value)
+    except UnknownFormat:
+        return tuple(value.split())
+
+
+def _inside(path: str, root: str, *, files: Files) -> str:
+    """A path of the unit's with its links followed, as far as they stay below its root."""
+    inner = "/" + path.strip("/")
+    outer = files.resolve(root + inner)
+    if not root:
+        return outer
+    return outer[len(root) :] if outer.startswith(f"{root}/") else inner

@@ -11,6 +11,12 @@ from typing import Iterator, Mapping, NamedTuple, Sequence
 from ansible_collections.netbind.privport.plugins.module_utils._core.managed.installation import heading
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import InvalidInput, UnknownFormat
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.command import Launch, follow
+from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.command_line import (
+    Command,
+    commands_of,
+    path_in,
+    words_in_force,
+)
 
 UNIT_FOLDER = "/etc/systemd/system"
 DROPIN_NAME = "50-privport"
@@ -36,9 +42,11 @@ IMPLIES_NO_NEW_PRIVS = (
 
 _DEFAULT_PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
 
-# An empty assignment takes back what was read before it (systemd.exec(5), systemd.service(5)).
-_RESETS = (("AmbientCapabilities", ""), ("ExecStart", ""))
-
+# systemd.service(5): the settings that hold commands.
+_COMMANDS = (
+    *("ExecCondition", "ExecStartPre", "ExecStart", "ExecStartPost", "ExecReload", "ExecReloadPost", "ExecStop"),
+    "ExecStopPost",
+)
 _DROPIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _OWN_HEADER = re.compile(r"# Managed by netbind\.privport \((?P<strategy>[a-z]+)\)")
 _SECTION = re.compile(r"\[(?P<name>[^\]]+)\]")
@@ -47,8 +55,6 @@ _ASSIGNMENT = re.compile(r"(?P<key>[A-Za-z0-9-]+)\s*=\s*(?P<value>.*)", re.DOTAL
 _ESCAPED_END = re.compile(r"(?<!\\)(?:\\\\)*\\\Z")
 _COMMAND_BEGINS = re.compile(r"\w+=\{ path=")
 _COMMAND_ENDS = re.compile(r" ; status=\S+ \}\Z")
-# systemd.service(5), "Command lines": what may stand before the path, in any order.
-_COMMAND = re.compile(r"(?P<prefix>[-@:+!|]*)(?P<line>.*)", re.DOTALL)
 
 
 def dropin_path(*, unit: str, dropin: str) -> str:
@@ -158,51 +164,27 @@ def _logical_lines(text: str) -> list[str]:
     return lines + ([pending.strip()] if pending.strip() else [])
 
 
-class Command(NamedTuple):
-    """An ExecStart= line: its prefix characters and the command line as written, quoting and all."""
-
-    prefix: str
-    line: str
-
-    @property
-    def words(self) -> tuple[str, ...]:
-        return tuple(_unquote(word) for word in re.findall(r"""(?:[^\s"']|"[^"]*"|'[^']*')+""", self.line))
-
-    @property
-    def keeps_user(self) -> bool:
-        """False for '+' and a single '!', which run the command with full privileges."""
-        return "+" not in self.prefix and self.prefix.count("!") != 1
-
-
-def _unquote(word: str) -> str:
-    return re.sub(r"""["']""", "", word)
-
-
-def effective_commands(files: Sequence[str]) -> tuple[Command, ...]:
-    """The ExecStart= commands that unit files, given in the order systemd reads them, come to."""
-    commands: list[Command] = []
+def effective_commands(files: Sequence[str]) -> dict[str, tuple[Command, ...]]:
+    """The commands that unit files, given in the order systemd reads them, come to, by setting: ExecStart, ExecStop."""
+    found: dict[str, tuple[Command, ...]] = {}
     for text in files:
         for setting in parse_unit_file(text):
-            if (setting.section, setting.key) != ("Service", "ExecStart"):
-                continue
-            match = _COMMAND.fullmatch(setting.value)
-            if match is None or not match["line"]:
-                commands.clear()
-            else:
-                commands.append(Command(prefix=match["prefix"], line=match["line"].strip()))
-    return tuple(commands)
+            if setting.section == "Service" and setting.key in _COMMANDS:
+                before = found.get(setting.key, ()) if setting.value else ()
+                found[setting.key] = before + commands_of(setting.value)
+    return {key: commands for key, commands in found.items() if commands}
 
 
-def launch_of(commands: Sequence[Command]) -> Launch:
+def launch_of(commands: Sequence[Command], properties: Mapping[str, str]) -> Launch:
     """What the first of a unit's commands comes to execute."""
     if not commands:
         return follow(())
-    first, words = commands[0], commands[0].words
+    words = words_in_force(commands[0], properties.get("ExecStart", ""))
     # The word behind the program is its argv[0] then (systemd.service(5)).
-    return follow(words[:1] + words[2:] if "@" in first.prefix else words)
+    return follow(words[:1] + words[2:] if "@" in commands[0].prefix else words)
 
 
-def overriding(files: Mapping[str, str]) -> dict[str, str]:
+def overriding(files: Mapping[str, str], *, capability: str) -> dict[str, str]:
     """Which settings of our drop-in others take back that systemd reads after it, each with the other's path.
 
     files holds the texts of the unit's drop-ins by path, in systemd's order: by base name, whatever the folder.
@@ -212,39 +194,52 @@ def overriding(files: Mapping[str, str]) -> dict[str, str]:
         if path.rsplit("/", 1)[-1] <= f"{DROPIN_NAME}.conf":
             continue
         for setting in parse_unit_file(text):
-            if setting.section == "Service" and (setting.key, setting.value) in _RESETS:
+            if setting.section == "Service" and _takes_back(setting, capability=capability):
                 found[setting.key] = path
     return found
+
+
+def _takes_back(setting: Assignment, *, capability: str) -> bool:
+    """An empty assignment does, '~' with the capability, and another user (systemd.exec(5), systemd.service(5))."""
+    if setting.key == "AmbientCapabilities":
+        return not setting.value or (setting.value.startswith("~") and capability in _capabilities(setting))
+    return setting.key == "User" or (setting.key == "ExecStart" and not setting.value)
+
+
+def _capabilities(setting: Assignment) -> list[str]:
+    return setting.value.lstrip("~").lower().split()
 
 
 def granting(files: Mapping[str, str], *, capability: str) -> tuple[str, ...]:
     """Which of a unit's files grant an ambient capability, of the texts by path in systemd's order.
 
-    Assignments merge and an empty one resets (systemd.exec(5)).
+    Assignments merge and an empty one resets. What begins with '~' takes away, but as the first one it grants all
+    others (systemd.exec(5), CapabilityBoundingSet=).
     """
     found: list[str] = []
+    held = False
     for path, text in files.items():
-        for assignment in parse_unit_file(text):
-            if (assignment.section, assignment.key) != ("Service", "AmbientCapabilities"):
+        for setting in parse_unit_file(text):
+            if (setting.section, setting.key) != ("Service", "AmbientCapabilities"):
                 continue
-            if not assignment.value:
+            inverted, names = setting.value.startswith("~"), _capabilities(setting)
+            if not names or (inverted and capability in names):
                 found.clear()
-            elif capability in assignment.value.lower().split():
+            gives = capability not in names if inverted else capability in names
+            # With something there already, '~' only takes away.
+            if gives and not (inverted and names and held):
                 found.append(path)
+            held = bool(names) or inverted
     return tuple(dict.fromkeys(found))
 
 
 def executable_of(commands: Sequence[Command], properties: Mapping[str, str]) -> str:
-    """The path, or the name without a slash, of the program that a unit starts first, '' where it cannot be told.
-
-    One that systemd completes (a specifier) is taken from the ExecStart property, behind authbind where that stands
-    there.
-    """
-    words = commands[0].words if commands else ()
-    if words and "%" not in words[0]:
-        return words[0]
-    match = re.search(r"\bargv\[\]=(?:\S*/authbind (?:--deep )?)?(\S+)", properties.get("ExecStart", ""))
-    return match[1] if match else ""
+    """The path, or the name without a slash, of the program that a unit starts first, '' where it cannot be told."""
+    shown = properties.get("ExecStart", "")
+    if not commands:
+        return path_in(shown)
+    words = words_in_force(commands[0], shown)
+    return "" if "%" in words[0] else words[0]
 
 
 def search_path(properties: Mapping[str, str]) -> tuple[str, ...]:
@@ -277,15 +272,31 @@ def _render(*, strategy: str, settings: Sequence[tuple[str, str]], dependencies:
     return "\n".join([heading(strategy), *lines]) + "\n"
 
 
-def render_ambient(*, capabilities: Sequence[str], bounding_set: Sequence[str] = (), user: str = "") -> str:
-    """The drop-in that gives a unit ambient capabilities (systemd.exec(5), AmbientCapabilities=)."""
+def render_ambient(
+    *,
+    capabilities: Sequence[str],
+    bounding_set: Sequence[str] = (),
+    user: str = "",
+    of_root: Mapping[str, Sequence[Command]] | None = None,
+) -> str:
+    """The drop-in that gives a unit ambient capabilities (systemd.exec(5), AmbientCapabilities=).
+
+    of_root are the commands, by setting, that stay root's under another user: '!' leaves out what User= sets alone
+    (systemd.service(5), "Command lines").
+    """
     settings: list[tuple[str, str]] = [("User", user)] if user else []
     settings.append(("AmbientCapabilities", " ".join(name.upper() for name in capabilities)))
     if bounding_set:
         # List settings merge: without the reset this would widen the set instead of replacing it.
         settings.append(("CapabilityBoundingSet", ""))
         settings.append(("CapabilityBoundingSet", " ".join(name.upper() for name in bounding_set)))
+    for key, commands in (of_root or {}).items():
+        settings += [(key, ""), *((key, f"{_as_root(it.prefix)}{it.line}") for it in commands)]
     return _render(strategy="ambient", settings=settings)
+
+
+def _as_root(prefix: str) -> str:
+    return prefix if "+" in prefix else f"{prefix.replace('!', '')}!"
 
 
 def render_authbind(*, program: str, commands: Sequence[Command], deep: bool) -> str:

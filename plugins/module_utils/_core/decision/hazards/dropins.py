@@ -26,6 +26,14 @@ def foreign_dropin(case: Case) -> Reason | None:
     return Reason("foreign_dropin", text, unit.foreign_dropin)
 
 
+def user_overridden(case: Case) -> Reason | None:
+    """For a strategy whose drop-in sets User=: only a unit of root's needs that."""
+    unit = case.facts.unit
+    if unit is None or unit.user not in ("root", "0") or "User" not in unit.overriding:
+        return None
+    return _overridden(case, "User")
+
+
 def command_overridden(case: Case) -> Reason | None:
     return _overridden(case, "ExecStart")
 

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import posixpath
+
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.case import ROOT, Case
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.hazards.judge import said
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import Program
@@ -24,6 +26,28 @@ def runs_as_root(case: Case) -> Reason | None:
         text = "whether its ExecStart= has full privileges whatever User= says cannot be read"
         return Unknown("runs_as_root", text, case.facts.unread["unit"])
     return None
+
+
+# Programs that start others, under the names of their files.
+_SUPERVISORS = (
+    *("supervisord", "circusd", "runsvdir", "runsv", "svscan", "svscanboot", "s6-svscan", "s6-supervise", "supervise"),
+    *("monit", "god", "pm2", "foreman", "honcho", "forego", "perpd", "procd", "dinit", "cron", "crond"),
+    *("inetd", "xinetd", "dockerd", "containerd", "crio", "libvirtd"),
+)
+
+
+def supervisor(case: Case) -> Reason | None:
+    """A unit of root's that starts others beside the service: all of them would become that user's by User=."""
+    unit, user = case.facts.unit, case.service.user
+    names = {posixpath.basename(word) for word in unit.commands[0].words[:2]} if unit and unit.commands else set()
+    found = sorted(names & {*_SUPERVISORS})
+    if unit is None or unit.user not in ROOT or user in ("", *ROOT) or not found:
+        return None
+    text = (
+        f"{found[0]} starts others, too, which User={user} would concern as well; leave unit out, and name the program "
+        "as executable"
+    )
+    return Reason("supervisor", text, f"ExecStart={unit.commands[0].line[:80]} in {unit.name}")
 
 
 def drops_privileges(case: Case) -> Reason | None:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from typing import Callable, Optional
 
@@ -19,7 +20,11 @@ def judge(case: Case, hazards: tuple[Hazard, ...]) -> tuple[Reason, ...]:
     return tuple(reason for reason in (hazard(case) for hazard in hazards) if reason is not None)
 
 
+# What systemctl shows under a name that no unit file has: PrivateUsersEx, EnvironmentFiles.
+_NOT_IN_FILES = re.compile(r"(?<=[a-z])Ex\Z|(?<=EnvironmentFile)s\Z")
+
+
 def said(unit: Unit, name: str) -> str:
-    """A property of a unit as evidence."""
+    """A property of a unit as evidence, as its files write it."""
     # A filter names hundreds of system calls.
-    return f"{name}={textwrap.shorten(unit.says(name), 80, placeholder=' …')} in {unit.name}"
+    return f"{_NOT_IN_FILES.sub('', name)}={textwrap.shorten(unit.says(name), 80, placeholder=' …')} in {unit.name}"

@@ -13,8 +13,8 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.capability.
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.case import Case
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import Program
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.reason import Reason, Unknown
-from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.command import WRAPPERS
-from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.namespace import namespace
+from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.command import LAUNCHERS, follow
+from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.namespace import image_setting
 
 _S_ISUID, _S_ISGID = 0o4000, 0o2000
 
@@ -22,10 +22,26 @@ _S_ISUID, _S_ISGID = 0o4000, 0o2000
 def launcher(case: Case) -> Reason | None:
     """A program whose business is to execute another one, to which its capabilities do not pass."""
     program = case.facts.program
-    if program is None or posixpath.basename(program.real_path) not in (*WRAPPERS, "chroot"):
+    if program is None or posixpath.basename(program.real_path) not in LAUNCHERS:
         return None
     text = "it starts another program, which its file capability does not reach; name that one as executable"
     return Reason("launcher", text, program.real_path)
+
+
+def secure_environment(case: Case) -> tuple[str, ...]:
+    """The variables of the unit that a program with a file capability does not heed, as a sentence; () for none.
+
+    The observation names those that secure-execution mode takes away (ld.so(8)), and PATH, which it does not.
+    """
+    unit = case.facts.unit
+    names = (
+        [name for name in unit.says("Environment").split() if name not in ("PATH", "LD_LIBRARY_PATH")] if unit else []
+    )
+    if unit is None or not names:
+        return ()
+    return (
+        f"{unit.name} sets {', '.join(names)}, which a program with a file capability ignores (ld.so(8), AT_SECURE)",
+    )
 
 
 def loader_environment(case: Case) -> Reason | None:
@@ -39,7 +55,7 @@ def loader_environment(case: Case) -> Reason | None:
 
 def image(case: Case) -> Reason | None:
     """A unit with files of an image: what it executes is not to be seen (systemd.exec(5), RootImage=)."""
-    found = namespace(case.facts.unit.properties, exists=lambda path: True).image if case.facts.unit else ""
+    found = image_setting(case.facts.unit.properties) if case.facts.unit else ""
     if not found:
         return None
     return Unknown("image", "its program may come from an image, which cannot be looked at", found)
@@ -89,13 +105,47 @@ def other_capability(case: Case) -> Reason | None:
     program = _image(case)
     if program is None or program.capability is None:
         return None
-    # Of an interpreter not even the one that binds is this service's to remove, nor an empty attribute.
-    another = case.facts.interpreter is not None or (program.shared_interpreter and program.capability)
-    another = another or not case.may_take_attribute
-    if not another and not program.obstacle and not other_capabilities(program):
+    # Of an interpreter nothing is taken away but the capability that serves this service.
+    takes = case.may_take_attribute and program is case.granted_file
+    if takes and not program.obstacle and not other_capabilities(program):
         return None
     text = "file capabilities that others gave the program make the kernel clear ambient capabilities and LD_PRELOAD"
     return Reason("other_capability", text, f"{program.real_path} {program.capability or '='}")
+
+
+def _setcap_at_start(case: Case) -> tuple[str, bool]:
+    """The line of the unit by which each start runs setcap(8) on the program, and whether that takes away."""
+    unit, program = case.facts.unit, case.facts.program
+    if unit is None or program is None:
+        return "", False
+    for command in unit.other_commands.get("ExecStartPre", ()):
+        words = command.line.replace("'", " ").replace('"', " ").split()
+        runs = posixpath.basename(follow(command.words).program) == "setcap"
+        if runs and not {program.path, program.real_path}.isdisjoint(words):
+            return f"ExecStartPre={command} in {unit.name}", "-r" in words
+    return "", False
+
+
+def capability_at_start(case: Case) -> Reason | None:
+    """The unit itself gives its program a file capability: that voids ambient capabilities and LD_PRELOAD."""
+    line, takes = _setcap_at_start(case)
+    if not line or takes:
+        return None
+    text = "each start of the unit gives the program a file capability, which clears ambient ones and LD_PRELOAD"
+    return Reason("capability_at_start", text, line)
+
+
+def capability_lost_at_start(case: Case) -> Reason | None:
+    line, takes = _setcap_at_start(case)
+    if not takes:
+        return None
+    return Reason("capability_at_start", "each start of the unit takes the program's file capability away", line)
+
+
+def comes_back(case: Case) -> str:
+    """That what is taken from the program is back with the unit's next start, a sentence; '' where it is not."""
+    line, takes = _setcap_at_start(case)
+    return f"each start of its unit gives the program a file capability again: {line}" if line and not takes else ""
 
 
 def other_permitted(case: Case) -> Reason | None:

@@ -33,14 +33,27 @@ def bounding_set(case: Case) -> Reason | None:
     return Reason("bounding_set", f"the unit may never have {CAPABILITY}", said(unit, "CapabilityBoundingSet"))
 
 
+_OF_USER_NAMESPACE = "capabilities in its user namespace do not reach the host's network"
+
+
 def private_users(case: Case) -> Reason | None:
+    """systemd.exec(5): DelegateNamespaces= makes PrivateUsers=self of it where that is unset."""
     unit = case.facts.unit
-    for name in ("PrivateUsersEx", "PrivateUsers"):
+    for name in ("UserNamespacePath", "PrivateUsersEx", "PrivateUsers", "DelegateNamespaces"):
         if unit is not None and unit.says(name) not in UNSET:
-            kind = Reason if unit.says(name) in _USER_NAMESPACES else Unknown
-            text = "capabilities in its user namespace do not reach the host's network"
-            return kind("private_users", text, said(unit, name))
+            known = unit.says(name) in _USER_NAMESPACES or name in ("UserNamespacePath", "DelegateNamespaces")
+            kind = Reason if known else Unknown
+            return kind("private_users", _OF_USER_NAMESPACE, said(unit, name))
     return None
+
+
+def container(case: Case) -> Reason | None:
+    """A command that makes a user namespace before it executes the program: unshare(1), bwrap(1), podman(1)."""
+    unit = case.facts.unit
+    if unit is None or not unit.launch.container:
+        return None
+    text = f"{unit.launch.container} starts the program in a user namespace: {_OF_USER_NAMESPACE}"
+    return Reason("user_namespace", text, f"ExecStart={unit.commands[0].line[:80]} in {unit.name}")
 
 
 def private_network(case: Case) -> Reason | None:
@@ -154,6 +167,7 @@ IN_PROCESS: tuple[Hazard, ...] = (
     private_network,
     handed_socket,
     private_users,
+    container,
     bounding_set,
     address_families,
     system_calls,

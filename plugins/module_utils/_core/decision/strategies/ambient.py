@@ -34,6 +34,7 @@ _FIRST_SYSTEMD = 229
 
 _HAZARDS = (
     identity.root_without_user,
+    identity.supervisor,
     identity.drops_privileges,
     identity.no_account,
     identity.other_user,
@@ -41,10 +42,12 @@ _HAZARDS = (
     execution.wrapped,
     dropins.foreign_dropin,
     dropins.ambient_overridden,
+    dropins.user_overridden,
     *sandbox.IN_PROCESS,
     program.image,
     program.unread_program,
     program.setuid_program,
+    program.capability_at_start,
     program.other_capability,
 )
 
@@ -57,8 +60,12 @@ def unit_user(case: Case) -> str:
     return account.name if unit.user in ("root", "0") or unit.dropin_user else ""
 
 
-def _text(case: Case) -> str:
-    return render_ambient(capabilities=[CAPABILITY], user=unit_user(case))
+def text(case: Case) -> str:
+    """The text of the unit's drop-in."""
+    unit, user = case.facts.unit, unit_user(case)
+    # They make folders, send signals and the like, as root.
+    of_root = unit.other_commands if unit is not None and user else {}
+    return render_ambient(capabilities=[CAPABILITY], user=user, of_root=of_root)
 
 
 def _loaded(case: Case) -> bool:
@@ -120,7 +127,7 @@ class Ambient(Strategy):
         unit = case.facts.unit
         if unit is None or unit.interrupted:
             return False
-        return unit.dropin_text == _text(case) if unit.dropin_strategy else _grants_itself(case)
+        return unit.dropin_text == text(case) if unit.dropin_strategy else _grants_itself(case)
 
     def is_held_by(self, case: Case, process: Process) -> bool | None:
         """It has to be the user's that the drop-in sets, too."""
@@ -145,7 +152,7 @@ class Ambient(Strategy):
         return chosen.by_dropin and case.facts.unit is not None
 
     def desired(self, case: Case, planned: Desired) -> Desired:
-        return Desired() if _grants_itself(case) else Desired(entries=self.dropin(case, _text(case)))
+        return Desired() if _grants_itself(case) else Desired(entries=self.dropin(case, text(case)))
 
     def absent(self, case: Case, planned: Desired) -> Desired:
         return Desired(entries=self.without_dropin(case, planned))

@@ -119,6 +119,7 @@ _HAZARDS = (
     program.image,
     program.unread_program,
     program.setuid_program,
+    program.capability_at_start,
     program.other_permitted,
 )
 

@@ -38,6 +38,10 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.decision.ha
     sandbox,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.hazards.judge import judge
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.hazards.program import (
+    comes_back,
+    secure_environment,
+)
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.strategy import WHO_EXECUTES, Strategy
 from ansible_collections.netbind.privport.plugins.module_utils._core.managed.state import (
     Attribute,
@@ -56,9 +60,12 @@ _HAZARDS = (
     privileges.file_no_new_privs,
     program.image_of_root,
     program.launcher,
+    program.capability_lost_at_start,
     program.loader_environment,
     identity.other_identity,
 )
+
+_MANAGED = "say strategy: setcap to have it managed and taken back"
 
 
 class Setcap(Strategy):
@@ -68,36 +75,39 @@ class Setcap(Strategy):
     voided_by = ("socket", "forward")
 
     def hazards(self, case: Case) -> tuple[Reason, ...]:
-        program = case.facts.program
+        program = case.granted_file
         if program is None:
             wanted = case.service.executable or "neither executable nor a unit's ExecStart= names one"
             evidence = case.facts.unread.get("program", wanted)
             return (Reason("no_program", "there is no program file to grant it to", evidence),)
-        refused = tuple(Reason("program_refused", text, program.real_path) for text in program.refusals)
+        # What somebody granted is there, and works, whoever else can use it.
+        refusals = () if self.stands(case) else program.refusals
+        refused = tuple(Reason("program_refused", text, program.real_path) for text in refusals)
         unchangeable = (case.facts.unread.get("capability", ""), "" if program.binds else program.obstacle)
         refused += tuple(Reason("unchangeable", text, program.real_path) for text in unchangeable if text)
         return refused + _of_namespace(program) + _unkeepable(case) + judge(case, _HAZARDS) + confinement.refused(case)
 
     def why(self, case: Case) -> str:
-        program = case.facts.program
+        program = case.granted_file
         if self.stands(case) and program is not None:
             return f"{program.real_path} has {CAPABILITY} already, by somebody else's doing"
         return f"{program.real_path if program else 'its program'} alone gets {CAPABILITY}, as a file capability"
 
     def warnings(self, case: Case) -> tuple[str, ...]:
-        program = case.facts.program
-        if program is None or not program.open_to_all:
-            return program.warnings if program else ()
+        program = case.granted_file
+        if program is None:
+            return ()
+        environment = secure_environment(case)
+        if not program.open_to_all:
+            return (*program.warnings, *environment)
         mode = f"{program.mode & 0o7777:04o}"
         wide = f"{program.real_path} has mode {mode}: every user who can execute it gets {CAPABILITY} with it"
-        return (*program.warnings, f"{wide}; a group of the service's own and mode 0750 keep it to the service")
+        wide += "; a group of the service's own and mode 0750 keep it to the service"
+        return (*program.warnings, wide, *environment)
 
     def granted(self, case: Case) -> bool:
-        """A file capability for ports that is the collection's to take, or an empty one, which breaks ambient.
-
-        Never so for the capability of a shared interpreter: whoever set it there did it for more than this service.
-        """
-        program = case.facts.program
+        """A file capability for ports that is the collection's to take, or an empty one, which breaks ambient."""
+        program = case.granted_file
         if program is not None and program.kept != NOT_KEPT:
             return True
         if program is None or program.capability is None:
@@ -108,17 +118,20 @@ class Setcap(Strategy):
         if not case.may_take_attribute:
             return False
         held = parse_text(program.capability)
-        return not program.shared_interpreter and CAP_NET_BIND_SERVICE in held.permitted | held.inheritable
+        return CAP_NET_BIND_SERVICE in held.permitted | held.inheritable
 
     def stands(self, case: Case) -> bool:
-        program = case.facts.program
-        return program is not None and program.binds and not case.may_take_attribute
+        program = case.granted_file
+        if program is None or not program.binds or program.nosuid:
+            return False
+        return not case.may_take_attribute
 
     def left_alone(self, case: Case) -> str:
         if case.may_take_attribute:
-            return ""
-        also = _executed_too(case)
-        way = "say strategy: setcap to have it managed and taken back"
+            return comes_back(case) if case.service.state == "absent" else ""
+        also, program = _executed_too(case), case.granted_file
+        shared = program is not None and program.shared_interpreter
+        way = "name another strategy, such as ambient, to have it replaced" if shared else _MANAGED
         return f"{_foreign(case)}, and keeps it{also and f'; {also}'}; {way}"
 
     def taken_over(self, case: Case, *, removed: bool) -> str:
@@ -135,7 +148,7 @@ class Setcap(Strategy):
         return frozenset() if program is None else frozenset((program.real_path, *keep.paths(program.real_path)))
 
     def pending(self, case: Case) -> tuple[str, ...]:
-        program = case.facts.program
+        program = case.granted_file
         steps: tuple[str, ...] = () if program is not None and program.binds else ("xattr",)
         return steps + _keep_step(case) + self.process_steps(case, changing=bool(steps) or case.granted_now)
 
@@ -156,7 +169,7 @@ class Setcap(Strategy):
 
     def shares(self, case: Case, other: Case) -> bool:
         """An empty attribute serves nobody, and breaks ambient."""
-        program = case.facts.program
+        program = case.granted_file
         return case.same_program(other) and program is not None and bool(program.capability)
 
     def excludes(self, case: Case, other: Case, strategy: Strategy) -> str:
@@ -165,7 +178,7 @@ class Setcap(Strategy):
         return ""
 
     def desired(self, case: Case, planned: Desired) -> Desired:
-        program = case.facts.program
+        program = case.granted_file
         if program is None:
             return Desired()
         value = _merged(_attribute(program, planned))
@@ -173,7 +186,7 @@ class Setcap(Strategy):
         return merged(Desired(attributes=(attribute,)), _kept(case, program, value=value))
 
     def absent(self, case: Case, planned: Desired) -> Desired:
-        program = case.facts.program
+        program = case.granted_file
         if program is None:
             return Desired()
         left = _without(_attribute(program, planned))
@@ -184,7 +197,7 @@ class Setcap(Strategy):
 
 def _foreign(case: Case) -> str:
     """The beginning of a sentence on a file capability that is not the collection's; '' where there is none."""
-    program = case.facts.program
+    program = case.granted_file
     if program is None or not program.capability or case.grants_attribute:
         return ""
     return f"{program.real_path} has {program.capability}, which this collection did not grant"
@@ -192,7 +205,7 @@ def _foreign(case: Case) -> str:
 
 def _executed_too(case: Case) -> str:
     """Which other units execute the program, '' for none."""
-    program, unit = case.facts.program, case.facts.unit
+    program, unit = case.granted_file, case.facts.unit
     others = [it for it in program.executed_by if unit is None or it != unit.name] if program else []
     if not others:
         return ""

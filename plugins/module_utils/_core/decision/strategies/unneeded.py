@@ -57,7 +57,8 @@ class Unneeded(Strategy):
                 Reason("privileged", f"{_where(case)} keeps port {ports} for privileged processes", _setting(case)),
             )
         text = f"whether {_where(case)} keeps port {ports} for privileged processes cannot be read"
-        return (Unknown("privileged", text, case.facts.network.path or "net.ipv4.ip_unprivileged_port_start"),)
+        unread = Unknown("privileged", text, case.facts.network.path or "net.ipv4.ip_unprivileged_port_start")
+        return (*judge(case, _HAZARDS), unread)
 
     def why(self, case: Case) -> str:
         handed = [f"{case.handed_by(port)} binds port {port} for it" for port in case.privileged_ports]
