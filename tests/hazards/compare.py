@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Compares what the collection predicts for every hazard with what the kernel does. Runs inside the fleet.
 
-Usage: python -m hazards.compare [--write]
+Usage: python -m hazards.compare [--write] [PART…]
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Sequence, Tuple
 
@@ -55,13 +56,14 @@ Cells = Dict[Tuple[str, str, str], report.Cell]
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--write", action="store_true", help="keep the table in docs/hazards.md")
+    parser.add_argument("part", nargs="*", help="only the hazards with this in their names")
     arguments = parser.parse_args()
     cells: Cells = {}
     with ThreadPoolExecutor(len(HOSTS)) as pool:
-        for found in pool.map(try_host, HOSTS):
+        for found in pool.map(partial(try_host, parts=arguments.part or [""]), HOSTS):
             cells.update(found)
     print(report.table(cells))
-    if arguments.write:
+    if arguments.write and not arguments.part:
         (ROOT / "docs/hazards.md").write_text(report.document(cells))
     wrong = [key for key, cell in cells.items() if not cell.agrees]
     print(f"{len(cells)} cells, {len(wrong)} disagree")
@@ -71,9 +73,12 @@ def main() -> None:
     sys.exit(1 if wrong else 0)
 
 
-def try_host(host: str) -> Cells:
+def try_host(host: str, parts: Sequence[str]) -> Cells:
     """The cells of one host: everything is observed before the first grant, and planned for each strategy."""
-    rows = {behind: rows_of(host, behind=behind) for behind in (False, True)}
+    rows = {
+        behind: [row for row in rows_of(host, behind=behind) if any(it in row.hazard.name for it in parts)]
+        for behind in (False, True)
+    }
     every = [row for each in rows.values() for row in each]
     run(["podman", "cp", str(shutil.which("patchelf")), f"{host}:/opt/patchelf"])
     static_ports = [row.port for row in every if PROGRAMS[row.hazard.program].kind == "static"]
@@ -109,7 +114,12 @@ def planned(observation: Dict[str, Any], services: Sequence[Mapping[str, Any]]) 
     """The plan, with what the drop-ins of ambient and authbind come to."""
     cases = cases_of(load(Observation, observation), parse_services(list(services)))
     return [
-        {**plan, "ambient": ambient_dropin(case), "authbind_deep": deep(case)}
+        {
+            **plan,
+            "ambient": ambient_dropin(case),
+            "authbind_deep": deep(case),
+            "granted_file": case.granted_file.real_path if case.granted_file else "",
+        }
         for plan, case in zip(privport_plan(observation, services), cases)
     ]
 
@@ -130,7 +140,7 @@ def grant(row: Row, strategy: str, plan: Dict[str, Any]) -> Dict[str, Any]:
         "port": row.port,
         "front": row.front,
         "user": row.hazard.declared_user or row.hazard.user,
-        "take_away": [plan["executable"]] if "setcap" in plan["surplus"] else [],
+        "take_away": [plan["granted_file"]] if "setcap" in plan["surplus"] else [],
         "attribute": [],
         "value": VALUE,
         "dropin": "",
@@ -161,7 +171,7 @@ def _ambient(_row: Row, plan: Dict[str, Any]) -> Dict[str, Any]:
 
 
 def _setcap(_row: Row, plan: Dict[str, Any]) -> Dict[str, Any]:
-    return {"attribute": [plan["executable"]] if plan["executable"] else []}
+    return {"attribute": [plan["granted_file"]] if plan["granted_file"] else []}
 
 
 def _authbind(row: Row, plan: Dict[str, Any]) -> Dict[str, Any]:

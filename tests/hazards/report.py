@@ -59,7 +59,7 @@ def table(cells: Mapping[Tuple[str, str, str], Cell]) -> str:
     """A Markdown table, its columns aligned."""
     columns = [(strategy, host) for strategy in STRATEGIES for host in HOSTS]
     lines = [["hazard", *(f"{strategy} {HOSTS[host]}" for strategy, host in columns)]]
-    for hazard in HAZARDS:
+    for hazard in (it for it in HAZARDS if any(it.name == name for name, *_column in cells)):
         found = (cells.get((hazard.name, strategy, host), NOT_THERE) for strategy, host in columns)
         lines.append([hazard.name.replace("|", "\\|"), *map(str, found)])
     return _aligned(lines)
