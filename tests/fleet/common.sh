@@ -9,13 +9,18 @@ FLEET_CACHE=$(realpath --canonicalize-missing "$ROOT/.cache")/fleet
 FLEET=${FLEET:-default}
 FLEET_STATE=$FLEET_CACHE/run/$FLEET
 FLEET_KEY=$FLEET_CACHE/ssh/id_ed25519
+# Those that start where none is named, and those that start only by name.
 FLEET_HOSTS=(bullseye bookworm trixie bare)
+FLEET_BY_NAME=(forky field field-forky)
 
 declare -A FLEET_ADDRESS=(
   [bullseye]=10.43.80.11
   [bookworm]=10.43.80.12
   [trixie]=10.43.80.13
   [bare]=10.43.80.14
+  [forky]=10.43.80.15
+  [field]=10.43.80.16
+  [field-forky]=10.43.80.17
 )
 
 FLEET_SSH=(ssh -F none -i "$FLEET_KEY" -o BatchMode=yes -o ConnectTimeout=5 -o IdentitiesOnly=yes

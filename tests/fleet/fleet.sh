@@ -7,10 +7,10 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 usage() {
   cat <<'USAGE'
 usage: ./run fleet COMMAND
-  up [HOST…]              start the hosts (bullseye, bookworm, trixie, bare)
+  up [HOST…]              start the hosts (bullseye, bookworm, trixie, bare; by name: forky, field, field-forky)
   exec HOST COMMAND…      run a command on a host as root
   ssh HOST [COMMAND…]     the same over SSH as the user admin, who may sudo
-  in COMMAND…             run a command here, where the hosts can be reached: ./run fleet in ansible all -m ping
+  in COMMAND…             run a command here, where the hosts can be reached: ./run fleet in ansible fleet -m ping
   shell                   a shell where the hosts can be reached
   down                    remove the hosts
 ansible finds the hosts by itself (ANSIBLE_INVENTORY). FLEET=NAME ./run fleet … is a fleet of your own.
@@ -58,7 +58,7 @@ command=${1:-}
 shift || true
 case $command in
   up)
-    "$ROOT/tests/fleet/images.sh"
+    "$ROOT/tests/fleet/images.sh" "$@"
     pid_of_fleet >/dev/null || hold
     inside "$ROOT/tests/fleet/hosts.sh" up "$@"
     inside podman ps --format '{{.Names}} {{.Status}}'

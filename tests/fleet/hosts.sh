@@ -18,7 +18,7 @@ start() {
     --sysctl net.ipv4.ip_unprivileged_port_start=1024
     --volume "$FLEET_KEY.pub:/etc/ssh/fleet_authorized_keys:ro"
   )
-  for name in "${FLEET_HOSTS[@]}"; do options+=(--add-host "$name:${FLEET_ADDRESS[$name]}"); done
+  for name in "${!FLEET_ADDRESS[@]}"; do options+=(--add-host "$name:${FLEET_ADDRESS[$name]}"); done
   if [[ $host == bare ]]; then
     options+=(--systemd=false)
   else
@@ -48,7 +48,7 @@ up() {
   podman network exists fleet ||
     podman network create --disable-dns --subnet 10.43.80.0/24 --ipv6 --subnet fd43:80::/64 fleet >/dev/null
   for host in "$@"; do
-    [[ -v FLEET_ADDRESS[$host] ]] || die "there is no host '$host'; there are ${FLEET_HOSTS[*]}"
+    [[ -v FLEET_ADDRESS[$host] ]] || die "there is no host '$host'; there are ${FLEET_HOSTS[*]} ${FLEET_BY_NAME[*]}"
     podman container exists "$host" && continue
     start "$host"
     started+=("$host")

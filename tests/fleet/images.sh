@@ -1,19 +1,33 @@
 #!/usr/bin/env bash
-# Builds the images of the fleet that are not there yet. Names end in a hash of this file, so a changed recipe is
-# built anew and an unchanged one costs nothing. Runs outside the fleet's namespaces, which have no way out.
+# Builds the images that are not there yet, of the hosts named or of those that start unnamed. Their names end in a hash
+# of the recipe, so that a changed one is built anew and an unchanged one costs nothing. Runs outside the fleet's
+# namespaces, which have no way out.
+# Usage: images.sh [HOST…] | name HOST
 set -euo pipefail
 # shellcheck source=tests/fleet/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-RECIPE=$(sha256sum "${BASH_SOURCE[0]}" | cut -c1-12)
-
-image_of() { printf 'localhost/privport-%s:%s' "$1" "$RECIPE"; }
+image_of() {
+  local recipe
+  recipe=$({ declare -f build customize && suite_of "$1" && packages_of "$1"; } | sha256sum | cut -c1-12)
+  printf 'localhost/privport-%s:%s' "$1" "$recipe"
+}
 
 podman_images() {
   CONTAINERS_CONF=$ROOT/tests/fleet/containers.conf podman --root "$FLEET_CACHE/images" --runroot "$FLEET_CACHE/images-run" --storage-driver overlay "$@"
 }
 
-suite_of() { if [[ $1 == bare ]]; then echo bookworm; else echo "$1"; fi; }
+suite_of() {
+  case $1 in
+    bare) echo bookworm ;;
+    field) echo trixie ;;
+    field-forky) echo forky ;;
+    *) echo "$1" ;;
+  esac
+}
+
+# The daemons of tests/field: all or those of every run of the tests.
+daemons() { PYTHONPATH=$ROOT/tests python3 -m field.table "$@"; }
 
 packages_of() {
   local packages=python3,procps,passwd,openssh-server,sudo
@@ -26,8 +40,14 @@ packages_of() {
   fi
   packages+=,socat
   # Bullseye has no caddy.
-  case $1 in bookworm | trixie) packages+=,caddy ;; esac
+  case $1 in bookworm | trixie | forky) packages+=,caddy ;; esac
   case $1 in bookworm) packages+=,nodejs ;; esac
+  # Its systemd does not bring it along.
+  case $1 in forky | field-forky) packages+=,mount ;; esac
+  case $1 in
+    trixie) packages+=,$(daemons trixie always) ;;
+    field | field-forky) packages+=,$(daemons "$(suite_of "$1")" all) ;;
+  esac
   echo "$packages"
 }
 
@@ -54,11 +74,15 @@ MaxStartups 100
 CONF
 if [ -x "$1/bin/systemctl" ]; then
   # The servers are there for the tests to start.
-  for unit in nginx nftables caddy webfs haproxy; do
-    [ ! -e "$1/lib/systemd/system/$unit.service" ] || chroot "$1" systemctl disable "$unit.service"
+  for link in "$1"/etc/systemd/system/*.wants/*; do
+    case ${link##*/} in ssh* | systemd-* | getty@* | *.target | *.timer) ;; *) rm "$link" ;; esac
   done
-  # webfs is the server that has no unit.
-  rm -f "$1/etc/init.d/webfs" "$1/lib/systemd/system/webfs.service" "$1"/etc/rc?.d/*webfs
+  rm -f "$1"/etc/rc?.d/S*
+  # webfs is the server that has no unit, but where the daemons are as they are packaged.
+  case $2 in
+    field*) ;;
+    *) rm -f "$1/etc/init.d/webfs" "$1/lib/systemd/system/webfs.service" "$1"/etc/rc?.d/*webfs ;;
+  esac
   # Each daemon-reload runs all generators: those for disks, terminals and kernel command lines find nothing here.
   mkdir -p "$1/etc/systemd/system-generators"
   for generator in "$1"/usr/lib/systemd/system-generators/*; do
@@ -77,15 +101,20 @@ HOOK
 }
 
 build() {
-  local host=$1 work tar log
+  local host=$1 options=() work tar log
   work=$FLEET_CACHE/build-$host
   tar=$work/root.tar
   log=$work/log
   mkdir -p "$work"
   customize >"$work/customize"
-  if ! mmdebstrap --quiet --variant=apt --include="$(packages_of "$host")" \
+  # A mirror's copy of what is not released yet may be older than it says it stays valid.
+  [[ $(suite_of "$host") != forky ]] || options+=(--aptopt='Acquire::Check-Valid-Until "false"')
+  # Java's packages make links among the manual pages.
+  # shellcheck disable=SC2016
+  if ! mmdebstrap --quiet --variant=apt "${options[@]}" --include="$(packages_of "$host")" \
     --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt=force-unsafe-io \
-    --customize-hook="sh $work/customize \"\$1\"" "$(suite_of "$host")" "$tar" "$(mirror)" >"$log" 2>&1; then
+    --essential-hook='mkdir -p "$1/usr/share/man/man1"' \
+    --customize-hook="sh $work/customize \"\$1\" $host" "$(suite_of "$host")" "$tar" "$(mirror)" >"$log" 2>&1; then
     tail -n 30 "$log" >&2
     die "the image for $host was not built; the whole log is $log"
   fi
@@ -99,12 +128,14 @@ if [[ ${1:-} == name ]]; then
   exit
 fi
 
+[[ $# -gt 0 ]] || set -- "${FLEET_HOSTS[@]}"
 mkdir -p "$FLEET_CACHE"
 exec 9>"$FLEET_CACHE/images.lock"
 flock 9
 failed=0
 jobs=()
-for host in "${FLEET_HOSTS[@]}"; do
+for host in "$@"; do
+  [[ -v FLEET_ADDRESS[$host] ]] || die "there is no host '$host'; there are ${FLEET_HOSTS[*]} ${FLEET_BY_NAME[*]}"
   podman_images image exists "$(image_of "$host")" && continue
   echo "building the image for $host"
   build "$host" &
