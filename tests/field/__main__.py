@@ -13,7 +13,7 @@ import time
 from typing import Iterator, Sequence
 
 from . import report
-from .daemon import Daemon
+from .daemon import ITSELF, Daemon
 from .fleet import ROOT, Host
 from .table import daemons_of
 from .trial import Trial, refused, served
@@ -68,7 +68,8 @@ def attempt(host: Host, daemon: Daemon) -> Iterator[str]:
     try:
         if daemon.refused:
             yield from refused(host, Trial(daemon))
-        yield from served(host, [Trial(daemon, by_way=bool(daemon.refused))])
+        if daemon.way != ITSELF:
+            yield from served(host, [Trial(daemon, by_way=bool(daemon.refused))])
     except ValueError as error:
         yield str(error)
 

@@ -35,8 +35,8 @@ class Way(NamedTuple):
     behind: its own configuration names a port above 1023, and backend_ports says which.
     """
 
-    name: str
-    strategy: str
+    name: str = ""
+    strategy: str = ""
     said: Mapping[str, Any] = {}
     behind: bool = False
 
@@ -55,15 +55,19 @@ class Daemon(NamedTuple):
     transports: Tuple[str, ...] = ("tcp",)
     strategy: str = ""
     refused: str = ""
-    way: Way = Way("", "")
+    way: Way = Way()
     # What is said of the service beside its unit and ports.
     said: Mapping[str, Any] = {}
+    # Below which path of /etc it writes by itself.
+    writes: str = ""
     suites: Tuple[str, ...] = SUITES
     # Tried in every run of the tests.
     always: bool = False
 
 
 REDIRECTED = Way("backend_ports", "redirect", behind=True)
+# It has its port without anybody's help.
+ITSELF = Way("none is needed")
 
 HTTP = Question("HTTP", r"^HTTP/1\.[01] [0-9]{3} ", b"GET / HTTP/1.0\r\nHost: field\r\n\r\n")
 XMPP = Question(

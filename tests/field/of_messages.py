@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Tuple
 
-from .daemon import HTTP, IRC, REDIRECTED, REDIS, ROOT, TLS, XMPP, Daemon, Question
+from .daemon import HTTP, IRC, ITSELF, REDIRECTED, REDIS, ROOT, TLS, XMPP, Daemon, Question
 
 _SMTP = Question("SMTP", "^220 ")
 _MQTT = b"\x10\x10\x00\x04MQTT\x04\x02\x00\x3c\x00\x04fiel"
@@ -17,7 +17,7 @@ DAEMONS: Tuple[Daemon, ...] = (
         packages="prosody",
         unit="prosody.service",
         kind="Lua",
-        configure=r'sed -i -e /^c2s_ports/d -e "1i c2s_ports = { $PORT }" /etc/prosody/prosody.cfg.lua',
+        configure=r'sed -i -e "1i c2s_ports = { $PORT }" -e /^c2s_ports/d /etc/prosody/prosody.cfg.lua',
         question=XMPP,
         strategy="ambient",
         always=True,
@@ -239,7 +239,7 @@ sed -i -E "s/^(smtp|[0-9]+) +inet /$PORT inet /" /etc/postfix/master.cf
 """,
         question=_SMTP,
         refused=ROOT,
-        way=REDIRECTED,
+        way=ITSELF,
     ),
     Daemon(
         name="dovecot",
@@ -251,7 +251,7 @@ printf 'service imap-login {\n  inet_listener imap {\n    port = %s\n  }\n}\n' $
 """,
         question=Question("IMAP", r"^\* OK"),
         refused=ROOT,
-        way=REDIRECTED,
+        way=ITSELF,
     ),
     Daemon(
         name="vsftpd",
@@ -261,6 +261,6 @@ printf 'service imap-login {\n  inet_listener imap {\n    port = %s\n  }\n}\n' $
         configure=r'sed -i /^listen_port/d /etc/vsftpd.conf; echo "listen_port=$PORT" >>/etc/vsftpd.conf',
         question=Question("FTP", "^220 "),
         refused=ROOT,
-        way=REDIRECTED,
+        way=ITSELF,
     ),
 )

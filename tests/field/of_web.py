@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Tuple
 
-from .daemon import HTTP, REDIRECTED, ROOT, TLS, Daemon, Way
+from .daemon import HTTP, ITSELF, REDIRECTED, ROOT, TLS, Daemon, Way
 
 # The units of these are ours: Debian has no daemon of their kind with a unit.
 _NODE = """
@@ -58,7 +58,10 @@ DAEMONS: Tuple[Daemon, ...] = (
         packages="tomcat11",
         unit="tomcat11.service",
         kind="Java behind a shell script; no new privileges; grants itself",
-        configure=r"""sed -i -E "0,/Connector port=.[0-9]+./s//Connector port=\"$PORT\"/" /etc/tomcat11/server.xml""",
+        writes="/etc/tomcat11/Catalina/",
+        configure=r"""
+sed -i -E "0,/Connector port=.[0-9]+./s//Connector port=\"$PORT\"/" /etc/tomcat11/server.xml
+""",
         question=HTTP,
         strategy="ambient",
     ),
@@ -107,12 +110,12 @@ sed -i -e "/^hosts *=/d" -e "/^\[server\]/a hosts = 0.0.0.0:$PORT" /etc/radicale
     Daemon(
         name="syncthing",
         packages="syncthing",
-        unit="syncthing@sync.service",
+        unit="syncthing@files.service",
         kind="Go; instance of a template, User=%i; no new privileges",
         configure="""
-id -u sync >/dev/null 2>&1 || useradd --create-home sync
-config=/home/sync/.local/state/syncthing/config.xml
-[ -f $config ] || runuser -u sync -- syncthing generate --skip-port-probing >/dev/null
+id -u files >/dev/null 2>&1 || useradd --create-home files
+config=/home/files/.local/state/syncthing/config.xml
+[ -f $config ] || runuser -u files -- syncthing generate --skip-port-probing >/dev/null
 sed -i -E "s|<address>[0-9.]+:[0-9]+</address>|<address>0.0.0.0:$PORT</address>|" $config
 """,
         question=HTTP,
@@ -127,6 +130,7 @@ sed -i -E "s|<address>[0-9.]+:[0-9]+</address>|<address>0.0.0.0:$PORT</address>|
 sed -i -E -e "s/(.rpc-port.: )[0-9]+/\\1$PORT/" -e 's/(.rpc-whitelist.: ).*/\\1"*.*.*.*",/' \
   /etc/transmission-daemon/settings.json
 """,
+        writes="/etc/transmission-daemon/settings.json",
         question=HTTP,
         refused="CapabilityBoundingSet",
         way=REDIRECTED,
@@ -187,6 +191,7 @@ printf '[Socket]\nListenStream=\nListenStream=%s\n' $PORT >/etc/systemd/system/c
 systemctl daemon-reload
 systemctl start cockpit.socket
 """,
+        writes="/etc/cockpit/ws-certs.d/",
         question=HTTP,
         strategy="unneeded",
         said={"socket_activation": True},
@@ -219,7 +224,7 @@ sed -i -E "s/^(\s+listen (\[::\]:)?)[0-9]+( default_server)/\1$PORT\3/" /etc/ngi
 """,
         question=HTTP,
         refused=ROOT,
-        way=REDIRECTED,
+        way=ITSELF,
     ),
     Daemon(
         name="apache",
@@ -229,7 +234,7 @@ sed -i -E "s/^(\s+listen (\[::\]:)?)[0-9]+( default_server)/\1$PORT\3/" /etc/ngi
         configure='echo "Listen $PORT" >/etc/apache2/ports.conf',
         question=HTTP,
         refused=ROOT,
-        way=REDIRECTED,
+        way=ITSELF,
     ),
     Daemon(
         name="haproxy",
@@ -242,7 +247,7 @@ printf 'frontend field\n  mode http\n  bind :%s\n  http-request return status 20
 """,
         question=HTTP,
         refused=ROOT,
-        way=REDIRECTED,
+        way=ITSELF,
     ),
     Daemon(
         name="lighttpd",
@@ -262,7 +267,7 @@ printf 'frontend field\n  mode http\n  bind :%s\n  http-request return status 20
         configure='sed -i "s/^http_port .*/http_port $PORT/" /etc/squid/squid.conf',
         question=HTTP,
         refused=ROOT,
-        way=REDIRECTED,
+        way=ITSELF,
     ),
     Daemon(
         name="tinyproxy",

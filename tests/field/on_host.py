@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Runs on the daemons' host as root: configures them, and tells what runs and what there is.
 
-Usage: on_host.py configure|units|end|tree|by_hand, with the work as JSON on standard input, the answer on standard
-output. Only the standard library of Python 3.9.
+Usage: on_host.py configure|begin|units|end|tree|by_hand, with the work as JSON on standard input, the answer on
+standard output. Only the standard library of Python 3.9.
 """
 
 import hashlib
@@ -12,6 +12,7 @@ import os
 import stat
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 # What a removed grant must not show in, but for the program's attribute, which is asked for wherever programs are.
@@ -19,12 +20,14 @@ FOLDERS = ("/etc", "/usr/lib/systemd", "/run/systemd/system", "/var/lib/netbind.
 PROGRAMS = ("/usr", "/opt", "/srv")
 XATTR = "security.capability"
 START = "/proc/sys/net/ipv4/ip_unprivileged_port_start"
+# What a daemon takes to start, or to find that it cannot.
+SECONDS = 15
 BY_HAND = "[Service]\nAmbientCapabilities=CAP_NET_BIND_SERVICE\n"
 
 
 def main():
     work = json.load(sys.stdin)
-    actions = {"configure": configure, "units": units, "end": end, "tree": tree, "by_hand": by_hand}
+    actions = {f.__name__: f for f in (configure, begin, units, end, tree, by_hand)}
     json.dump(actions[sys.argv[1]](work), sys.stdout)
 
 
@@ -39,6 +42,17 @@ def configure(work):
         if done.returncode:
             return f"{script}: {done.stderr}{done.stdout}"
     return ""
+
+
+def begin(names):
+    """Start the units, as the installation of their packages does; many end at once, without their port."""
+    run("systemctl", "start", "--no-block", *names)
+    deadline = time.monotonic() + SECONDS
+    while time.monotonic() < deadline and any(
+        run("systemctl", "is-active", name).stdout.strip() == "activating" for name in names
+    ):
+        time.sleep(0.2)
+    return {}
 
 
 def units(names):

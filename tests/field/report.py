@@ -21,7 +21,8 @@ where it did not.
 
 Where `auto` refuses, the refusal names the reason, and nothing is changed. The way out that it names is then taken, and
 proven as all else: with `backend_ports` the daemon's own configuration names a port above 1023; with `user` the unit
-starts as the user that the daemon would become by itself.
+starts as the user that the daemon would become by itself. None is needed by a daemon that starts as root and stays it:
+it has its port, and answers on it.
 
 """
 _SECTIONS = {"trixie": "Debian 13 (systemd 257)", "forky": "Debian's next release, forky (systemd 262)"}
@@ -66,6 +67,6 @@ def _cells(it: Tried) -> Tuple[str, ...]:
         daemon.unit,
         daemon.kind,
         daemon.strategy + told if daemon.strategy else "refused",
-        (way.strategy + (", `backend_ports`" if way.behind else told)) if way.strategy else "",
+        (way.strategy + (", `backend_ports`" if way.behind else told)) if way.strategy else way.name,
         daemon.question.protocol,
     )

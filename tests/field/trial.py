@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Sequence
+from typing import Any, Dict, Iterator, Mapping, NamedTuple, Sequence
 
-from .daemon import BEHIND, Daemon
+from .daemon import BEHIND, ITSELF, Daemon
 from .fleet import Host
 from .table import PORTS
 
@@ -50,29 +50,38 @@ class Trial(NamedTuple):
 
 
 def refused(host: Host, trial: Trial) -> Iterator[str]:
-    """What is wrong with a refusal: it names the reason and changes nothing."""
+    """What is wrong with a refusal: it names the reason, and the daemon runs on; where it has its port, it answers."""
+    unit = trial.daemon.unit
     _configure(host, [trial])
-    before = host.do("tree")
+    host.do("begin", [unit])
+    before, running = host.do("tree"), host.do("units", [unit])
     result = host.roll_out([trial.service])
-    host.do("end", [trial.daemon.unit])
     if not result.get("failed"):
         yield f"it should be refused, but the role ends with {_told(result)}"
     elif not re.search(trial.daemon.refused, _told(result)):
         yield f"the refusal does not say {trial.daemon.refused}: {_told(result)}"
-    yield from _left(before, host.do("tree"))
+    if trial.daemon.way == ITSELF:
+        yield from _unanswered(host, trial, trial.port)
+        yield from _restarted(running, host.do("units", [unit]))
+    host.do("end", [unit])
+    yield from _left(before, host.do("tree"), [trial])
 
 
 def served(host: Host, trials: Sequence[Trial]) -> Iterator[str]:
     """What is wrong with services that should work, given to the role together."""
-    _configure(host, trials)
-    before = host.do("tree")
     names = [it.daemon.unit for it in trials]
+    _configure(host, trials)
+    host.do("begin", names)
+    for trial in trials:
+        if trial.own_port != trial.port:
+            yield from _unanswered(host, trial, trial.own_port)
+    before = host.do("tree")
     yield from _proven(host, trials)
     gone = host.roll_out([{**it.service, "state": "absent"} for it in trials])
     if gone.get("failed"):
         yield f"they cannot be taken back: {_told(gone)}"
     host.do("end", names)
-    yield from _left(before, host.do("tree"))
+    yield from _left(before, host.do("tree"), trials)
 
 
 def _configure(host: Host, trials: Sequence[Trial]) -> None:
@@ -91,15 +100,22 @@ def _proven(host: Host, trials: Sequence[Trial]) -> Iterator[str]:
         return
     yield from _chosen(result, trials)
     for trial in trials:
-        wrong = host.answer(trial.daemon.question, trial.port)
-        if wrong:
-            yield f"{trial.daemon.name} does not answer another host: {wrong}"
+        yield from _unanswered(host, trial, trial.port)
     before = host.do("units", names)
     again = host.roll_out([it.service for it in trials])
     if again.get("failed") or again.get("changed"):
         yield f"the second run changes or fails: {_told(again)}"
-    after = host.do("units", names)
-    yield from (f"the second run restarts {name}: {after[name]}" for name in names if before[name] != after[name])
+    yield from _restarted(before, host.do("units", names))
+
+
+def _unanswered(host: Host, trial: Trial, port: int) -> Iterator[str]:
+    wrong = host.answer(trial.daemon.question, port)
+    if wrong:
+        yield f"{trial.daemon.name} does not answer another host on port {port}: {wrong}"
+
+
+def _restarted(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
+    yield from (f"{name} was restarted: {after[name]}" for name in after if before[name] != after[name])
 
 
 def _chosen(result: Mapping[str, Any], trials: Sequence[Trial]) -> Iterator[str]:
@@ -118,8 +134,11 @@ def _by_hand(host: Host, trial: Trial) -> str:
     return f"by hand it {f'does not serve either: {wrong}' if wrong else 'serves'}\n      {journal}"
 
 
-def _left(before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[str]:
-    differing: List[str] = [path for path in {**before, **after} if before.get(path) != after.get(path)]
+def _left(before: Mapping[str, str], after: Mapping[str, str], trials: Sequence[Trial]) -> Iterator[str]:
+    own = tuple(it.daemon.writes for it in trials if it.daemon.writes)
+    differing = [
+        path for path in {**before, **after} if before.get(path) != after.get(path) and not path.startswith(own)
+    ]
     if differing:
         yield "not as before: " + ", ".join(f"{path} ({before.get(path)} → {after.get(path)})" for path in differing)
 

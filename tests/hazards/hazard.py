@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from typing import Any, Tuple
 
 FOLDER = "/opt/hazards"
+# A user namespace that on_host.py makes.
+USER_NAMESPACE = "/run/userns/hazards"
 # Between the commands of a unit that has several.
 NEXT_COMMAND = "\nExecStart="
-HOSTS = {"bullseye": 247, "bookworm": 252, "trixie": 257}
+HOSTS = {"bullseye": 247, "bookworm": 252, "trixie": 257, "forky": 262}
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,8 @@ class Hazard:
     # What the kernel would let through and the collection refuses all the same: it would be a hole, or replace what
     # somebody else wrote.
     unsafe: Tuple[str, ...] = ()
-    hosts: Tuple[str, ...] = tuple(HOSTS)
+    # The first systemd that knows the setting, or whose Debian has the program.
+    since: int = 0
 
 
 def setting(*lines: str, **fields: Any) -> Hazard:

@@ -68,7 +68,7 @@ HAZARDS: Tuple[Hazard, ...] = (
         name="ExecStart=server …, by ExecSearchPath=",
         settings=(f"ExecSearchPath={FOLDER}/plain",),
         root=f"{FOLDER}/plain/",
-        hosts=("bookworm", "trixie"),
+        since=252,
     ),
     Hazard(name="ExecStart=%T/… (a specifier)", program="tmp", root="/tmp", wrapper="%T{command}"),
     Hazard(

@@ -99,7 +99,7 @@ HAZARDS: Tuple[Hazard, ...] = (
     Hazard(name="script of /usr/bin/env and a program that is not there", program="script-env-lost"),
     Hazard(name="shell script that starts the server", program="wrapper"),
     Hazard(name="static ELF", program="static"),
-    Hazard(name="Go (caddy)", program="go", hosts=("bookworm", "trixie")),
+    Hazard(name="Go (caddy)", program="go", since=252),
     Hazard(name="on a tmpfs", program="tmpfs"),
     Hazard(name="on a nosuid mount", program="nosuid"),
     Hazard(name="on a read-only mount", program="read-only"),

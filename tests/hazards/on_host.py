@@ -24,6 +24,8 @@ RULES = Path("/etc/authbind/byport")
 START = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
 # Where units with NetworkNamespacePath= run.
 NETWORK = Path("/run/netns/hazards")
+# That of units with UserNamespacePath=.
+USER_NAMESPACE = Path("/run/userns/hazards")
 SECONDS = 20
 CAP_NET_BIND_SERVICE = 1 << 10
 # The state of a socket that waits for clients, by the file below /proc/net (include/net/tcp_states.h).
@@ -80,8 +82,23 @@ def prepare(work):
             path.write_text(text)
     run("ip", "netns", "add", NETWORK.name)
     run("ip", "-netns", NETWORK.name, "link", "set", "lo", "up")
+    make_user_namespace()
     run("systemctl", "daemon-reload")
     return {}
+
+
+def make_user_namespace():
+    """A user namespace that maps each id to itself, and that outlives its first process."""
+    USER_NAMESPACE.parent.mkdir()
+    USER_NAMESPACE.touch()
+    first = subprocess.Popen(["unshare", "--user", "sleep", "60"])
+    while os.stat(f"/proc/{first.pid}/ns/user").st_ino == os.stat("/proc/self/ns/user").st_ino:
+        time.sleep(0.01)
+    for kind in ("uid_map", "gid_map"):
+        Path(f"/proc/{first.pid}/{kind}").write_text("0 0 4294967295")
+    run("mount", "--bind", f"/proc/{first.pid}/ns/user", str(USER_NAMESPACE))
+    first.kill()
+    first.wait()
 
 
 def make_programs(folder, program, work):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Dict, List, Mapping, Sequence, Tuple
 
 from .hazard import HOSTS
+from .of_262 import SINCE_257
 from .table import HAZARDS, STRATEGIES
 
 WORKS = "works"
@@ -16,19 +17,28 @@ NOT_THERE = "–"  # noqa: RUF001
 _INTRODUCTION = """\
 # Hazards
 
-What a unit's settings or its program's file do to each strategy, under the systemd of Debian 11 (247), 12 (252) and 13
-(257). `./run hazards` makes a real unit for every row, asks `privport_info` and the filter `privport_plan` for a
-prediction, then applies the strategy **even where it is refused**, starts the unit and looks whether a process of it,
-running as the service's user and by this strategy's means, listens on the port. Of `redirect` and `forward` (here by
-systemd-socket-proxyd) the program listens on its backend port, and what connects to the low port has to reach it; with
-`sysctl` every process may bind, and none shows by what means. This table is what that run measured: `works` means that
-prediction and kernel agreed that it works, a code that the collection refuses with this reason and the kernel does not
-let the service have its port. A code with `(unsafe)` is refused although the kernel would allow it: everyone could use
-the grant, or it would replace what somebody else wrote. A code with `?` stands for what cannot be known beforehand: the
-strategy comes after all others and is proven, and the kernel's answer follows. A cell where the two disagree fails the
-run and is marked with ✗. `–` stands for a setting that this systemd, or a program that this Debian, does not have.
+What a unit's settings or its program's file do to each strategy, under the systemd of Debian 11 (247), 12 (252), 13
+(257) and of its next release (262). `./run hazards` makes a real unit for every row, asks `privport_info` and the
+filter `privport_plan` for a prediction, then applies the strategy **even where it is refused**, starts the unit and
+looks whether a process of it, running as the service's user and by this strategy's means, listens on the port. Of
+`redirect` and `forward` (here by systemd-socket-proxyd) the program listens on its backend port, and what connects to
+the low port has to reach it; with `sysctl` every process may bind, and none shows by what means. This table is what
+that run measured: `works` means that prediction and kernel agreed that it works, a code that the collection refuses
+with this reason and the kernel does not let the service have its port. A code with `(unsafe)` is refused although the
+kernel would allow it: everyone could use the grant, or it would replace what somebody else wrote. A code with `?`
+stands for what cannot be known beforehand: the strategy comes after all others and is proven, and the kernel's answer
+follows. A cell where the two disagree fails the run and is marked with ✗. `–` stands for a setting that this systemd,
+or a program that this Debian, does not have.
 
 """  # noqa: RUF001
+_SINCE_257 = """\
+
+## What came after systemd 257
+
+Each property of a service that `systemctl show` has under 262 and not under 257, and whether it decides about executing
+the program or binding the port. What decides is a row above. The run fails when there is one that is not listed here.
+
+"""
 
 
 @dataclass(frozen=True)
@@ -75,4 +85,5 @@ def _aligned(lines: Sequence[Sequence[str]]) -> str:
 
 
 def document(cells: Dict[Tuple[str, str, str], Cell]) -> str:
-    return f"{_INTRODUCTION}{table(cells)}\n"
+    since = _aligned([("property", "what it decides"), *SINCE_257.items()])
+    return f"{_INTRODUCTION}{table(cells)}\n{_SINCE_257}{since}\n"

@@ -7,8 +7,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Dict, Tuple
 
-from . import of_commands, of_programs, of_settings
-from .hazard import FOLDER, Hazard
+from . import of_262, of_commands, of_programs, of_settings
+from .hazard import FOLDER, HOSTS, Hazard
 from .of_programs import PROGRAMS
 
 FIRST_PORT = 101
@@ -21,6 +21,7 @@ HAZARDS: Tuple[Hazard, ...] = (
     *of_settings.HAZARDS,
     *of_commands.HAZARDS,
     *of_programs.HAZARDS,
+    *of_262.HAZARDS,
 )
 
 
@@ -120,7 +121,7 @@ class Row:
 
 
 def rows_of(host: str, *, behind: bool) -> Tuple[Row, ...]:
-    return tuple(Row(number, hazard, behind) for number, hazard in enumerate(HAZARDS) if host in hazard.hosts)
+    return tuple(Row(number, hazard, behind) for number, hazard in enumerate(HAZARDS) if HOSTS[host] >= hazard.since)
 
 
 def programs_of(host: str) -> Dict[str, Dict[str, Any]]:

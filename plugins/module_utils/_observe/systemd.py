@@ -54,6 +54,7 @@ PROPERTIES = (
     "RestrictNetworkInterfaces",
     "RootDirectory",
     "RootImage",
+    "RootMStack",
     "MountImages",
     "ExtensionImages",
     "ExtensionDirectories",

@@ -285,6 +285,7 @@ def test_limits_of_the_whole_host(limits: Dict[str, Any], fields: Dict[str, Any]
     ("properties", "setcap", "unknown"),
     [
         pytest.param({"RootImage": "/srv/root.img"}, ("image",), (("image",), ()), id="all files"),
+        pytest.param({"RootMStack": "/srv/x.mstack"}, (), (("image",), ("image",)), id="layers"),
         pytest.param({"MountImages": "/srv/x.img:/opt"}, (), (("image",), ("image",)), id="a folder's"),
         pytest.param({"ExtensionDirectories": "/srv/x"}, (), (("image",), ("image",)), id="those over /usr"),
         pytest.param({"RootImage": "", "MountImages": ""}, (), ((), ()), id="none"),

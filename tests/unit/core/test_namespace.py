@@ -155,6 +155,7 @@ def test_noexec(properties: Dict[str, str], path: str, noexec: str) -> None:
         ({}, ""),
         ({"RootImage": "", "MountImages": "/a.raw:/opt"}, "MountImages=/a.raw:/opt"),
         ({"RootImage": "/srv/root.raw"}, "RootImage=/srv/root.raw"),
+        ({"RootMStack": "/srv/root.mstack"}, "RootMStack=/srv/root.mstack"),
     ],
 )
 def test_image(properties: Dict[str, str], image: str) -> None:

@@ -10,7 +10,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model.error
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import split_paths
 
 # Images bring files that the host does not show.
-_IMAGES = ("RootImage", "MountImages", "ExtensionImages", "ExtensionDirectories")
+_IMAGES = ("RootImage", "RootMStack", "MountImages", "ExtensionImages", "ExtensionDirectories")
 _HOMES = ("/home", "/root", "/run/user")
 _TEMPORARY = ("/tmp", "/var/tmp")  # noqa: S108
 _MOST_LINKS = 40

@@ -12,7 +12,8 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model.obser
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.reason import Reason, Unknown
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Port
 
-UNSET = ("", "no", "~")
+# An unset set of flags is shown with all 64 bits (DelegateNamespaces=), one without any as 0.
+UNSET = ("", "no", "~", str(2**64 - 1))
 # systemd.exec(5), PrivateUsers=, as systemctl shows it and its longer form.
 _USER_NAMESPACES = ("yes", "self", "identity", "full", "managed")
 # [FAMILY:][PROTOCOL:]PORTS; systemctl show leaves the colon before PORTS out: ipv4:tcpany, udp80-90.
