@@ -109,7 +109,7 @@ def try_host(host: str, parts: Sequence[str]) -> Cells:
         tried = [
             (row, plan)
             for row, plan in zip(rows[behind], planned(observations[behind], services))
-            if strategy != "socket" or row.takes_sockets
+            if row.tried_on(host, strategy)
         ]
         observed = on_host(host, "try", grants={row.unit: grant(row, strategy, plan) for row, plan in tried})
         for row, plan in tried:

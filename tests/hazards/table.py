@@ -106,6 +106,11 @@ class Row:
         """Whether the program, as far as it starts, is one that its owner would declare so; of caddy one has to ask."""
         return PROGRAMS[self.hazard.program].kind != "static"
 
+    def tried_on(self, host: str, strategy: str) -> bool:
+        """From 2.9 on caddy takes the sockets that its configuration names, and this one's names a port."""
+        by_name = PROGRAMS[self.hazard.program].kind == "caddy" and HOSTS[host] >= HOSTS["forky"]
+        return strategy != "socket" or (self.takes_sockets and not by_name)
+
     @property
     def service(self) -> Dict[str, Any]:
         """The description that the collection gets, less the strategy."""

@@ -75,7 +75,10 @@ def row(setcap: str, authbind: str, ambient: str, _id: str, **fields: Any) -> An
         row("", "", "", "ProtectHome", properties={"ProtectHome": "yes"}),
         row(*["private_users"] * 3, "PrivateUsers", properties={"PrivateUsers": "yes"}),
         row(*["private_users"] * 3, "UserNamespacePath", properties={"UserNamespacePath": "/run/userns"}),
-        row(*["private_users"] * 3, "DelegateNamespaces", properties={"DelegateNamespaces": "mnt net"}),
+        # As systemd 262 shows net, no and unset.
+        row(*["private_users"] * 3, "DelegateNamespaces", properties={"DelegateNamespaces": "1073741824"}),
+        row(*["private_users"] * 3, "DelegateNamespaces", properties={"DelegateNamespaces": "0"}),
+        row("", "", "", "no DelegateNamespaces", properties={"DelegateNamespaces": "18446744073709551615"}),
         row(*["user_namespace"] * 3, "unshare", **started("unshare --user /a")),
         row("user_namespace", "user_namespace", "user_namespace", "podman", **started("podman run web")),
         row("launcher", "", "", "flock", **started("flock /a /b"), program_fields={"path": "/usr/bin/flock"}),
