@@ -17,6 +17,7 @@ description:
     connection to each address succeeds, and another user is still refused the port. The grant survives a restart of
     the service and a boot of the host. A process that gives its privileges up once it listens holds less than it was
     granted, and passes.
+  - A rule that leads what other hosts send to the port elsewhere, a redirect of old times for example, fails it.
   - An address that this host itself cannot come by, for a filter keeps it out or the host does not have the address,
     makes the connection V(unknown).
   - Fails when a check fails, and says what to do, with the last lines of the unit's journal. What cannot be seen is

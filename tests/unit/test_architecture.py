@@ -219,6 +219,7 @@ NAMING = {
     "_core/systemd/command.py": "the program authbind",
     "_core/systemd/socket_unit.py": "the first line of its files",
     "_core/netfilter/redirect.py": "the first lines of its files, and a statement of nft",
+    "_core/netfilter/nft_ruleset.py": "the same statement",
     "_core/forwarding/forwarder.py": "the first lines of its files",
     "_core/forwarding/init_script.py": "the first line of its file",
     "_core/decision/hazards/sandbox.py": "the system call socket(2)",

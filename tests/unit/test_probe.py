@@ -82,6 +82,12 @@ def test_a_refused_connection(listening: int) -> None:
         pytest.param("127.0.0.1", {"RestrictNetworkInterfaces": "eth0"}, None, id="no interface that is ours"),
         pytest.param("127.0.0.1", {"RestrictNetworkInterfaces": "~eth0"}, "", id="all interfaces but one"),
         pytest.param("0.0.0.0", {"IPAddressDeny": "0.0.0.0/0 ::/0"}, None, id="everything is denied"),
+        pytest.param(
+            "::",
+            {"IPAddressDeny": "0.0.0.0/0 ::/0", "IPAddressAllow": "127.0.0.0/8"},
+            "",
+            id="one family is allowed",
+        ),
         pytest.param("192.0.2.1", {}, "not ours", id="an address of another host"),
         pytest.param("2001:db8::1", {}, "not ours", id="an IPv6 address of another host"),
     ],

@@ -8,7 +8,12 @@ from functools import cached_property
 from typing import Iterator, Mapping, Sequence, Tuple
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import PrivportError
-from ansible_collections.netbind.privport.plugins.module_utils._core.netfilter import iptables_ruleset, nft_ruleset
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import FAMILIES, Port
+from ansible_collections.netbind.privport.plugins.module_utils._core.netfilter import (
+    iptables_ruleset,
+    nat,
+    nft_ruleset,
+)
 from ansible_collections.netbind.privport.plugins.module_utils._core.netfilter.input_filter import (
     Barrier,
     Chain,
@@ -17,11 +22,13 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.netfilter.i
     merged,
     unread,
 )
+from ansible_collections.netbind.privport.plugins.module_utils._core.netfilter.nat import Diversion, diversion
 from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host
 
 _INPUT = "INPUT"
 # The tables of nftables that iptables made are read by iptables-save, which knows its own extensions.
 _OF_IPTABLES = {"ipv4": ("ip", "filter"), "ipv6": ("ip6", "filter")}
+_NAT_OF_IPTABLES = {"ipv4": ("ip", "nat"), "ipv6": ("ip6", "nat")}
 _SAVES = {
     "ipv4": ("iptables-save", "iptables-legacy-save"),
     "ipv6": ("ip6tables-save", "ip6tables-legacy-save"),
@@ -51,6 +58,55 @@ class Firewall:
     def _barrier(self, packet: Packet) -> Barrier | None:
         found = [barrier(packet, bases=bases, chains=chains) for bases, chains in self._rulesets(packet)]
         return min((it for it in found if it is not None), key=lambda it: not it.certain, default=None)
+
+    def diversions(self, ports: Sequence[Port]) -> Tuple[Diversion, ...]:
+        """What leads connections from other hosts away from these ports; nothing where that cannot be read."""
+        if not ports or self._host.effective_uid() != 0:
+            return ()
+        packets = [Packet(family, it.protocol, it.number, it.number) for it in ports for family in FAMILIES]
+        try:
+            found = [self._diversion(packet) for packet in packets]
+        except PrivportError:
+            return ()
+        return tuple(it for it in found if it is not None)
+
+    def _diversion(self, packet: Packet) -> Diversion | None:
+        found = [diversion(packet, bases=bases, chains=chains) for bases, chains in self._nat_rulesets(packet)]
+        others = (it for it in found if it is not None and nat.OWN not in it.rule)
+        return min(others, key=lambda it: not it.certain, default=None)
+
+    def _nat_rulesets(self, packet: Packet) -> Iterator[Tuple[Sequence[Chain], Mapping[str, Chain]]]:
+        saved = [iptables_ruleset.parse(text, packet, table=nat.TABLE) for text in self._saved_nat(packet.family)]
+        for chains in saved:
+            yield [chains[nat.CHAIN]] if nat.CHAIN in chains else [], chains
+        own = _NAT_OF_IPTABLES[packet.family]
+        skipped = [own] if any(nat.CHAIN in chains for chains in saved) else []
+        for text in self._nat_tables.values():
+            ruleset = nft_ruleset.parse(text, packet, skipped=skipped, hook=nat.HOOK)
+            yield ruleset.bases, ruleset.chains
+
+    def _saved_nat(self, family: str) -> Sequence[str]:
+        """nft tells cheaply whether iptables made such a table; the older kind's is in none of nft's."""
+        usual, legacy = _SAVES[family]
+        by_nft = self._nft is None or _NAT_OF_IPTABLES[family] in self._nat_tables
+        old = "nat" in (self._host.read(_LEGACY_TABLES[family]) or "").split()
+        programs = ([usual] if by_nft else []) + ([legacy] if old else [])
+        return [text for text in map(self._save, programs) if text]
+
+    @cached_property
+    def _nft(self) -> str | None:
+        return self._host.which("nft")
+
+    @cached_property
+    def _nat_tables(self) -> Mapping[Tuple[str, str], str]:
+        """The rules of each table of nftables that leads packets away, by its family and name."""
+        if self._nft is None:
+            return {}
+        listed = self._host.query([self._nft, "--json", "list", "chains"]).checked().stdout
+        return {
+            table: self._host.query([self._nft, "--json", "list", "table", *table]).checked().stdout
+            for table in nat.tables_with_nat(listed)
+        }
 
     def _rulesets(self, packet: Packet) -> Iterator[Tuple[Sequence[Chain], Mapping[str, Chain]]]:
         saved = [iptables_ruleset.parse(text, packet) for text in self._saved[packet.family]]

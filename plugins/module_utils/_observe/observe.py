@@ -181,6 +181,7 @@ def _service(host: Host, service: Service, *, machine: _Machine) -> ServiceFacts
         confinement=None,
         installed={name: look(host, service, unit) for name, look in INSTALLING.items()},
         redirect=redirect.ground(host, service, firewall=machine.firewall),
+        diversions=machine.firewall.diversions(service.ports) if service.state == "present" else (),
     )
 
 

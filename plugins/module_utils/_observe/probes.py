@@ -23,6 +23,7 @@ _FORWARDER_SECONDS = 0.3
 _LOOPBACK = {"ipv4": "127.0.0.1", "ipv6": "::1"}
 # So many addresses of the host are tried beside loopback, where that one cannot be.
 _MOST_ADDRESSES = 3
+_WITHOUT_FAMILY = ("EADDRNOTAVAIL", "EAFNOSUPPORT")
 
 
 def probe(host: Host, facts: ServiceFacts, *, port: Port, inner: Port, privileged: bool) -> Probe:
@@ -74,10 +75,9 @@ class Ways:
             return self._first([target], listener.port, staying=staying)
         families = sorted(families_of(listener))
         found = {family: self.reach(family, listener.port, interface=interface, staying=staying) for family in families}
-        # Where IPv6 is switched off, a wildcard serves the other family alone.
-        absent = [it for it in found if found[it] in ("EADDRNOTAVAIL", "EAFNOSUPPORT")]
-        tried = [outcome for family, outcome in found.items() if family not in absent or len(found) == 1]
-        return next((outcome for outcome in tried if outcome != ""), "") if tried else None
+        # A wildcard serves the other family alone where IPv6 is switched off, or its unit lets nobody in by this one.
+        tried = {family: it for family, it in found.items() if it not in (None, *_WITHOUT_FAMILY)} or found
+        return next((outcome for outcome in tried.values() if outcome != ""), "")
 
     def reach(self, family: str, port: int, *, interface: str = "", staying: float = 0) -> str | None:
         """The same of a port of this host by one family; interface is that to which the socket is bound."""

@@ -16,6 +16,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.netfilter.i
 from ansible_collections.netbind.privport.plugins.module_utils._core.netfilter.redirect import Ground, Redirect, Tool
 from ansible_collections.netbind.privport.tests.unit.core.cases import (
     CAP,
+    SERVER,
     ambient_process,
     case,
     listener,
@@ -186,11 +187,28 @@ def test_warnings(more: Dict[str, Any], expected: Tuple[str, ...]) -> None:
     assert "the kernel leads port 80 to 808" in STRATEGIES["redirect"].why(judged) or not expected
 
 
-def test_it_comes_after_what_keeps_the_port_from_others() -> None:
-    judged = case(**fields())
-    assert decide(judged.host, [judged.service])[0].strategy == "ambient"
-    judged = case(**fields(properties={"ActiveState": "active", "PrivateUsers": "yes"}))
-    assert decide(judged.host, [judged.service])[0].strategy == "redirect"
+@pytest.mark.parametrize(
+    ("more", "chosen"),
+    [
+        pytest.param({"listeners": ()}, "ambient", id="it listens nowhere yet"),
+        pytest.param({}, "redirect", id="it listens there"),
+        pytest.param({"redirect": ground(PERHAPS)}, "redirect", id="and the host's rules leave a doubt"),
+        pytest.param({"redirect": ground(DROPS)}, "forward", id="and the host's rules are against it"),
+        pytest.param(behind("127.0.0.1"), "forward", id="and there on loopback alone"),
+        pytest.param(behind("::", unit="other.service"), "ambient", id="another listens there"),
+        pytest.param(
+            {"listeners": (listener(process()), listener(process(), port=8080))}, "ambient", id="it listens on both"
+        ),
+        pytest.param(
+            {"unit": None, "unit_fields": None, "properties": None, "description": {"executable": SERVER}},
+            "redirect",
+            id="nothing but its program is known",
+        ),
+    ],
+)
+def test_who_listens_behind_the_port_is_led_to(more: Dict[str, Any], chosen: str) -> None:
+    judged = case(**fields(**more))
+    assert decide(judged.host, [judged.service])[0].strategy == chosen
 
 
 def test_a_change_goes_from_one_to_the_other() -> None:

@@ -8,6 +8,7 @@ from typing import Any, Dict, Tuple
 
 import pytest
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Port
+from ansible_collections.netbind.privport.plugins.module_utils._core.netfilter.nat import Diversion
 from ansible_collections.netbind.privport.plugins.module_utils._core.proof.checks import (
     FAIL,
     NOT_LISTENING,
@@ -422,6 +423,25 @@ def test_it_is_told_whom_it_became_and_what_it_keeps() -> None:
     assert "pid 42 started as root, serves as unbound (uid 990), and keeps cap_net_raw" in [
         check.text for check in found.checks
     ]
+
+
+@pytest.mark.parametrize(
+    ("fields", "listening", "expected"),
+    [
+        pytest.param({}, {}, (("taken", FAIL),), id="it leads all away"),
+        pytest.param({"certain": False}, {}, (("taken", UNKNOWN),), id="it may do so"),
+        pytest.param({"port": 81}, {}, (), id="from another port"),
+        pytest.param({"protocol": "udp"}, {}, (), id="of another protocol"),
+        pytest.param({"family": "ipv6"}, {}, (), id="by a family that is not served"),
+        pytest.param({"family": "ipv6"}, {"address": ANY6, "v6only": False}, (("taken", FAIL),), id="by one of both"),
+    ],
+)
+def test_a_rule_that_leads_connections_away(
+    fields: Dict[str, Any], listening: Dict[str, Any], expected: Tuple[Tuple[str, str], ...]
+) -> None:
+    rule = Diversion(**{"port": 80, "protocol": "tcp", "family": "ipv4", "certain": True, "rule": "rule 4", **fields})
+    found = evidence(**GRANTED, listeners=(listener(ambient_process(), **listening),), diversions=(rule,))
+    assert failing(found) == expected
 
 
 def test_a_root_parent_is_named_with_its_workers() -> None:

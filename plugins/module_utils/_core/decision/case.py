@@ -158,6 +158,13 @@ class Case(NamedTuple):
         """Whether a process of the service holds a socket on the port."""
         return any(self.owns(process) for it in self.facts.listeners_on(port) for process in it.owners)
 
+    @property
+    def listens_instead(self) -> bool:
+        """Whether it listens on its backend ports, one for each of its ports, and on none of these itself."""
+        inner = [self.service.backend(port) for port in self.service.ports]
+        moved = all(port is not None and self.listens(port) for port in inner)
+        return moved and not any(map(self.listens, self.service.ports))
+
     def may_listen(self, port: Port) -> bool:
         """Whether it does so as far as we are told: who holds the port may be hidden from us."""
         return self.listens(port) or any(not it.owners_known for it in self.facts.listeners_on(port))

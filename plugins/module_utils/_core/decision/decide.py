@@ -160,9 +160,12 @@ def _choose(case: Case, *, rejected: dict[str, tuple[Reason, ...]], unknown: dic
     preferred = [rule.strategy for rule in case.policy if rule.effect == "prefer"]
     # What works by somebody else's doing is kept.
     standing = [name for name, strategy in STRATEGIES.items() if strategy.stands(case)]
-    candidates = (*preferred, *standing, *STRATEGIES) if case.service.strategy == "auto" else (case.service.strategy,)
+    # What would let it bind a port that it does not want is of no use.
+    leading = [name for name, strategy in STRATEGIES.items() if strategy.indirect and case.listens_instead]
+    every = (*preferred, *standing, *leading, *STRATEGIES)
+    candidates = every if case.service.strategy == "auto" else (case.service.strategy,)
     # What is preferred comes first among those of which all is known, and again among the others.
-    in_order = sorted(candidates, key=lambda name: name in unknown)
+    in_order = sorted(candidates, key=lambda name: name in unknown and name not in leading)
     return next((name for name in in_order if name not in rejected), "")
 
 

@@ -16,6 +16,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.confinement
 from ansible_collections.netbind.privport.plugins.module_utils._core.managed.installation import Installed
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.record import Record
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Port
+from ansible_collections.netbind.privport.plugins.module_utils._core.netfilter.nat import Diversion
 from ansible_collections.netbind.privport.plugins.module_utils._core.netfilter.redirect import Ground
 from ansible_collections.netbind.privport.plugins.module_utils._core.process.status import ProcessStatus
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.command import Launch
@@ -260,6 +261,8 @@ class ServiceFacts(NamedTuple):
     installed: dict[str, Installed]
     # What the host offers to redirects of its ports; None where it has no backend ports.
     redirect: Ground | None
+    # The rules of the host's network that lead connections away from its ports before any socket gets them.
+    diversions: tuple[Diversion, ...] = ()
 
     def listeners_on(self, port: Port) -> tuple[Listener, ...]:
         return tuple(it for it in self.listeners if (it.port, it.protocol) == (port.number, port.protocol))

@@ -10,6 +10,8 @@ from __future__ import annotations
 from typing import Mapping, NamedTuple, Optional, Sequence, Tuple
 
 ACCEPT, DROP, JUMP, GOTO, RETURN = "accept", "drop", "jump", "goto", "return"
+# To another port or host.
+LED = "led"
 # net/netfilter/nf_tables_api.c, NFT_JUMP_STACK_SIZE
 _DEEPEST = 16
 _FAMILY_NAMES = {"ipv4": "IPv4", "ipv6": "IPv6"}
@@ -83,12 +85,20 @@ def merged(barriers: Sequence[Barrier]) -> Tuple[Barrier, ...]:
     return tuple(it._replace(families=tuple(families)) for it, families in found.items())
 
 
-class _Outcome(NamedTuple):
-    """What becomes of the packet, '' for what comes behind, by which rule, and the rules that may let it in before."""
+class Outcome(NamedTuple):
+    """What becomes of the packet, '' for what comes behind, by which rule.
+
+    doubts are the rules before that may apply, each with its verdict.
+    """
 
     verdict: str
     by: str
-    perhaps: Tuple[str, ...] = ()
+    doubts: Tuple[Tuple[str, str], ...] = ()
+
+    @property
+    def perhaps(self) -> Tuple[str, ...]:
+        """The rules that may let it in before."""
+        return tuple(rule for verdict, rule in self.doubts if verdict != DROP)
 
 
 def both(first: Optional[bool], second: Optional[bool]) -> Optional[bool]:
@@ -105,7 +115,7 @@ def barrier(packet: Packet, *, bases: Sequence[Chain], chains: Mapping[str, Chai
     """
     doubts = []
     for base in bases:
-        found = _walk(base, chains=chains, depth=0)
+        found = walk(base, chains=chains)
         if found.verdict != DROP:
             continue
         evidence = f"{base.name}: {found.by}"
@@ -124,28 +134,28 @@ def barrier(packet: Packet, *, bases: Sequence[Chain], chains: Mapping[str, Chai
     return doubts[0] if doubts else None
 
 
-def _walk(chain: Chain, *, chains: Mapping[str, Chain], depth: int) -> _Outcome:
-    perhaps: list[str] = []
+def walk(chain: Chain, *, chains: Mapping[str, Chain], depth: int = 0) -> Outcome:
+    """What becomes of the packet in a chain, from which depth others jumped to it."""
+    doubts: list[tuple[str, str]] = []
     for rule in chain.rules:
-        found = _of_rule(rule, chains=chains, depth=depth) if rule.applies is not False else _Outcome("", "")
-        perhaps.extend(found.perhaps)
+        found = _of_rule(rule, chains=chains, depth=depth) if rule.applies is not False else Outcome("", "")
+        doubts.extend(found.doubts)
         if not found.verdict:
             continue
         if rule.applies:
             if found.verdict == RETURN:
                 break
-            return _Outcome(found.verdict, found.by, tuple(perhaps))
-        if found.verdict != DROP:
-            perhaps.append(found.by)
-    return _Outcome(chain.policy, f"policy {chain.policy}", tuple(perhaps))
+            return Outcome(found.verdict, found.by, tuple(doubts))
+        doubts.append((found.verdict, found.by))
+    return Outcome(chain.policy, f"policy {chain.policy}", tuple(doubts))
 
 
-def _of_rule(rule: Rule, *, chains: Mapping[str, Chain], depth: int) -> _Outcome:
+def _of_rule(rule: Rule, *, chains: Mapping[str, Chain], depth: int) -> Outcome:
     if rule.verdict not in (JUMP, GOTO):
-        return _Outcome(rule.verdict, rule.text)
+        return Outcome(rule.verdict, rule.text)
     target = chains.get(rule.target)
     if target is None or depth >= _DEEPEST:
-        return _Outcome("", "")
-    found = _walk(target, chains=chains, depth=depth + 1)
+        return Outcome("", "")
+    found = walk(target, chains=chains, depth=depth + 1)
     # Nothing comes back from where goto leads.
-    return _Outcome(found.verdict or (RETURN if rule.verdict == GOTO else ""), found.by or rule.text, found.perhaps)
+    return Outcome(found.verdict or (RETURN if rule.verdict == GOTO else ""), found.by or rule.text, found.doubts)

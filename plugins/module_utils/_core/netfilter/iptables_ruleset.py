@@ -1,6 +1,6 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The chain INPUT of what iptables-save(8) prints of the table filter, as it concerns one packet.
+"""The chains of what iptables-save(8) prints of a table, as they concern one packet.
 
 A match that is not known here applies perhaps (iptables-extensions(8)).
 """
@@ -17,6 +17,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.netfilter.i
     DROP,
     GOTO,
     JUMP,
+    LED,
     RETURN,
     Chain,
     Packet,
@@ -24,7 +25,15 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.netfilter.i
     both,
 )
 
-_VERDICTS = {"ACCEPT": ACCEPT, "DROP": DROP, "REJECT": DROP, "RETURN": RETURN, "TARPIT": DROP}
+_VERDICTS = {
+    "ACCEPT": ACCEPT,
+    "DROP": DROP,
+    "REJECT": DROP,
+    "RETURN": RETURN,
+    "TARPIT": DROP,
+    "REDIRECT": LED,
+    "DNAT": LED,
+}
 # Targets after which the packet goes on.
 _PASSING = ("LOG", "NFLOG", "ULOG", "MARK", "CONNMARK", "AUDIT", "SET", "TRACE", "CLASSIFY", "")
 _CHAIN = re.compile(r":(?P<name>\S+) (?P<policy>\S+) \[[0-9]+:[0-9]+\]")
@@ -38,11 +47,11 @@ class _Option(NamedTuple):
     negated: bool
 
 
-def parse(text: str, packet: Packet) -> dict[str, Chain]:
-    """The chains of the table filter, by name; none for a table that is not there. Raises UnknownFormat."""
+def parse(text: str, packet: Packet, *, table: str = "filter") -> dict[str, Chain]:
+    """The chains of a table, by name; none for a table that is not there. Raises UnknownFormat."""
     policies: dict[str, str] = {}
     rules: dict[str, list[str]] = {}
-    for line in _of_filter(text):
+    for line in _of_table(text, table):
         declared = _CHAIN.fullmatch(line)
         if declared:
             policies[declared["name"]] = {"ACCEPT": ACCEPT, "DROP": DROP}.get(declared["policy"], "")
@@ -56,12 +65,12 @@ def parse(text: str, packet: Packet) -> dict[str, Chain]:
         raise UnknownFormat(f"iptables-save printed a rule that is not known: {problem!r}") from problem
 
 
-def _of_filter(text: str) -> Iterator[str]:
+def _of_table(text: str, name: str) -> Iterator[str]:
     table = ""
     for line in (line.strip() for line in text.splitlines()):
         if line.startswith("*"):
             table = line[1:]
-        elif line and not line.startswith("#") and line != "COMMIT" and table == "filter":
+        elif line and not line.startswith("#") and line != "COMMIT" and table == name:
             yield line
 
 

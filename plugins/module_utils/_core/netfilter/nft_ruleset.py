@@ -17,6 +17,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.netfilter.i
     DROP,
     GOTO,
     JUMP,
+    LED,
     RETURN,
     Chain,
     Packet,
@@ -27,7 +28,17 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.netfilter.i
 Table = Tuple[str, str]
 # The families of tables that see a packet of each family.
 _SEEN_BY = {"ipv4": ("ip", "inet"), "ipv6": ("ip6", "inet")}
-_VERDICTS = {"accept": ACCEPT, "drop": DROP, "reject": DROP, "return": RETURN, "jump": JUMP, "goto": GOTO}
+_VERDICTS = {
+    "accept": ACCEPT,
+    "drop": DROP,
+    "reject": DROP,
+    "return": RETURN,
+    "jump": JUMP,
+    "goto": GOTO,
+    "redirect": LED,
+    "dnat": LED,
+}
+_INPUT = ("filter", "input")
 # Statements behind which the rule goes on; what fills a set takes every packet while there is room.
 _PASSING = ("counter", "log", "mangle", "notrack", "continue", "flow", "ct helper", "ct timeout", "secmark", "set")
 _TRANSPORTS = ("tcp", "udp", "udplite", "sctp", "dccp", "icmp", "icmpv6", "igmp", "ah", "esp", "comp")
@@ -38,22 +49,27 @@ _MISSING = object()
 
 
 class Ruleset(NamedTuple):
-    """The chains of the hook input, in their order, and all chains by name."""
+    """The chains of one hook, in their order, and all chains by name."""
 
     bases: Tuple[Chain, ...]
     chains: Mapping[str, Chain]
 
 
-def parse(text: str, packet: Packet, *, skipped: Collection[Table] = ()) -> Ruleset:
-    """The rules for a packet; skipped are tables that somebody else reads. Raises UnknownFormat."""
+def parse(text: str, packet: Packet, *, skipped: Collection[Table] = (), hook: Tuple[str, str] = _INPUT) -> Ruleset:
+    """The rules for a packet; skipped are tables that somebody else reads. Raises UnknownFormat.
+
+    hook is the type and the hook of the chains.
+    """
     try:
         items = [it for it in json.loads(text)["nftables"] if isinstance(it, dict)]
-        return _ruleset(items, packet, skipped=skipped)
+        return _ruleset(items, packet, skipped=skipped, hook=hook)
     except (ValueError, KeyError, TypeError, AttributeError) as problem:
         raise UnknownFormat(f"nft --json list ruleset printed what is not known: {problem!r}") from problem
 
 
-def _ruleset(items: List[Dict[str, Any]], packet: Packet, *, skipped: Collection[Table]) -> Ruleset:
+def _ruleset(
+    items: List[Dict[str, Any]], packet: Packet, *, skipped: Collection[Table], hook: Tuple[str, str]
+) -> Ruleset:
     sets = {_name(it[kind], it[kind]["name"]): it[kind] for it in items for kind in ("set", "map") if kind in it}
     rules: Dict[str, List[Rule]] = {}
     for it in (item["rule"] for item in items if "rule" in item):
@@ -65,7 +81,7 @@ def _ruleset(items: List[Dict[str, Any]], packet: Packet, *, skipped: Collection
         if it["family"] in _SEEN_BY[packet.family] and (it["family"], it["table"]) not in skipped
     ]
     chains = {_name(it, it["name"]): _chain(it, rules.get(_name(it, it["name"]), []), packet) for it in seen}
-    bases = [it for it in seen if (it.get("type"), it.get("hook")) == ("filter", "input")]
+    bases = [it for it in seen if (it.get("type"), it.get("hook")) == hook]
     in_order = sorted(bases, key=lambda it: int(it["prio"]))
     return Ruleset(bases=tuple(chains[_name(it, it["name"])] for it in in_order), chains=chains)
 

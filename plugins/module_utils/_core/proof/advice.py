@@ -103,6 +103,7 @@ def _advice(case: Case, evidence: Evidence, check: Check, *, journal: Sequence[s
         "root_parent": _ROOT_PARENT.format(unit=name, capability=CAPABILITY),
         "restart": f"mend that before {name} is started again, or let the role choose another strategy",
         "boot": "apply it with the role netbind.privport.privport, which keeps what it grants on disk",
+        "taken": "remove that rule, also from the file that loads it at boot",
         "family": f"have {name} listen on that family too, or correct families: in the service's description",
     }
     return [sentences[check.code]] if sentences.get(check.code) else []

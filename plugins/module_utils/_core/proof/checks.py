@@ -12,6 +12,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.decision.ca
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.strategy import Strategy
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import Listener, Process
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Port
+from ansible_collections.netbind.privport.plugins.module_utils._core.netfilter.nat import Diversion
 
 PASS, FAIL, UNKNOWN = "pass", "fail", "unknown"
 NOT_LISTENING = "granted, not listening"
@@ -277,9 +278,25 @@ def _probe_checks(seen: Seen) -> tuple[Check, ...]:
     if seen.port.protocol == "tcp":
         checks += tuple(_connect_check(seen, address) for address in dict.fromkeys(it.address for it in seen.served))
         checks += _front_checks(seen)
+    checks += _taken_checks(seen)
     if seen.case.is_privileged(seen.port):
         checks += tuple(_stranger_check(seen, family) for family in sorted(seen.families))
     return checks
+
+
+def _taken_checks(seen: Seen) -> tuple[Check, ...]:
+    """What takes connections away before the socket on the port gets them; a redirect has nothing but that."""
+    if not seen.case.facts.network.is_host or not seen.case.facts.listeners_on(seen.port):
+        return ()
+    found = (it for it in seen.case.facts.diversions if Port(it.port, it.protocol) == seen.port)
+    return tuple(_taken_check(seen, it) for it in found if it.family in seen.families)
+
+
+def _taken_check(seen: Seen, diversion: Diversion) -> Check:
+    what = f"what other hosts send to port {seen.port} over {_FAMILY_NAMES[diversion.family]}"
+    if diversion.certain:
+        return Check("taken", FAIL, f"{what} is led elsewhere and never reaches it, by {diversion.rule}")
+    return Check("taken", UNKNOWN, f"whether {what} reaches it cannot be told for {diversion.rule}")
 
 
 def _front_checks(seen: Seen) -> tuple[Check, ...]:
