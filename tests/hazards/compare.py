@@ -66,7 +66,8 @@ def main() -> None:
             cells.update(found)
     print(report.table(cells))
     if arguments.write and not arguments.part:
-        (ROOT / "docs/hazards.md").write_text(report.document(cells))
+        path = ROOT / "docs/hazards.md"
+        path.write_text(report.document(cells, before=path.read_text()))
     wrong = [key for key, cell in cells.items() if not cell.agrees]
     print(f"{len(cells)} cells, {len(wrong)} disagree")
     for hazard, strategy, host in wrong:

@@ -16,7 +16,7 @@ NETWORK = "10.43.80.0/24"
 ELSEWHERE = "10.43.80.99"
 BY_HAND = ("AmbientCapabilities=CAP_NET_BIND_SERVICE",)
 WITHOUT_MAIN_PROCESS = ("Type=forking", "GuessMainPID=no")
-SINCE_252 = ("bookworm", "trixie")
+SINCE_252 = tuple(host for host, version in HOSTS.items() if version >= 252)
 
 
 @dataclass(frozen=True)

@@ -4,28 +4,46 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import shlex
 import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Sequence, Tuple
 
+import yaml
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import CAPABILITY
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import render_ambient
 
 from .hazard import HOSTS
 from .of_proofs import FAIL, FIRST_PORT, PASS, REFUSED, SERVICES, UNKNOWN, Service
+from .report import HEADING, NOT_THERE, aligned
 
 ROOT = Path(__file__).resolve().parents[2]
 INVENTORY = ROOT / "tests/fleet/inventory.yml"
-ADDRESSES = {"bullseye": "10.43.80.11", "bookworm": "10.43.80.12", "trixie": "10.43.80.13"}
-PEERS = {"bullseye": "bookworm", "bookworm": "trixie", "trixie": "bookworm"}
+_GROUPS = yaml.safe_load(INVENTORY.read_text(encoding="utf-8")).values()
+_FLEET = {host: known for group in _GROUPS for host, known in group["hosts"].items()}
+ADDRESSES = {host: known["ansible_host"] for host, known in _FLEET.items()}
+PEERS = {host: known["peer"] for host, known in _FLEET.items()}
+DOCUMENT = ROOT / "docs/hazards.md"
 FOLDER = "/opt/proofs"
 UNITS = "/etc/systemd/system"
 SECONDS = 6
 GOOD, BAD = "serves", "does not"
+VERDICTS = (PASS, FAIL, UNKNOWN, REFUSED)
+_INTRODUCTION = """
+What the proof says of services that it could judge wrongly, and what is so. Each is first granted its port by hand, and
+a client **on another host** asks it: it `serves` where it answers as a user, no process that holds the port is root,
+and a stranger is refused the port. What by hand would be nonsense, and what is reached by another way than its own
+port, is asked after the run instead. Then the module `privport` (or, where root starts it, `privport_verify`) runs
+twice, and the second run may change and restart nothing. A `pass` of what does not serve, and a `fail` of what does,
+fails the run and is marked with ✗, as is every verdict that is not the expected one.
+
+"""
 _ASK = """
 import json, socket, sys
 for where in json.load(sys.stdin):
@@ -142,19 +160,23 @@ class _Row:
         )
 
 
-def rows_of(host: str) -> Tuple[_Row, ...]:
-    return tuple(_Row(it, number, host) for number, it in enumerate(SERVICES) if host in it.hosts)
+def rows_of(host: str, parts: Sequence[str]) -> Tuple[_Row, ...]:
+    """Those with one of these parts in their names."""
+    rows = (_Row(it, number, host) for number, it in enumerate(SERVICES) if host in it.hosts)
+    return tuple(row for row in rows if any(part in row.service.name for part in parts))
 
 
-def try_all() -> Dict[Tuple[str, str], Outcome]:
-    """The outcome of each service on each host, by names."""
+def try_all(parts: Sequence[str]) -> Dict[Tuple[str, str], Outcome]:
+    """The outcome of each service on each host, by names; parts as rows_of()."""
     with ThreadPoolExecutor(len(HOSTS)) as pool:
-        found = pool.map(try_host, HOSTS)
+        found = pool.map(partial(try_host, parts=parts), HOSTS)
     return {(outcome.service.name, host): outcome for host, outcomes in zip(HOSTS, found) for outcome in outcomes}
 
 
-def try_host(host: str) -> List[Outcome]:
-    rows = rows_of(host)
+def try_host(host: str, *, parts: Sequence[str]) -> List[Outcome]:
+    rows = rows_of(host, parts)
+    if not rows:
+        return []
     _prepare(host, rows)
     truths = _by_hand(host, rows)
     _sh(host, *(row.shell(row.service.spoil) for row in rows))
@@ -258,11 +280,44 @@ def _exec(host: str, argv: Sequence[str], text: str = "") -> str:
     return done.stdout
 
 
+def table(found: Mapping[Tuple[str, str], Outcome]) -> str:
+    """How often each verdict met each truth, and the outcome of each service on each host, as Markdown."""
+    kinds = [[it.verdict, it.truth] for it in found.values()]
+    counts = [[verdict, *(str(kinds.count([verdict, truth])) for truth in (GOOD, BAD))] for verdict in VERDICTS]
+    cells = [
+        [
+            service.name,
+            *(_cell(found[service.name, host]) if (service.name, host) in found else NOT_THERE for host in HOSTS),
+        ]
+        for service in SERVICES
+        if any(service.name == name for name, _host in found)
+    ]
+    names = [f"systemd {version}" for version in HOSTS.values()]
+    return f"{aligned([['verdict', GOOD, BAD], *counts])}\n\n{aligned([['service', *names], *cells])}\n"
+
+
+def _cell(outcome: Outcome) -> str:
+    told = f"{outcome.verdict}, {outcome.truth}"
+    return f"✗ {told} {outcome.wrong}".rstrip() if outcome.is_wrong else told
+
+
 def main() -> None:
-    found = try_all()
-    for (name, host), outcome in found.items():
-        mark = "WRONG" if outcome.is_wrong else ""
-        print(f"{name:75} {host:9} {outcome.verdict:8} {outcome.truth:9} {outcome.kind:11} {mark} {outcome.wrong}")
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--write", action="store_true", help=f"keep the table in {DOCUMENT.relative_to(ROOT)}")
+    parser.add_argument("part", nargs="*", help="only the services with this in their names")
+    arguments = parser.parse_args()
+    found = try_all(arguments.part or [""])
+    text = table(found)
+    print(text)
+    if arguments.write and not arguments.part:
+        rest = DOCUMENT.read_text(encoding="utf-8").partition(HEADING)[0]
+        DOCUMENT.write_text(f"{rest}{HEADING}{_INTRODUCTION}{text}", encoding="utf-8")
+    wrong = [(host, outcome) for (_name, host), outcome in found.items() if outcome.is_wrong]
+    print(f"{len(found)} proofs, {len(wrong)} wrong")
+    for host, outcome in wrong:
+        said = f"{outcome.verdict}, not {outcome.service.verdict}, and it {outcome.truth} {outcome.wrong}"
+        print(f"  {outcome.service.name}, {host}: {said}")
+    sys.exit(1 if wrong else 0)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,8 @@ from .hazard import HOSTS
 from .of_262 import SINCE_257
 from .table import HAZARDS, STRATEGIES
 
+# Begins the part of the document that proofs.py writes.
+HEADING = "## What a proof says, and what is so\n"
 WORKS = "works"
 DOUBT = "?"
 NOT_THERE = "–"  # noqa: RUF001
@@ -72,10 +74,11 @@ def table(cells: Mapping[Tuple[str, str, str], Cell]) -> str:
     for hazard in (it for it in HAZARDS if any(it.name == name for name, *_column in cells)):
         found = (cells.get((hazard.name, strategy, host), NOT_THERE) for strategy, host in columns)
         lines.append([hazard.name.replace("|", "\\|"), *map(str, found)])
-    return _aligned(lines)
+    return aligned(lines)
 
 
-def _aligned(lines: Sequence[Sequence[str]]) -> str:
+def aligned(lines: Sequence[Sequence[str]]) -> str:
+    """A Markdown table of these lines, the first of which is its head."""
     widths = [max(map(len, column)) for column in zip(*lines)]
     rule: List[str] = ["-" * width for width in widths]
     return "\n".join(
@@ -84,6 +87,10 @@ def _aligned(lines: Sequence[Sequence[str]]) -> str:
     )
 
 
-def document(cells: Dict[Tuple[str, str, str], Cell]) -> str:
-    since = _aligned([("property", "what it decides"), *SINCE_257.items()])
-    return f"{_INTRODUCTION}{table(cells)}\n{_SINCE_257}{since}\n"
+def document(cells: Dict[Tuple[str, str, str], Cell], *, before: str) -> str:
+    """The document with other tables of hazards than it had before."""
+    since = aligned([("property", "what it decides"), *SINCE_257.items()])
+    rest = "".join(before.partition(HEADING)[1:])
+    return f"{_INTRODUCTION}{table(cells)}
+{_SINCE_257}{since}
+{rest}"
