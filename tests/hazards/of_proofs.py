@@ -175,6 +175,14 @@ SERVICES: Tuple[Service, ...] = (
         as_it_is=True,
     ),
     Service("runs as root", FAIL, user="", as_it_is=True),
+    Service(
+        "StartLimitBurst=1, runs without its port",
+        PASS,
+        ("[Unit]", "StartLimitIntervalSec=60", "StartLimitBurst=1"),
+        server=(("stays", True),),
+        started=True,
+    ),
+    Service("takes no sockets, strategy socket", FAIL, description=(("strategy", "socket"),), by_hand=()),
     Service("never listens", FAIL, server=(("listen", ()), ("stays", True))),
     Service("ends at once", FAIL, server=(("listen", ()),)),
 )

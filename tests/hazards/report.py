@@ -91,6 +91,4 @@ def document(cells: Dict[Tuple[str, str, str], Cell], *, before: str) -> str:
     """The document with other tables of hazards than it had before."""
     since = aligned([("property", "what it decides"), *SINCE_257.items()])
     rest = "".join(before.partition(HEADING)[1:])
-    return f"{_INTRODUCTION}{table(cells)}
-{_SINCE_257}{since}
-{rest}"
+    return f"{_INTRODUCTION}{table(cells)}\n{_SINCE_257}{since}\n{rest}"

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from pathlib import Path
 from typing import Any, List
@@ -380,3 +381,20 @@ def test_a_unit_with_a_line_that_systemd_ignores_hides_who_grants() -> None:
     unit = only(machine(files={"/etc/systemd/system/plain.service": "no setting\n"})).unit
     assert unit is not None
     assert unit.capability_files == ()
+
+
+@pytest.mark.parametrize(
+    ("stderr", "said"),
+    [
+        ("", "nothing"),
+        ("Traceback\n  File\nValueError: no\n", "ValueError: no"),
+        (
+            "Failed to start a.service: Operation refused.\nSee system logs and 'systemctl status a' for details.\n",
+            "Failed to start a.service: Operation refused.",
+        ),
+        ("See there.\n", "See there."),
+    ],
+)
+def test_a_command_that_fails_is_told_with_its_cause(stderr: str, said: str) -> None:
+    with pytest.raises(HostError, match=f"^a b failed with status 1: {re.escape(said)}$"):
+        Completed(("a", "b"), 1, "", stderr).checked()

@@ -30,10 +30,11 @@ def start(host: Host, decisions: Sequence[Decision]) -> Tuple[Tuple[str, str], .
     Gives what was done, 'started' or 'restarted', by the unit's name. Raises HostError.
     """
     verbs = wanted(decisions)
-    failed = sorted({it.unit for it in decisions if it.unit in verbs and it.unit_failed})
-    if failed:
-        # Their failures so far were for want of the grant, and their number must not keep them from starting now.
-        host.run(["systemctl", "reset-failed", "--", *failed])
+    forgiving = sorted({it.unit for it in decisions if it.unit in verbs and it.unit_forgives})
+    if forgiving:
+        # They failed and started for want of the grant, and that must not keep them from starting now
+        # (systemd.unit(5), StartLimitBurst=).
+        host.run(["systemctl", "reset-failed", "--", *forgiving])
     for verb in ("restart", "start"):
         names = [name for name, it in verbs.items() if it == verb]
         if names:

@@ -133,8 +133,10 @@ def _actions(host: Host, before: Before, now: State) -> Dict[UnitState, str]:
 
 
 def _bring_unit(host: Host, was: UnitState, action: str) -> None:
-    # Failed starts in between must not keep it from starting now (systemd.unit(5), StartLimitBurst=).
-    host.run(["systemctl", "reset-failed", "--", was.path])
+    # Failed starts in between must not keep it from starting now (systemd.unit(5), StartLimitBurst=); one that failed
+    # before may be there for nothing but that.
+    if was.active != "failed":
+        host.run(["systemctl", "reset-failed", "--", was.path])
     if action == "reset-failed":
         return
     done = host.run(["systemctl", action, "--", was.path], seconds=_RESTART_SECONDS)

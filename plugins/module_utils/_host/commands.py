@@ -41,8 +41,10 @@ class Completed(NamedTuple):
     def checked(self) -> Completed:
         """Itself when the command succeeded, else HostError with what it said."""
         if self.rc != 0:
-            said = (self.stderr.strip() or self.stdout.strip() or "nothing").splitlines()[-1]
-            raise HostError(f"{' '.join(self.argv)} failed with status {self.rc}: {said}")
+            lines = (self.stderr.strip() or self.stdout.strip() or "nothing").splitlines()
+            # systemctl says last where else to look, and in the line before why.
+            said = [line for line in lines if not line.startswith(("See ", "See: "))] or lines
+            raise HostError(f"{' '.join(self.argv)} failed with status {self.rc}: {said[-1]}")
         return self
 
 

@@ -27,6 +27,8 @@ PROPERTIES = (
     "NRestarts",
     "Job",
     "Restart",
+    "RefuseManualStart",
+    "RefuseManualStop",
     "WantedBy",
     "RequiredBy",
     "Requires",

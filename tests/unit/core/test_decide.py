@@ -24,6 +24,7 @@ from ansible_collections.netbind.privport.tests.unit.core.cases import (
     ambient_process,
     authbind_port,
     case,
+    listener,
     network,
     process,
     socket_unit,
@@ -90,6 +91,29 @@ def test_choice(fields: Dict[str, Any], strategy: str) -> None:
         ),
         pytest.param(
             {"properties": {"Id": "user@2001.service"}}, ("is the manager of all", "with User="), id="a user's"
+        ),
+        *(
+            pytest.param(
+                {"properties": {setting: "yes", "ActiveState": state}, "unit_fields": {"process": process()}},
+                (f"web.service has {setting}=yes, so nobody can {verb} it", f"set {setting}=no"),
+                id=f"{setting} and {state}",
+            )
+            for setting, state, verb in (
+                ("RefuseManualStart", "inactive", "start"),
+                ("RefuseManualStart", "active", "restart"),
+                ("RefuseManualStop", "active", "restart"),
+            )
+        ),
+        *(
+            pytest.param(
+                {"listeners": (listener(process(unit=unit, user="ann", name="PM2")),)},
+                (f"held by pid 42 (PM2, uid 990 ann of {unit})", "started from a login", "(User=ann)", f"({way})"),
+                id=f"held by what a login started: {unit}",
+            )
+            for unit, way in (
+                ("session-c2.scope", "loginctl terminate-session c2"),
+                ("user@990.service", "kill 42"),
+            )
         ),
         pytest.param({"properties": {"LoadState": "masked"}}, ("is masked", "systemctl unmask"), id="masked"),
         pytest.param({"properties": {"LoadState": "bad-setting"}}, ("is bad-setting", "mend its file"), id="broken"),
@@ -234,13 +258,26 @@ def test_absent_has_nothing_pending_and_no_error() -> None:
 def test_the_unit_of_a_decision() -> None:
     decision = only(case(description={"ports": ["8080", "443/udp", 80]}, properties={"ActiveState": "failed"}))
     assert decision.ports == ("80", "443/udp", "8080")
-    assert (decision.unit, decision.unit_failed) == ("web.service", True)
+    assert (decision.unit, decision.unit_forgives) == ("web.service", True)
     assert (decision.executable, decision.user) == (SERVER, "web")
+
+
+@pytest.mark.parametrize(
+    ("path", "state", "forgives"),
+    [
+        ("/etc/systemd/system/web.service", "failed", True),
+        ("/run/systemd/transient/web.service", "failed", False),
+        ("/run/systemd/transient/web.service", "active", True),
+    ],
+)
+def test_a_transient_unit_that_failed_is_lost_by_reset(path: str, state: str, forgives: bool) -> None:
+    decision = only(case(properties={"FragmentPath": path, "ActiveState": state}))
+    assert decision.unit_forgives is forgives
 
 
 def test_nothing_known_is_empty() -> None:
     decision = only(case(unit=None, program=None, account=None))
-    assert (decision.unit, decision.unit_failed, decision.executable, decision.user) == ("", False, "", "")
+    assert (decision.unit, decision.unit_forgives, decision.executable, decision.user) == ("", False, "", "")
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from typing import Any, Dict, Mapping, Optional, Tuple
 import pytest
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.registry import STRATEGIES
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.strategies import ambient, authbind
-from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import Authbind
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import Authbind, Process
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.command_line import Command
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import (
     render_ambient,
@@ -281,6 +281,13 @@ STOPPED = {"ActiveState": "inactive"}
 )
 def test_pending_of_ambient(fields: Dict[str, Any], steps: Tuple[str, ...]) -> None:
     assert STRATEGIES["ambient"].pending(case(**fields)) == steps
+
+
+@pytest.mark.parametrize(("found", "steps"), [(process(), ("restart",)), (ambient_process(), ())])
+def test_what_this_run_granted_is_in_no_process_that_does_not_show_it(found: Process, steps: Tuple[str, ...]) -> None:
+    serving = case(properties=GRANTED, unit_fields={**OURS, "process": found}, listeners=(listener(found),))
+    assert STRATEGIES["ambient"].pending(serving) == ()
+    assert STRATEGIES["ambient"].pending(serving._replace(granted_now=True)) == steps
 
 
 @pytest.mark.parametrize(

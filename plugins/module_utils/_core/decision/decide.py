@@ -6,17 +6,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from typing import Mapping, NamedTuple, Sequence
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.authbind.rules import WILDCARDS
 from ansible_collections.netbind.privport.plugins.module_utils._core.capability.process_sets import Expected
-from ansible_collections.netbind.privport.plugins.module_utils._core.decision.by_root import needs_no_grant
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.case import OF_PROCESSES, Case
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.hazards import confinement
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.policy import Rule
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.registry import STRATEGIES
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.retained import retained
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.strategy import AUDIENCES, Strategy
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.works_today import works_today
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import InvalidInput
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import Observation, Process
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.reason import Reason
@@ -53,7 +54,8 @@ class Decision(NamedTuple):
     # Whether error tells of nothing but a unit, a program or a user that is still to be installed.
     missing: bool
     unit: str
-    unit_failed: bool
+    # Whether systemd may forget how often its unit failed or started: with it goes a transient unit that failed.
+    unit_forgives: bool
     executable: str
     user: str
 
@@ -176,9 +178,9 @@ def _why(case: Case, chosen: str) -> str:
 
 
 def _none_left(case: Case, *, rejected: dict[str, tuple[Reason, ...]]) -> str:
-    by_root = needs_no_grant(case)
-    if by_root:
-        return f"service {case.service.name!r}: {by_root}"
+    today = works_today(case)
+    if today:
+        return f"service {case.service.name!r}: {today}"
     named = case.service.strategy
     told = rejected if named == "auto" else {named: rejected[named]}
     reasons = "".join(f"\n  {name}: {'; '.join(map(str, blocking))}" for name, blocking in told.items())
@@ -241,6 +243,13 @@ def _held_port(case: Case) -> str:
 def _holder(case: Case, port: Port, process: Process) -> str:
     """Who holds the port, and the way out."""
     sockets = [it for it in case.facts.sockets if it.active and str(port) in it.ports]
+    login = re.fullmatch(r"session-(.+)\.scope|user@[0-9]+\.service", process.unit)
+    if not sockets and login:
+        end = f"loginctl terminate-session {login[1]}" if login[1] else f"kill {process.pid}"
+        return (
+            f"{process}, which was started from a login and which no unit of the system starts; have one start it "
+            f"(User={process.user or process.status.uid}), and end what runs ({end})"
+        )
     if not sockets:
         return f"{process}; stop that first"
     name, started = sockets[0].name, ", ".join(sockets[0].triggers) or "an instance for each connection"
@@ -261,9 +270,25 @@ def _conflict(choice: _Choice, *, others: Sequence[_Choice]) -> str:
     return ""
 
 
+def _refuses_to_start(choice: _Choice) -> str:
+    """Why nobody can start the unit anew, as it has to be, '' where one can (systemd.unit(5))."""
+    chosen, unit = STRATEGIES.get(choice.strategy), choice.case.facts.unit
+    if chosen is None or unit is None:
+        return ""
+    steps = [step for step in chosen.pending(choice.case) if step in OF_PROCESSES]
+    wanted = {"start": ("RefuseManualStart",), "restart": ("RefuseManualStart", "RefuseManualStop")}
+    setting = next((name for step in steps for name in wanted[step] if unit.is_on(name)), "")
+    if not setting:
+        return ""
+    return (
+        f"service {choice.case.service.name!r}: {unit.name} has {setting}=yes, so nobody can {steps[0]} it with its "
+        f"grant; set {setting}=no in it (systemctl edit {unit.name})"
+    )
+
+
 def _decision(choice: _Choice, *, others: Sequence[_Choice]) -> Decision:
     case, facts = choice.case, choice.case.facts
-    error = choice.error or _conflict(choice, others=others)
+    error = choice.error or _conflict(choice, others=others) or _refuses_to_start(choice)
     chosen = None if error else STRATEGIES.get(choice.strategy)
     surplus = () if error else _surplus(choice, others=others)
     return Decision(
@@ -284,7 +309,7 @@ def _decision(choice: _Choice, *, others: Sequence[_Choice]) -> Decision:
         error=error,
         missing=bool(choice.error) and bool(_missing(case)),
         unit=facts.unit.name if facts.unit else "",
-        unit_failed=facts.unit is not None and facts.unit.says("ActiveState") == "failed",
+        unit_forgives=facts.unit is not None and not facts.unit.is_lost_by_reset,
         executable=facts.program.real_path if facts.program else "",
         user=facts.account.name if facts.account else "",
     )

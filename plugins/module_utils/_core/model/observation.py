@@ -135,6 +135,11 @@ class Unit(NamedTuple):
         return self.interrupted or self.is_on("NeedDaemonReload")
 
     @property
+    def is_lost_by_reset(self) -> bool:
+        """Whether it is there for nothing but that it failed, as one of systemd-run(1) is until reset-failed."""
+        return self.says("ActiveState") == "failed" and self.says("FragmentPath").startswith("/run/systemd/transient/")
+
+    @property
     def runs(self) -> bool:
         return self.says("ActiveState") in ("active", "activating", "reloading")
 
