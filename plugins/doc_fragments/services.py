@@ -39,6 +39,11 @@ options:
         type: str
         choices: [auto, unneeded, socket, ambient, setcap, authbind, redirect, forward, sysctl]
         default: auto
+      timeout:
+        description:
+          - How many seconds it may take until it listens. By default what the option of that name says for all
+            services.
+        type: int
       socket_activation:
         description: Whether it accepts C(LISTEN_FDS), so that systemd can bind its ports.
         type: bool

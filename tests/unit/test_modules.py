@@ -315,13 +315,16 @@ AGAIN = {"ActiveState": "activating", "SubState": "auto-restart", "Restart": "al
         pytest.param(AGAIN, {"listening_after": 5}, ("pass", 5, 2), id="listens in the end"),
         pytest.param({}, {"listening_after": 0}, ("pass", 0, 1), id="listens at once"),
         pytest.param(AGAIN, {"seconds": 0}, ("fail", 0, 1), id="no time at all"),
+        pytest.param(AGAIN, {"own_seconds": 3}, ("fail", 3, 1), id="no more time than it has itself"),
+        pytest.param(AGAIN, {"seconds": 1, "own_seconds": 9, "listening_after": 5}, ("pass", 5, 2), id="its own time"),
     ],
 )
 def test_verify_waits_with_glances_and_proves_what_is_new(
     shown: Any, course: Any, expected: Any, answers: list[Probe], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     verdict, pauses, proofs = expected
-    seconds, course = course.get("seconds", 10), {key: value for key, value in course.items() if key != "seconds"}
+    seconds, own_seconds = course.get("seconds", 10), course.get("own_seconds")
+    course = {key: value for key, value in course.items() if not key.endswith("seconds")}
     host = Starting(
         files={**UNIT_FILE, **process_files(), DROPIN: OURS},
         units=[{**GRANTED, **shown}],
@@ -334,7 +337,7 @@ def test_verify_waits_with_glances_and_proves_what_is_new(
     monkeypatch.setattr(proving.time, "monotonic", lambda: float(host.pauses))
     once = Starting(files=host.files, units=[GRANTED], sockets=SS, links=host.links, programs=host.programs)
     proving.prove_services(once, parse_services(SERVICES))
-    done = verify(host, timeout=seconds)
+    done = verify(host, timeout=seconds, services=[{**SERVICES[0], "timeout": own_seconds}])
     assert (done["verdict"], host.pauses, host.full_looks) == (verdict, pauses, proofs * once.full_looks)
     # Each look and each glance sees the host as it is then.
     assert host.begun == proofs + pauses

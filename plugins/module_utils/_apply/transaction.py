@@ -53,6 +53,11 @@ class Request(NamedTuple):
     undo: str = "failed"
     digest: str = ""
 
+    @property
+    def longest(self) -> float:
+        """The seconds of the service that may take the longest."""
+        return max((it.seconds(self.seconds) for it in self.services), default=self.seconds)
+
 
 class Step(NamedTuple):
     """What was done for a service, a sentence without its subject."""
@@ -90,7 +95,7 @@ def run(host: Host, request: Request, *, check_mode: bool) -> Outcome:
     if check_mode:
         return _foreseen(host, request, view)
     with host.locked(needed=True):
-        finished = undo.finish_interrupted(host, seconds=request.seconds) if undo.is_interrupted(host) else None
+        finished = undo.finish_interrupted(host, seconds=request.longest) if undo.is_interrupted(host) else None
         view = _look(host, request)
         if view.refused(check_mode=False) or is_settled(view, request):
             outcome = _settled(host, request, view, check_mode=False)
@@ -338,7 +343,7 @@ class _Transaction:
         done = services.start(self._host, decisions)
         units = {it.unit: it.name for it in self._view.decisions}
         self._steps += [Step(units[name], f"{verb} {name}") for name, verb in done]
-        services.await_jobs(self._host, [name for name, _verb in done], seconds=self._request.seconds)
+        services.await_jobs(self._host, [name for name, _verb in done], seconds=self._request.longest)
 
     def _proved(self) -> Tuple[Proof, ...]:
         """The proofs of those that did not fail before; what fails now is taken back."""
@@ -361,7 +366,7 @@ class _Transaction:
         self._undo(undo.part_of(self._before, wanted=of, units=units, services=sorted(gone)))
 
     def _undo(self, before: Before) -> None:
-        done = undo.restore(self._host, before, seconds=self._request.seconds)
+        done = undo.restore(self._host, before, seconds=self._request.longest)
         self._restored += done.done
         self._left += done.left
         self._broken = self._broken or done.broken

@@ -91,14 +91,15 @@ def await_proof(
 ) -> tuple[Proof, ...]:
     """The proof of these services once it holds, or the last one when the time is up or none would mend it.
 
-    seen are their cases where they were just observed. In between only sockets and the states of units are looked at.
-    Raises PrivportError where a tool fails.
+    seconds is the time of services that say none themselves. seen are their cases where they were just observed.
+    In between only sockets and the states of units are looked at. Raises PrivportError where a tool fails.
     """
-    deadline, since = time.monotonic() + seconds, time.time()
+    begun, since = time.monotonic(), time.time()
     if not seen:
         host.begin()
     proofs = prove_cases(host, seen) if seen else prove_services(host, services)
-    while _worth_waiting(host, proofs, since=since):
+    while waited_for := _worth_waiting(host, proofs, since=since):
+        deadline = begun + max(it.case.service.seconds(seconds) for it in waited_for)
         changed = _await_change(host, proofs, deadline=deadline)
         late = time.monotonic() >= deadline
         if changed:
@@ -109,9 +110,9 @@ def await_proof(
     return proofs
 
 
-def _worth_waiting(host: Host, proofs: Sequence[Proof], *, since: float) -> bool:
-    """Whether a service that failed may yet pass: one that never will takes no time from the others."""
-    return any(proof.may_yet_pass and not _is_refused(host, proof, since=since) for proof in proofs)
+def _worth_waiting(host: Host, proofs: Sequence[Proof], *, since: float) -> list[Proof]:
+    """Those that failed and may yet pass: one that never will takes no time from the others."""
+    return [proof for proof in proofs if proof.may_yet_pass and not _is_refused(host, proof, since=since)]
 
 
 def _is_refused(host: Host, proof: Proof, *, since: float) -> bool:

@@ -56,6 +56,8 @@ class Service(NamedTuple):
     executable: str = ""
     user: str = ""
     strategy: str = "auto"
+    # Seconds that it may take until it listens; None for what holds for all services of the run.
+    timeout: Optional[int] = None
     socket_activation: bool = False
     socket: SocketOptions = SocketOptions()
     backend_ports: Mapping[str, int] = {}
@@ -72,6 +74,10 @@ class Service(NamedTuple):
         """Its ports, and those of backend_ports, which it listens on in their stead."""
         backends = (self.backend(port) for port in self.ports)
         return (*self.ports, *(port for port in backends if port is not None))
+
+    def seconds(self, of_all: float) -> float:
+        """How long it may take until it listens; of_all is what holds for services that say nothing themselves."""
+        return of_all if self.timeout is None else self.timeout
 
     def backend(self, port: Port) -> Optional[Port]:
         """The port of backend_ports that the service listens on for this one; None where it names none."""
@@ -135,6 +141,7 @@ def _parse_service(description: Mapping[Any, Any]) -> Service:
         executable=_absolute(given.get("executable", ""), where=f"{where} executable"),
         user=options.text(given.get("user", ""), where=f"{where} user"),
         strategy=options.choice(given.get("strategy", "auto"), ("auto", *STRATEGY_NAMES), where=f"{where} strategy"),
+        timeout=options.whole_number(given["timeout"], where=f"{where} timeout") if "timeout" in given else None,
         socket_activation=options.flag(given.get("socket_activation", False), where=f"{where} socket_activation"),
         socket=parse_socket(given.get("socket", {}), where=f"{where} socket"),
         backend_ports=parse_backend_ports(given.get("backend_ports", {}), where=f"{where} backend_ports"),

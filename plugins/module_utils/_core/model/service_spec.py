@@ -28,6 +28,7 @@ SERVICE_OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "executable": {"type": "str"},
     "user": {"type": "str"},
     "strategy": {"type": "str", "choices": ["auto", *STRATEGY_NAMES], "default": "auto"},
+    "timeout": {"type": "int"},
     "socket_activation": {"type": "bool", "default": False},
     "socket": {"type": "dict", "options": SOCKET_OPTIONS},
     "backend_ports": {"type": "dict"},
