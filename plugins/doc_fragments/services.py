@@ -21,10 +21,17 @@ options:
       ports:
         description:
           - Its ports, each V(N), V(N-M), V(N/tcp) or V(N/udp). As text they are written with commas, V(80,443/udp).
-          - No two services that are present share a port.
+          - No two services that are present share a port, unless their C(addresses) differ, or their units are
+            instances of one template, which bind it by SO_REUSEPORT.
         type: list
         elements: str
         required: true
+      addresses:
+        description:
+          - The addresses that it listens on, such as V([192.0.2.10, '2001:db8::1']). By default any.
+          - Two services may have a port in common when both name addresses, and none in common.
+        type: list
+        elements: str
       unit:
         description: The systemd service unit that runs it, where systemd does. C(.service) may be left out.
         type: str

@@ -128,8 +128,8 @@ evidence:
       elements: dict
     checks:
       description:
-        - Each check with its code, verdict and text. The codes are V(strategy), V(grant), V(listening), V(family),
-          V(owner), V(root_parent), V(user), V(held), V(connect), V(stranger), V(restart) and V(boot).
+        - Each check with its code, verdict and text. The codes are V(strategy), V(grant), V(listening), V(address),
+          V(family), V(owner), V(root_parent), V(user), V(held), V(connect), V(stranger), V(restart) and V(boot).
       type: list
       elements: dict
 """

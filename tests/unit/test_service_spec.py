@@ -94,6 +94,7 @@ OPTIONS = [
 READ = {
     "name": ("mail", "mail"),
     "ports": (["25"], ((25, "tcp"),)),
+    "addresses": (["::1"], ("::1",)),
     "unit": ("mail", "mail.service"),
     "executable": ("/opt/mail", "/opt/mail"),
     "user": ("mail", "mail"),
@@ -139,6 +140,7 @@ LEGAL = [
     *[{**WEB, "backend_ports": value} for value in ({80: 8080}, {"80": "8080"}, '{"80": "8080"}', "{80: 8080}")],
     *[{**WEB, "families": value} for value in ("ipv4", ["ipv4", "ipv6"], "ipv6, ipv4", "ipv6 ipv4", [])],
     {**WEB, "forward_with": "socat"},
+    *[{**WEB, "addresses": it} for it in ("192.0.2.1", "192.0.2.1, ::1", ["fe80::1%eth0"], ["::1 192.0.2.1"], [])],
     *[{**WEB, "timeout": value} for value in (0, 90, "90")],
     {**WEB, "socket": {"backlog": "9", "no_delay": "yes", "reuse_port": False, "address_deny": "any"}},
     {**WEB, "socket": '{"backlog": 9, "address_allow": ["10.0.0.0/8", "::1"]}'},

@@ -218,9 +218,13 @@ def _with_listeners(host: Host, services: Sequence[Service], found: Sequence[Ser
             listeners[path] = processes.listeners(host, sorted(frozenset().union(*there)))
     return tuple(
         facts._replace(
-            listeners=tuple(it for it in listeners.get(facts.network.path, ()) if Port(it.port, it.protocol) in wanted),
+            listeners=tuple(
+                it
+                for it in listeners.get(facts.network.path, ())
+                if Port(it.port, it.protocol) in wanted and service.serves_by(it.address, v6only=it.v6only)
+            ),
         )
-        for wanted, facts in zip(ports, found)
+        for service, wanted, facts in zip(services, ports, found)
     )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Mapping, Sequence
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.authbind.rules import WILDCARDS
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.address import serves
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import Listener, ServiceFacts
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Port
 from ansible_collections.netbind.privport.plugins.module_utils._core.proof import checks
@@ -26,17 +27,19 @@ _MOST_ADDRESSES = 3
 _WITHOUT_FAMILY = ("EADDRNOTAVAIL", "EAFNOSUPPORT")
 
 
-def probe(host: Host, facts: ServiceFacts, *, port: Port, inner: Port, privileged: bool) -> Probe:
+def probe(
+    host: Host, facts: ServiceFacts, *, port: Port, inner: Port, privileged: bool, addresses: Sequence[str] = ()
+) -> Probe:
     """Try the port inner, on which the service listens, on every address that somebody listens on there.
 
     Nothing is tried where nobody does. Where port is another one, it is tried over loopback. privileged: whether the
-    port is one that a stranger must not get.
+    port is one that a stranger must not get. addresses: those at which clients look for the service, () for any.
     """
     on_inner = facts.listeners_on(inner)
     in_front = port != inner and bool(on_inner)
     families = sorted(_LOOPBACK if in_front else {family for it in on_inner for family in families_of(it)})
     own_uid = facts.account.uid if facts.account else -1
-    ways = Ways(host, facts.unit.properties if facts.unit else {})
+    ways = Ways(host, facts.unit.properties if facts.unit else {}, addresses=addresses)
     return Probe(
         connect={it.address: ways.connect(it) for it in on_inner if it.protocol == "tcp"},
         front=_front(ways, on_inner, port=port, families=families) if in_front and port.protocol == "tcp" else {},
@@ -58,11 +61,15 @@ def _front(ways: Ways, on_inner: Sequence[Listener], *, port: Port, families: Se
 
 
 class Ways:
-    """The ways by which this host itself comes to the sockets of a unit with these properties."""
+    """The ways by which this host itself comes to the sockets of a unit with these properties.
 
-    def __init__(self, host: Host, properties: Mapping[str, str]) -> None:
+    addresses: those at which clients look for it, () for any.
+    """
+
+    def __init__(self, host: Host, properties: Mapping[str, str], *, addresses: Sequence[str] = ()) -> None:
         self._host = host
         self._properties = properties
+        self._addresses = addresses
 
     def connect(self, listener: Listener, *, staying: float = 0) -> str | None:
         """Open and close a TCP connection to each family that the socket serves.
@@ -73,6 +80,10 @@ class Ways:
         if address not in WILDCARDS:
             target = listener.address if address.startswith("fe80:") else address
             return self._first([target], listener.port, staying=staying)
+        declared = [it for it in self._addresses if serves(listener.address, it, v6only=listener.v6only)]
+        if declared:
+            outcomes = [self._first([it], listener.port, staying=staying) for it in declared]
+            return next(filter(None, outcomes), None if None in outcomes else "")
         families = sorted(families_of(listener))
         found = {family: self.reach(family, listener.port, interface=interface, staying=staying) for family in families}
         # A wildcard serves the other family alone where IPv6 is switched off, or its unit lets nobody in by this one.

@@ -26,7 +26,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._observe.processe
 
 _PAUSE_SECONDS = 0.25
 # A slow starter mends these by itself; no time mends a missing grant or a wrong owner.
-_WORTH_WAITING = ("listening", "connect")
+_WORTH_WAITING = ("listening", "address", "connect")
 _STATE = ("Id", "ActiveState", "NRestarts")
 
 
@@ -81,7 +81,14 @@ def _probes(host: Host, case: Case) -> dict[Port, Probe]:
         return {}
     with host.network(case.facts.network.path):
         return {
-            port: probe(host, case.facts, port=port, inner=inner, privileged=case.is_privileged(port))
+            port: probe(
+                host,
+                case.facts,
+                port=port,
+                inner=inner,
+                privileged=case.is_privileged(port),
+                addresses=case.service.addresses,
+            )
             for port, inner in inner_ports(case).items()
         }
 
@@ -155,21 +162,28 @@ def _seen(proofs: Sequence[Proof]) -> _Glance:
 def _glance(host: Host, proofs: Sequence[Proof]) -> _Glance:
     host.begin()
     names = sorted({proof.case.facts.unit.name for proof in proofs if proof.case.facts.unit})
-    ports: dict[str, set[Port]] = {}
+    services: dict[str, list[Service]] = {}
     for proof in proofs:
-        ports.setdefault(proof.case.facts.network.path, set()).update(proof.case.service.listens)
-    sockets = (it for path, wanted in ports.items() for it in _sockets_in(host, path, sorted(wanted)))
+        services.setdefault(proof.case.facts.network.path, []).append(proof.case.service)
+    sockets = (it for path, of_network in services.items() for it in _sockets_in(host, path, of_network))
     return _summary(frozenset(sockets), units.show(host, names, properties=_STATE))
 
 
-def _sockets_in(host: Host, path: str, ports: Sequence[Port]) -> Iterator[tuple[str, str, str, int]]:
-    """Those in one network; none where it is gone, or cannot be entered yet."""
+def _sockets_in(host: Host, path: str, services: Sequence[Service]) -> Iterator[tuple[str, str, str, int]]:
+    """Those of services in one network; none where it is gone, or cannot be entered yet."""
+    wanted: dict[Port, list[Service]] = {}
+    for service in services:
+        for port in service.listens:
+            wanted.setdefault(port, []).append(service)
+    ports = sorted(wanted)
     try:
         with host.network(path):
             found = parse_sockets(host.sockets(ranges_of(ports), holders=False), ports)
     except HostError:
         return
-    yield from ((path, it.protocol, it.address, it.port) for it in found)
+    for it in found:
+        if any(own.serves_by(it.address, v6only=it.v6only) for own in wanted[Port(it.port, it.protocol)]):
+            yield path, it.protocol, it.address, it.port
 
 
 def _summary(sockets: frozenset[tuple[str, str, str, int]], shown: Mapping[str, Mapping[str, str]]) -> _Glance:

@@ -75,6 +75,14 @@ def open_to(*owners: Any, **fields: Any) -> Dict[str, Any]:
             open_to(probe=Probe(connect={"0.0.0.0": ""}, stranger={"ipv4": ""})), "port_start is 1024", id="open to all"
         ),
         pytest.param(open_to(description={"families": ["ipv6"]}), "listen on that family", id="family"),
+        pytest.param(
+            {"listeners": (listener(process(unit="resolved.service"), address="127.0.0.53"),)},
+            "port 80 is held by pid 42 (server, uid 990 of resolved.service) on 127.0.0.53; a program that binds it",
+            id="beside another",
+        ),
+        pytest.param(
+            open_to(description={"addresses": "10.0.0.1 ::1"}), "have web.service listen there too", id="address"
+        ),
         pytest.param(open_to(properties={}), "netbind.privport.rollout", id="no grant"),
         pytest.param(
             open_to(process(pid=9, uid=0), process(parent=9)), "User= and Group= by a drop-in", id="a root parent"

@@ -7,13 +7,16 @@ from __future__ import annotations
 from typing import Any, Dict, Tuple
 
 import pytest
-from ansible_collections.netbind.privport.plugins.module_utils._core.decision.decide import decide
+from ansible_collections.netbind.privport.plugins.module_utils._core.authbind.rules import RuleFile
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.decide import cases_of, decide
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.desired import removals
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import Listener, SocketUnit
 from ansible_collections.netbind.privport.tests.unit.core.cases import (
     AMBIENT_DROPIN,
     BINDS,
     CAP,
     SERVER,
+    WEB,
     ambient_process,
     authbind_port,
     case,
@@ -110,6 +113,61 @@ def test_a_port_that_somebody_else_holds(holders: Tuple[Any, ...], error: str) -
     judged = case(listeners=listeners, sockets=sockets)
     (decision,) = decide(judged.host, [judged.service])
     assert decision.error == error
+
+
+RESOLVER = listener(OTHER, address="127.0.0.53%lo")
+BESIDE = "port 80 is held by pid 7 (nginx, uid 0 of other.service) on 127.0.0.53%lo; a program that binds it on all"
+
+
+@pytest.mark.parametrize(
+    ("description", "listeners", "begins"),
+    [
+        pytest.param({}, (RESOLVER,), BESIDE, id="it may be in the way"),
+        pytest.param({}, (RESOLVER, listener(process(), address="10.0.0.1")), "", id="it is not"),
+        pytest.param({"addresses": "10.0.0.1"}, (), "", id="the service says where it listens"),
+        pytest.param(
+            {"strategy": "redirect", "backend_ports": {80: 8080}}, (RESOLVER,), "", id="the service binds another port"
+        ),
+    ],
+)
+def test_who_holds_a_port_on_one_address_is_told(description: Any, listeners: Any, begins: str) -> None:
+    judged = case(description=description, listeners=listeners)
+    (decision,) = decide(judged.host, [judged.service])
+    told = [it for it in decision.warnings if "is held by" in it]
+    assert (len(told), all(it.startswith(begins) for it in told)) == (bool(begins), True)
+
+
+@pytest.mark.parametrize(
+    ("description", "holder", "error"),
+    [
+        pytest.param({"addresses": "10.0.0.1"}, listener(OTHER, address="10.0.0.1"), True, id="on its address"),
+        pytest.param({"unit": "web@1.service"}, listener(process(unit="web@2.service")), False, id="a sibling"),
+        pytest.param({"unit": "web@1.service"}, listener(process(unit="mail@2.service")), True, id="no sibling"),
+    ],
+)
+def test_who_shares_a_port(description: Any, holder: Listener, error: bool) -> None:
+    name = description.get("unit", "web.service")
+    judged = case(description=description, listeners=(holder,), properties={"Id": name})
+    (decision,) = decide(judged.host, [judged.service])
+    assert ("port 80 is held by" in decision.error) is error
+
+
+@pytest.mark.parametrize(("uid", "kept"), [(990, True), (991, False)])
+def test_a_rule_that_two_services_need_stays_for_the_other(uid: int, kept: bool) -> None:
+    rule = "/etc/authbind/byport/80"
+    ports = {"authbind_ports": (authbind_port(allowed=True, own_rules=(rule,)),)}
+    wrapped = {"unit_fields": {"dropin_strategy": "authbind"}, **ports}
+    gone = case(description={"state": "absent", "addresses": "10.0.0.1"}, **wrapped)
+    stays = {"name": "other", "addresses": "10.0.0.2", "unit": "other.service", "strategy": "authbind"}
+    account = WEB._replace(uid=uid)
+    other = case(name="other", description=stays, account=account, **{**wrapped, "properties": {"Id": "other.service"}})
+    file = RuleFile(path=rule, uid=990, gid=0, mode=0o500, content="")
+    observation, services = together([gone, other], authbind_rules=(file,), records=())
+    decided = decide(observation, [services[0]._replace(strategy="authbind"), services[1]])
+    groups = removals(cases_of(observation, services), decided)
+    paths = {it.path for group in groups for it in group.desired.entries}
+    assert (rule not in paths) is kept
+    assert "/etc/systemd/system/web.service.d/50-privport.conf" in paths
 
 
 @pytest.mark.parametrize(

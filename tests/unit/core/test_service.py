@@ -79,6 +79,10 @@ def described(**fields: Any) -> Dict[str, Any]:
         ({"backend_ports": {"80": "8080"}}, "backend_ports", {"80": 8080}),
         ({"families": ["ipv6", "ipv4", "ipv6"]}, "families", ("ipv4", "ipv6")),
         ({"forward_with": "haproxy"}, "forward_with", "haproxy"),
+        ({"addresses": ["192.0.2.1", "2001:DB8:0::1", "192.0.2.1"]}, "addresses", ("192.0.2.1", "2001:db8::1")),
+        ({"addresses": "192.0.2.1 fe80::1%eth0"}, "addresses", ("192.0.2.1", "fe80::1%eth0")),
+        ({"timeout": "90"}, "timeout", 90),
+        ({}, "timeout", None),
         ({}, "socket", SocketOptions()),
         ({"socket": {"backlog": 9, "no_delay": True}}, "socket", SocketOptions(backlog=9, no_delay=True)),
         (
@@ -131,6 +135,15 @@ def test_keys(fields: Dict[str, Any], attribute: str, value: Any) -> None:
         ({"backend_ports": {80: 0}}, "backend_ports port is 0; write a whole number from 1 to 65535"),
         ({"backend_ports": {"80-90": 8080}}, "backend_ports port is '80-90'; write a whole number"),
         ({"backend_ports": {80: "8080/udp"}}, "backend_ports port is '8080/udp'; write a whole number"),
+        ({"addresses": ["web"]}, "addresses holds 'web'; write addresses, such as [192.0.2.10, '2001:db8::1']"),
+        ({"addresses": ["10.0.0.0/8"]}, "addresses holds '10.0.0.0/8'; write addresses"),
+        ({"addresses": ["::"]}, "addresses holds '::'; leave addresses out, which stands for all of them"),
+        ({"addresses": {"a": 1}}, "addresses is {'a': 1}; write a list such as [192.0.2.10"),
+        (
+            {"addresses": ["::1"], "families": "ipv4"},
+            "families holds ipv4, and addresses none of that family; add one, or leave families out",
+        ),
+        ({"timeout": "soon"}, "timeout is 'soon'; write a whole number of at least 0"),
         ({"forward_with": "rinetd"}, "forward_with is 'rinetd'; choose one of proxyd, socat"),
         ({"socket": ["backlog"]}, "socket is ['backlog']; write a mapping"),
         ({"socket": "{backlog: 9}"}, "socket is '{backlog: 9}'; write a mapping such as {\"backlog\": 512}"),
@@ -200,11 +213,56 @@ def test_many_ports_are_read_in_time_that_grows_as_they_do() -> None:
         (described(), "name is used by two services"),
         (described(name="other"), "ports holds 80, which service 'web' has too"),
         (described(name="other", ports=["70-90"]), "ports holds 80, which service 'web' has too"),
+        (described(name="other", addresses="::1"), "name them in both by addresses"),
     ],
 )
 def test_two_services_that_clash(second: Dict[str, Any], sentence: str) -> None:
     with pytest.raises(InvalidInput, match=re.escape(sentence)):
         parse_services([described(), second])
+
+
+@pytest.mark.parametrize(
+    ("one", "two", "share"),
+    [
+        ({"addresses": "192.0.2.1"}, {"addresses": "192.0.2.2 ::1"}, True),
+        ({"addresses": "192.0.2.1"}, {"addresses": ["192.0.2.2", "192.0.2.1"]}, False),
+        ({"addresses": "192.0.2.1"}, {}, False),
+        ({"unit": "kresd@1"}, {"unit": "kresd@2"}, True),
+        ({"unit": "kresd@1"}, {"unit": "knot@2"}, False),
+        ({"unit": "a"}, {"unit": "b"}, False),
+    ],
+)
+def test_who_may_have_a_port_in_common(one: Dict[str, Any], two: Dict[str, Any], share: bool) -> None:
+    services = [described(**one), described(name="other", **two)]
+    if share:
+        assert len(parse_services(services)) == 2
+    else:
+        with pytest.raises(InvalidInput, match=r"ports holds 80, which service 'web' has too"):
+            parse_services(services)
+
+
+@pytest.mark.parametrize(
+    ("listening", "v6only", "address", "expected"),
+    [
+        ("192.0.2.1", False, "192.0.2.1", True),
+        ("192.0.2.1%eth0", False, "192.0.2.1", True),
+        ("127.0.0.53%lo", False, "192.0.2.1", False),
+        ("0.0.0.0", False, "192.0.2.1", True),
+        ("0.0.0.0", False, "::1", False),
+        ("::", False, "192.0.2.1", True),
+        ("::", True, "192.0.2.1", False),
+        ("::", None, "192.0.2.1", True),
+        ("::", True, "::1", True),
+        ("::ffff:192.0.2.1", False, "192.0.2.1", True),
+        ("fe80::1%eth0", False, "fe80::1%eth0", True),
+        ("fe80::1%eth0", False, "fe80::1%eth1", False),
+        ("fe80::1%eth0", False, "fe80::1", True),
+    ],
+)
+def test_which_sockets_concern_a_service(listening: str, v6only: Any, address: str, expected: bool) -> None:
+    (service,) = parse_services([described(addresses=[address])])
+    assert service.serves_by(listening, v6only=v6only) is expected
+    assert Service(name="any", ports=service.ports).serves_by(listening, v6only=v6only)
 
 
 @pytest.mark.parametrize("second", [described(name="b", ports=["80/udp"]), described(name="b", state="absent")])

@@ -70,6 +70,10 @@ NGINX = "/usr/sbin/nginx"
                 "IPAddressDeny=any",
             ),
         ),
+        (
+            handed()._replace(only=("192.0.2.1", "::1")),
+            ("ListenStream=192.0.2.1:80", "ListenStream=[::1]:80", "BindIPv6Only=ipv6-only", "FreeBind=yes"),
+        ),
     ],
 )
 def test_the_sockets(wanted: socket_unit.Handed, expected: Tuple[str, ...]) -> None:

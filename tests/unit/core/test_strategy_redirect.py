@@ -62,6 +62,7 @@ def behind(*addresses: str, **owner: Any) -> Dict[str, Any]:
         ({}, ()),
         ({"description": {"backend_ports": {}}, "redirect": None}, ("no_backend",)),
         ({"description": {"ports": [80, 443]}}, ("no_backend",)),
+        ({"description": {"addresses": "10.0.0.1"}}, ("addresses",)),
         ({"host_fields": {"systemd": None}}, ("no_systemd",)),
         ({"redirect": ground(tool=None)}, ("no_firewall_tool",)),
         ({"redirect": ground(refused="Error: Could not process rule")}, ("unsupported",)),

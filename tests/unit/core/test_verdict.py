@@ -353,6 +353,57 @@ def test_families(families: Any, listeners: Any, expected: Any) -> None:
     assert [check.verdict for check in evidence(**fields).checks if check.code == "family"] == expected
 
 
+@pytest.mark.parametrize(
+    ("listeners", "expected"),
+    [
+        pytest.param([{"address": "10.0.0.1"}, {"address": "::1"}], [PASS, PASS], id="both"),
+        pytest.param([{"address": "10.0.0.1"}], [PASS, FAIL], id="one"),
+        pytest.param([{}], [PASS, FAIL], id="all of IPv4"),
+        pytest.param([DUAL], [PASS, PASS], id="all of both"),
+        pytest.param([V6], [FAIL, PASS], id="all of IPv6"),
+    ],
+)
+def test_addresses(listeners: Any, expected: Any) -> None:
+    held = (listener(ambient_process(), **it) for it in listeners)
+    found = evidence(**holding(*held, description={"addresses": ["10.0.0.1", "::1"]}))
+    assert [check.verdict for check in found.checks if check.code == "address"] == expected
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        pytest.param(holding(listener(STRANGER, address="10.0.0.1")), (("listening", FAIL),), id="may listen yet"),
+        pytest.param(
+            {**BY_FILE, "listeners": (listener(process(executable="/x"), address="10.0.0.1"),)},
+            (("listening", UNKNOWN),),
+            id="nothing starts it",
+        ),
+        pytest.param(
+            holding(listener(STRANGER, address="10.0.0.1"), description={"addresses": "10.0.0.1"}),
+            (("owner", FAIL), ("connect", FAIL)),
+            id="on its address",
+        ),
+    ],
+)
+def test_others_on_single_addresses(fields: Dict[str, Any], expected: Any) -> None:
+    refused = Probe(connect={"10.0.0.1": "ECONNREFUSED"}, stranger=REFUSED)
+    assert failing(evidence(refused, **fields)) == expected
+
+
+@pytest.mark.parametrize(
+    ("ours", "expected"),
+    [
+        pytest.param((listener(ambient_process(unit="web@1.service")),), (), id="both"),
+        pytest.param((), (("owner", FAIL),), id="the other alone"),
+    ],
+)
+def test_instances_that_share_a_port(ours: Any, expected: Any) -> None:
+    sibling = listener(ambient_process(pid=43, unit="web@2.service"))
+    granted = {"properties": {**GRANTED["properties"], "Id": "web@1.service"}}
+    found = evidence(**holding(*ours, sibling, **granted, description={"unit": "web@1.service"}))
+    assert failing(found) == expected
+
+
 def test_anothers_socket_serves_no_family_of_the_service() -> None:
     intruder = listener(process(unit="intruder.service", pid=77), address="127.0.0.1")
     fields = holding(listener(ambient_process(), **V6), intruder, description={"families": ["ipv4"]})

@@ -22,6 +22,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model.obser
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.record import Record
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Port, Service
+from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.name import template_of
 
 # The steps that are done to the service itself, and to nothing that a strategy holds.
 OF_PROCESSES = ("restart", "start")
@@ -153,6 +154,11 @@ class Case(NamedTuple):
         if program is not None and program.form != "script":
             return process.executable == program.real_path
         return account is not None and process.status.uid == account.uid
+
+    def is_sibling(self, process: Process) -> bool:
+        """Whether the process is of another instance of the unit's template, which may bind the same ports."""
+        template = template_of(self.facts.unit.name) if self.facts.unit is not None else ""
+        return bool(template) and template_of(process.unit) == template and not self.owns(process)
 
     def listens(self, port: Port) -> bool:
         """Whether a process of the service holds a socket on the port."""

@@ -6,22 +6,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from typing import Mapping, NamedTuple, Sequence
 
-from ansible_collections.netbind.privport.plugins.module_utils._core.authbind.rules import WILDCARDS
 from ansible_collections.netbind.privport.plugins.module_utils._core.capability.process_sets import Expected
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.case import OF_PROCESSES, Case
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.hazards import confinement
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.held import IN_ITS_WAY, beside, held_port
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.policy import Rule
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.registry import STRATEGIES
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.retained import retained
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.strategy import AUDIENCES, Strategy
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.works_today import works_today
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import InvalidInput
-from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import Observation, Process
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import Observation
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.reason import Reason
-from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Port, Service
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Service
 
 
 class Decision(NamedTuple):
@@ -209,7 +208,7 @@ def _description_problem(case: Case) -> str:
         return f"{where} unit {unit.name!r} is masked; unmask it first (systemctl unmask {unit.name})"
     if unit is not None and unit.says("LoadState") != "loaded":
         return f"{where} unit {unit.name!r} is {unit.says('LoadState')}; mend its file (systemctl status {unit.name})"
-    return _held_port(case)
+    return held_port(case)
 
 
 def _missing(case: Case) -> str:
@@ -222,38 +221,6 @@ def _missing(case: Case) -> str:
     if service.executable and facts.program is None and "program" not in facts.unread:
         return f"executable {service.executable!r} does not exist on this host; install it first or correct the path"
     return ""
-
-
-def _held_port(case: Case) -> str:
-    """Who else holds one of the ports on every address, '' for nobody.
-
-    On one address alone it need not be in the way: the service may bind another.
-    """
-    on_ports = [it for port in case.service.ports for it in case.facts.listeners_on(port)]
-    for listener in on_ports:
-        port = Port(listener.port, listener.protocol)
-        others = [it for it in listener.owners if not case.owns(it) and not case.is_in_front(it, port=port)]
-        if case.handed_by(port) or listener.address not in WILDCARDS or not others:
-            continue
-        if len(others) == len(listener.owners):
-            return f"service {case.service.name!r}: port {port} is held by {_holder(case, port, others[0])}"
-    return ""
-
-
-def _holder(case: Case, port: Port, process: Process) -> str:
-    """Who holds the port, and the way out."""
-    sockets = [it for it in case.facts.sockets if it.active and str(port) in it.ports]
-    login = re.fullmatch(r"session-(.+)\.scope|user@[0-9]+\.service", process.unit)
-    if not sockets and login:
-        end = f"loginctl terminate-session {login[1]}" if login[1] else f"kill {process.pid}"
-        return (
-            f"{process}, which was started from a login and which no unit of the system starts; have one start it "
-            f"(User={process.user or process.status.uid}), and end what runs ({end})"
-        )
-    if not sockets:
-        return f"{process}; stop that first"
-    name, started = sockets[0].name, ", ".join(sockets[0].triggers) or "an instance for each connection"
-    return f"{name}, which starts {started}; stop it first (systemctl disable --now {name})"
 
 
 def _conflict(choice: _Choice, *, others: Sequence[_Choice]) -> str:
@@ -331,7 +298,13 @@ def _warnings(choice: _Choice, chosen: Strategy) -> tuple[str, ...]:
     case = choice.case
     doubts = choice.unknown.get(chosen.name, ())
     told = [f"strategy {chosen.name} is tried, and the proof decides: {doubt}" for doubt in doubts]
-    shared = (*_wider_by_policy(choice, chosen), *_idle_sockets(case), *confinement.warnings(case))
+    held = [told for told in (beside(case, port) for port in case.service.ports) if told]
+    shared = (
+        *_wider_by_policy(choice, chosen),
+        *_idle_sockets(case),
+        *confinement.warnings(case),
+        *(f"{told}; {IN_ITS_WAY}" for told in held if not chosen.indirect),
+    )
     return (*told, *shared, *chosen.warnings(case))
 
 

@@ -9,6 +9,11 @@ import re
 from typing import Any, Mapping, NamedTuple, Optional, Sequence
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.model import options
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.address import (
+    family_of,
+    parse_addresses,
+    serves,
+)
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import InvalidInput
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service_spec import (
     FORWARDERS,
@@ -17,7 +22,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model.servi
     STATES,
     STRATEGY_NAMES,
 )
-from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.name import unit_name
+from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.name import template_of, unit_name
 
 FAMILIES = ("ipv4", "ipv6")
 # systemd.resource-control(5), IPAddressAllow=.
@@ -52,6 +57,8 @@ class Service(NamedTuple):
 
     name: str
     ports: tuple[Port, ...]
+    # Those that it listens on; none for whatever it listens on.
+    addresses: tuple[str, ...] = ()
     unit: str = ""
     executable: str = ""
     user: str = ""
@@ -74,6 +81,16 @@ class Service(NamedTuple):
         """Its ports, and those of backend_ports, which it listens on in their stead."""
         backends = (self.backend(port) for port in self.ports)
         return (*self.ports, *(port for port in backends if port is not None))
+
+    def serves_by(self, address: str, *, v6only: Optional[bool]) -> bool:
+        """Whether a socket bound to this address, as ss(8) shows it, concerns the service."""
+        return not self.addresses or any(serves(address, own, v6only=v6only) for own in self.addresses)
+
+    def shares_ports_with(self, other: Service) -> bool:
+        """Whether both may hold one port: on different addresses, or as instances of one template by SO_REUSEPORT."""
+        apart = self.addresses and other.addresses and not set(self.addresses).intersection(other.addresses)
+        template = template_of(self.unit)
+        return bool(apart) or bool(template and template == template_of(other.unit))
 
     def seconds(self, of_all: float) -> float:
         """How long it may take until it listens; of_all is what holds for services that say nothing themselves."""
@@ -134,9 +151,10 @@ def _parse_service(description: Mapping[Any, Any]) -> Service:
     where = f"service {name!r}:"
     _refuse_unknown_keys(given, SERVICE_OPTIONS, where=where)
     unit = options.text(given.get("unit", ""), where=f"{where} unit")
-    return Service(
+    service = Service(
         name=name,
         ports=parse_ports(given.get("ports", ()), where=f"{where} ports"),
+        addresses=parse_addresses(given.get("addresses", ()), where=f"{where} addresses"),
         unit=unit_name(unit, where=f"{where} unit") if unit else "",
         executable=_absolute(given.get("executable", ""), where=f"{where} executable"),
         user=options.text(given.get("user", ""), where=f"{where} user"),
@@ -149,6 +167,16 @@ def _parse_service(description: Mapping[Any, Any]) -> Service:
         families=parse_families(given.get("families", ()), where=f"{where} families"),
         state=options.choice(given.get("state", "present"), STATES, where=f"{where} state"),
     )
+    _refuse_families_without_address(service, where=where)
+    return service
+
+
+def _refuse_families_without_address(service: Service, *, where: str) -> None:
+    missing = set(service.families).difference(map(family_of, service.addresses)) if service.addresses else set()
+    if missing:
+        raise InvalidInput(
+            f"{where} families holds {min(missing)}, and addresses none of that family; add one, or leave families out"
+        )
 
 
 def _refuse_unknown_keys(given: Mapping[Any, Any], known: Mapping[str, Any], *, where: str) -> None:
@@ -226,12 +254,14 @@ def _refuse_shared_names(services: Sequence[Service]) -> None:
 
 
 def _refuse_shared_ports(services: Sequence[Service]) -> None:
-    owner: dict[Port, str] = {}
+    owners: dict[Port, list[Service]] = {}
     for service in services:
         for port in service.ports if service.state == "present" else ():
-            if port in owner:
+            others = owners.setdefault(port, [])
+            other = next((it for it in others if not service.shares_ports_with(it)), None)
+            if other is not None:
                 raise InvalidInput(
-                    f"service {service.name!r}: ports holds {port}, which service {owner[port]!r} has too; "
-                    "a port belongs to one service"
+                    f"service {service.name!r}: ports holds {port}, which service {other.name!r} has too; "
+                    "where each listens on addresses of its own, name them in both by addresses"
                 )
-            owner[port] = service.name
+            others.append(service)

@@ -24,6 +24,7 @@ SOCKET_OPTIONS: Mapping[str, Mapping[str, Any]] = {
 SERVICE_OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "name": {"type": "str", "required": True},
     "ports": {"type": "list", "elements": "str", "required": True},
+    "addresses": {"type": "list", "elements": "str"},
     "unit": {"type": "str"},
     "executable": {"type": "str"},
     "user": {"type": "str"},

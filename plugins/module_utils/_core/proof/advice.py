@@ -8,9 +8,11 @@ import re
 from typing import Iterator, Mapping, Sequence
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.case import Case
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.held import IN_ITS_WAY, beside
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.registry import STRATEGIES
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.document import dump
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import CAPABILITY, Unit
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import parse_ports
 from ansible_collections.netbind.privport.plugins.module_utils._core.proof.checks import FAIL, Check
 from ansible_collections.netbind.privport.plugins.module_utils._core.proof.verdict import Evidence
 from ansible_collections.netbind.privport.plugins.module_utils._core.report.failure import failure_text, has_reasons
@@ -85,7 +87,12 @@ def _advice(case: Case, evidence: Evidence, check: Check, *, journal: Sequence[s
     unit = case.facts.unit
     name = unit.name if unit else "the program"
     if check.code == "listening" and unit is not None:
-        return [*_of_unit(unit), *errno_in(journal, strategy=evidence.strategy)]
+        others = beside(case, parse_ports(evidence.port, where=case.service.name)[0])
+        return [
+            *_of_unit(unit),
+            *([f"{others}; {IN_ITS_WAY}"] if others else ()),
+            *errno_in(journal, strategy=evidence.strategy),
+        ]
     if check.code == "connect":
         return [meaning for code, meaning in _CONNECT.items() if check.text.endswith(code)]
     if check.code == "stranger":
@@ -104,6 +111,7 @@ def _advice(case: Case, evidence: Evidence, check: Check, *, journal: Sequence[s
         "restart": f"mend that before {name} is started again, or let the role choose another strategy",
         "boot": "apply it with the role netbind.privport.privport, which keeps what it grants on disk",
         "taken": "remove that rule, also from the file that loads it at boot",
+        "address": f"have {name} listen there too, or correct addresses: in the service's description",
         "family": f"have {name} listen on that family too, or correct families: in the service's description",
     }
     return [sentences[check.code]] if sentences.get(check.code) else []

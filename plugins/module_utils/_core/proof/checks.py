@@ -4,12 +4,14 @@
 
 from __future__ import annotations
 
-from typing import Mapping, NamedTuple
+from typing import Mapping, NamedTuple, Sequence
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.authbind.rules import WILDCARDS
 from ansible_collections.netbind.privport.plugins.module_utils._core.capability.process_sets import Expected
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.case import Case, exec_gives
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.held import beside
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.strategy import Strategy
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.address import serves
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import Listener, Process
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Port
 from ansible_collections.netbind.privport.plugins.module_utils._core.netfilter.nat import Diversion
@@ -121,11 +123,19 @@ def families_of(listener: Listener) -> frozenset[str]:
 
 def checks_of_port(seen: Seen) -> tuple[Check, ...]:
     """Everything about the port but whether it will survive."""
-    if not seen.listeners:
+    if not seen.listeners or _all_beside(seen):
         return (_not_listening(seen),)
     parents = tuple(_parent_check(seen, process) for process in seen.root_parents)
     held = tuple(check for process in seen.workers for check in _process_checks(seen, process))
-    return (_listening(seen), *_family_checks(seen), _owner_check(seen), *parents, *held, *_probe_checks(seen))
+    return (
+        _listening(seen),
+        *_address_checks(seen),
+        *_family_checks(seen),
+        _owner_check(seen),
+        *parents,
+        *held,
+        *_probe_checks(seen),
+    )
 
 
 def grant_check(case: Case, strategy: Strategy) -> Check:
@@ -136,18 +146,25 @@ def grant_check(case: Case, strategy: Strategy) -> Check:
     return Check("grant", PASS, f"the grant of strategy {strategy.name} is in place")
 
 
+def _all_beside(seen: Seen) -> bool:
+    """Whether all that listen are others on single addresses, where the service may yet come to listen on another."""
+    return bool(beside(seen.case, seen.inner)) and not any(it.address in WILDCARDS for it in seen.listeners)
+
+
 def _not_listening(seen: Seen) -> Check:
-    unit = seen.case.facts.unit
+    unit, others = seen.case.facts.unit, beside(seen.case, seen.inner)
+    nothing = f"nothing of {seen.case.service.name} listens on port {seen.inner}, and {others}" if others else ""
+    nothing = nothing or f"nothing listens on port {seen.inner}"
     if unit is not None:
         restarts = unit.says("NRestarts")
         again = f", restarted {restarts} times" if restarts not in ("", "0") else ""
         state = f"{unit.says('ActiveState')} ({unit.says('SubState')}, result {unit.says('Result')}{again})"
-        text = f"nothing listens on port {seen.inner}; {unit.name} is {state}; see journalctl -u {unit.name}"
+        text = f"{nothing}; {unit.name} is {state}; see journalctl -u {unit.name}"
         return Check("listening", FAIL, text)
     granted = seen.strategy is not None and grant_check(seen.case, seen.strategy).verdict == PASS
     if granted:
         return Check("listening", UNKNOWN, NOT_LISTENING)
-    return Check("listening", FAIL, f"nothing listens on port {seen.inner}")
+    return Check("listening", FAIL, nothing)
 
 
 def _listening(seen: Seen) -> Check:
@@ -160,6 +177,17 @@ def _addresses(listeners: tuple[Listener, ...]) -> str:
         f"{it.address} ({' and '.join(_FAMILY_NAMES[family] for family in sorted(families_of(it)))})"
         for it in listeners
     )
+
+
+def _address_checks(seen: Seen) -> tuple[Check, ...]:
+    """One for each address that the service declares."""
+    return tuple(_address_check(seen, address) for address in seen.case.service.addresses)
+
+
+def _address_check(seen: Seen, address: str) -> Check:
+    if any(serves(it.address, address, v6only=it.v6only) for it in seen.served):
+        return Check("address", PASS, f"port {seen.inner} is served on {address}")
+    return Check("address", FAIL, f"port {seen.inner} is not served on {address}, but on {_addresses(seen.served)}")
 
 
 def _family_checks(seen: Seen) -> tuple[Check, ...]:
@@ -193,8 +221,7 @@ def _owner_check(seen: Seen) -> Check:
     socket, others = seen.case.held_by(seen.inner), strangers_on(seen)
     if socket and others and all(process.pid == 1 for it in others for process in it.owners):
         return _waiting(seen, socket)
-    # Another's socket on one address is in nobody's way who listens on others.
-    in_the_way = [it for it in others if it.address in WILDCARDS] if seen.processes else list(others)
+    in_the_way = _in_the_way(seen, others) if seen.processes else list(others)
     if in_the_way:
         holders = ", ".join(str(process) for process in in_the_way[0].owners)
         whose = f"{holders}, which is" if holders else "a process of another PID namespace,"
@@ -204,6 +231,18 @@ def _owner_check(seen: Seen) -> Check:
         return Check("owner", UNKNOWN, f"who holds port {seen.inner} is hidden from this user; look as root")
     held_by = ", ".join(f"pid {process.pid}" for process in seen.processes)
     return Check("owner", PASS, f"port {seen.inner} is held by {seen.case.service.name}: {held_by}")
+
+
+def _in_the_way(seen: Seen, others: Sequence[Listener]) -> list[Listener]:
+    """Those of others' sockets that are in the way of a service which listens.
+
+    On single addresses they are in nobody's way who listens on others, and whoever named its addresses has them.
+    Instances of one template share a port (socket(7), SO_REUSEPORT).
+    """
+    if seen.case.service.addresses:
+        return []
+    on_all = (it for it in others if it.address in WILDCARDS)
+    return [it for it in on_all if not all(map(seen.case.is_sibling, it.owners))]
 
 
 def _waiting(seen: Seen, socket: str) -> Check:

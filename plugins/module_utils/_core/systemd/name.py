@@ -25,3 +25,9 @@ def unit_name(name: str, *, where: str) -> str:
     if full.endswith("@.service"):
         raise InvalidInput(f"{where} is {name!r}, a template; name one of its instances, such as 'web@1.service'")
     return full
+
+
+def template_of(unit: str) -> str:
+    """The template that a unit is an instance of, or that it is itself; '' for other units (systemd.unit(5))."""
+    stem, at, _instance = unit.rpartition(".")[0].partition("@")
+    return f"{stem}@.service" if at else ""

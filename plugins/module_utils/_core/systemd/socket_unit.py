@@ -79,12 +79,15 @@ class Handed(NamedTuple):
     families: tuple[str, ...]
     options: SocketOptions
     program: str
+    # The only ones that are to be bound; () for all.
+    only: tuple[str, ...] = ()
 
     @property
     def addresses(self) -> tuple[tuple[Port, str], ...]:
         """A port and an address, '' for all of both families, for each socket in the order of their descriptors."""
         together = not self.families or (self.families == FAMILIES and not names_its_sockets(self.program))
-        of_a_port = ("",) if together else tuple(_WILDCARD[family] for family in self.families)
+        of_families = ("",) if together else tuple(_WILDCARD[family] for family in self.families)
+        of_a_port = tuple(f"[{it}]" if ":" in it else it for it in self.only) or of_families
         return tuple((port, address) for port in self.ports for address in of_a_port)
 
     @property
@@ -101,6 +104,8 @@ class Handed(NamedTuple):
             "[Socket]",
             *(f"{_LISTENS[port.protocol]}={_address(port, address)}" for port, address in self.addresses),
             f"BindIPv6Only={'ipv6-only' if all(address for _port, address in self.addresses) else 'both'}",
+            # A boot starts sockets before the network has its addresses.
+            *(["FreeBind=yes"] if self.only else []),
             *(f"{key}={value}" for key, value in _settings(self.options)),
             "",
             "[Install]",

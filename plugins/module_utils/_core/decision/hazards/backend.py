@@ -21,6 +21,14 @@ def behind(case: Case) -> Case:
     return case._replace(service=case.service._replace(ports=backends(case) or case.service.ports))
 
 
+def single_addresses(case: Case) -> Reason | None:
+    """What leads or forwards a port takes it on all addresses, and with it what other services have on theirs."""
+    if not case.service.addresses:
+        return None
+    text = "it takes the port on every address of the host, and the service names some; leave addresses out"
+    return Reason("addresses", text, f"addresses: {', '.join(case.service.addresses)}")
+
+
 def other_network(case: Case) -> Reason | None:
     private, network = sandbox.private_network(case), case.facts.network
     if private is not None or network.is_host:

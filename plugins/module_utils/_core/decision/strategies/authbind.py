@@ -188,6 +188,22 @@ def _foreign(case: Case) -> str:
     return f"{', '.join(paths)} let user {account.name} bind ports of it, which this collection did not grant"
 
 
+def _needed_by_others(case: Case) -> frozenset[int]:
+    """The ports of other services of the run that reach them by the same user's rules."""
+    account = case.facts.account
+    by_rules = {
+        facts.name
+        for facts in case.host.services
+        if facts.unit is not None
+        and facts.unit.dropin_strategy == Authbind.name
+        and facts.account is not None
+        and account is not None
+        and facts.account.uid == account.uid
+    }
+    others = (it for it in case.others if it.state == "present" and it.name in by_rules)
+    return frozenset(port.number for it in others for port in it.ports)
+
+
 def _may_take_rules(case: Case) -> bool:
     """Whether the rules are the collection's to take, or were named to be taken over.
 
@@ -292,5 +308,7 @@ class Authbind(Strategy):
         return Desired(entries=(*rules, *self.dropin(case, _text(case))))
 
     def absent(self, case: Case, planned: Desired) -> Desired:
-        rules = _changed_rules(case, planned, ports=case.facts.authbind_ports, state="absent")
+        kept = _needed_by_others(case)
+        ports = [it for it in case.facts.authbind_ports if it.port not in kept]
+        rules = _changed_rules(case, planned, ports=ports, state="absent")
         return Desired(entries=(*self.without_dropin(case, planned), *rules))

@@ -122,6 +122,7 @@ def _handed(case: Case, unit: Unit) -> socket_unit.Handed:
         families=service.families,
         options=service.socket,
         program=unit.launch.program,
+        only=service.addresses,
     )
 
 
