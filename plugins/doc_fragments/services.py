@@ -33,7 +33,9 @@ options:
         type: list
         elements: str
       unit:
-        description: The systemd service unit that runs it, where systemd does. C(.service) may be left out.
+        description:
+          - The systemd service unit that runs it, where systemd does. C(.service) may be left out.
+          - A template, C(web@.service), stands for its C(instances).
         type: str
       executable:
         description: The absolute path of its program. By default that of the unit's C(ExecStart=).
@@ -46,6 +48,13 @@ options:
         type: str
         choices: [auto, unneeded, socket, ambient, setcap, authbind, redirect, forward, sysctl]
         default: auto
+      instances:
+        description:
+          - The instances of a C(unit) that is a template, such as V([site-a, site-b]) of C(web@.service). They share
+            one grant, and each is restarted and proven by itself.
+          - By default those that run or failed, but for those that another service names as its C(unit).
+        type: list
+        elements: str
       timeout:
         description:
           - How many seconds it may take until it listens. By default what the option of that name says for all

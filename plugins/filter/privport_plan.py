@@ -128,6 +128,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.decision.pl
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.policy import parse_policy
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.document import load
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import PrivportError
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.instances import members
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import Observation
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.options import flag
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Service, parse_services
@@ -137,8 +138,8 @@ from ansible_collections.netbind.privport.plugins.plugin_utils.policy import app
 def privport_plan(observation: Any, services: Any, policy: Any = (), keep: Any = None) -> list[dict[str, Any]]:
     """The decisions as plain data; AnsibleFilterError with one sentence for wrong input."""
     try:
-        described = _keeping(parse_services(services), keep)
         observed = load(Observation, _without_grants(observation))
+        described = members(_keeping(parse_services(services), keep), observed.instances)
         decisions = decide(observed, described, policy=applying(parse_policy(policy), observed, described))
     except PrivportError as error:
         raise AnsibleFilterError(f"privport_plan: {error}") from error

@@ -164,11 +164,13 @@ from ansible_collections.netbind.privport.plugins.module_utils._host.questions i
 )
 from ansible_collections.netbind.privport.plugins.module_utils._host.recording import RecordingHost
 from ansible_collections.netbind.privport.plugins.module_utils._module import run_module
+from ansible_collections.netbind.privport.plugins.module_utils._observe.units import resolved
 
 
 def carry_out(params: Mapping[str, Any], *, host: RecordingHost, check_mode: bool) -> Dict[str, Any]:
     """The module's result. Raises PrivportError where nothing was changed."""
     request = request_of(params)
+    request = request._replace(services=resolved(host, request.services))
     if host.effective_uid() != 0:
         raise HostError(f"this runs with uid {host.effective_uid()}; granting ports needs root: say become: true")
     host.be_patient(request.seconds)

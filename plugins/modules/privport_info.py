@@ -128,6 +128,9 @@ privport:
     python:
       description: The Python that units call which give a file capability back.
       type: str
+    instances:
+      description: Of each template whose instances are not named, those that run or failed, as names of units.
+      type: dict
     socket_source:
       description: Where listening sockets were read from, V(ss) or V(/proc/net).
       type: str
@@ -157,6 +160,9 @@ privport:
               description: >-
                 The commands of C(ExecStartPre=), C(ExecReload=) and their like, C(prefix) and C(line), by setting.
               type: dict
+            template:
+              description: The template whose drop-in grants to this instance. Empty for a unit with one of its own.
+              type: str
             dropin_strategy:
               description: The strategy that the collection's drop-in is for. Empty for no such drop-in.
               type: str

@@ -147,13 +147,15 @@ from ansible_collections.netbind.privport.plugins.module_utils._host.host import
 from ansible_collections.netbind.privport.plugins.module_utils._host.recording import RecordingHost
 from ansible_collections.netbind.privport.plugins.module_utils._module import run_module
 from ansible_collections.netbind.privport.plugins.module_utils._observe.proof import await_proof, evidence_of
+from ansible_collections.netbind.privport.plugins.module_utils._observe.units import resolved
 
 
 def run(params: Mapping[str, Any], *, host: Host, check_mode: bool) -> dict[str, Any]:
     """The module's result: evidence that holds, or the last that was seen when the time was up."""
     host.be_patient(params["timeout"])
     try:
-        services = [service for service in parse_services(params["services"]) if service.state == "present"]
+        described = [service for service in parse_services(params["services"]) if service.state == "present"]
+        services = resolved(host, described)
         evidence, journal = evidence_of(host, await_proof(host, services, seconds=params["timeout"]))
     except PrivportError as error:
         told = {"verdict": FAIL, "reasons": [str(error)], "evidence": [], "journal": {}, "msg": str(error)}

@@ -10,6 +10,7 @@ from typing import Any
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.policy import Rule
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.document import dump
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import InvalidInput
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.instances import members
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import Observation
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Service
 
@@ -39,7 +40,7 @@ def applying(
             for rule in rules
             if _is_true(rule, {**document, "service": {**facts.get(service.name, {}), "declared": dump(service)}})
         )
-        for service in described
+        for service in members(described, observed.instances)
     }
 
 

@@ -81,8 +81,8 @@ def test_a_role_documents_the_same(role: str, entry: str, option: str) -> None:
 
 
 def test_the_parser_makes_a_field_of_each_key() -> None:
-    # keep is the role's, not the description's.
-    assert tuple(SERVICE_OPTIONS) == tuple(name for name in Service._fields if name != "keep")
+    # keep is the role's, not the description's, and the others are made of it.
+    assert (*SERVICE_OPTIONS, "keep", "template", "declared") == Service._fields
     assert set(SOCKET_OPTIONS) == set(SocketOptions._fields)
 
 
@@ -98,6 +98,7 @@ READ = {
     "unit": ("mail", "mail.service"),
     "executable": ("/opt/mail", "/opt/mail"),
     "user": ("mail", "mail"),
+    "instances": (["a", 1], ("a", "1")),
     "timeout": ("9", 9),
     "socket_activation": ("yes", True),
     "socket": ({"backlog": 5}, SocketOptions(backlog=5)),
@@ -109,12 +110,15 @@ READ = {
     "address_allow": (["any"], ("any",)),
     "address_deny": (["any"], ("any",)),
 }
+# Without which a key means nothing.
+BESIDE = {"instances": {"unit": "web@"}}
 
 
 @pytest.mark.parametrize(("outer", "key", "option"), OPTIONS, ids=[f"{outer}.{key}" for outer, key, _ in OPTIONS])
 def test_the_parser_reads_each_key_as_it_is_declared(outer: str, key: str, option: Mapping[str, Any]) -> None:
     def read(value: Any) -> Any:
-        (service,) = parse_services([{**WEB, **({outer: {key: value}} if outer else {key: value})}])
+        given = {outer: {key: value}} if outer else {key: value}
+        (service,) = parse_services([{**WEB, **BESIDE.get(key, {}), **given}])
         return getattr(service.socket if outer else service, key)
 
     for value, meant in [(it, it) for it in option["choices"]] if "choices" in option else [READ[key]]:
@@ -140,6 +144,7 @@ LEGAL = [
     *[{**WEB, "backend_ports": value} for value in ({80: 8080}, {"80": "8080"}, '{"80": "8080"}', "{80: 8080}")],
     *[{**WEB, "families": value} for value in ("ipv4", ["ipv4", "ipv6"], "ipv6, ipv4", "ipv6 ipv4", [])],
     {**WEB, "forward_with": "socat"},
+    *[{**WEB, "unit": "web@", "instances": it} for it in ("a", "a,b", "a b", ["a", 1], [])],
     *[{**WEB, "addresses": it} for it in ("192.0.2.1", "192.0.2.1, ::1", ["fe80::1%eth0"], ["::1 192.0.2.1"], [])],
     *[{**WEB, "timeout": value} for value in (0, 90, "90")],
     {**WEB, "socket": {"backlog": "9", "no_delay": "yes", "reuse_port": False, "address_deny": "any"}},

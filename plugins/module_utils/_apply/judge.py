@@ -10,6 +10,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._apply.transactio
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.policy import Rule
 from ansible_collections.netbind.privport.plugins.module_utils._host.answered import AnsweredHost, Unanswered
 from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host
+from ansible_collections.netbind.privport.plugins.module_utils._observe.units import resolved
 from ansible_collections.netbind.privport.plugins.module_utils._observe.view import View
 
 
@@ -35,6 +36,7 @@ def judge(
     """
     try:
         host = AnsweredHost(evidence)
+        request = request._replace(services=resolved(host, request.services))
         if rules is not None:
             request = request._replace(rules=rules(host))
         view, outcome = glance(host, request, check_mode=check_mode)

@@ -21,6 +21,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.capability.
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.managed.installation import Installed
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import PrivportError
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.instances import members
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import (
     FORMAT,
     Account,
@@ -72,6 +73,8 @@ INSTALLING: Mapping[str, Callable[[Host, Service, Optional[Unit]], Installed]] =
 def observe(host: Host, services: Sequence[Service]) -> Observation:
     """The host and these services. Nothing is changed. Raises PrivportError where a tool fails."""
     systemd = units.read_systemd(host)
+    running = units.running_instances(host, services)
+    services = members(services, running)
     names = sorted({it.unit for it in services if it.unit})
     shown = units.look(host, names) if systemd is not None else {}
     network = host_network(host)
@@ -111,6 +114,7 @@ def observe(host: Host, services: Sequence[Service]) -> Observation:
         init_scripts=ground.init_scripts,
         forwarders=ground.programs,
         ipv6=ground.ipv6,
+        instances=running,
         socket_source=host.socket_source(),
         services=_with_listeners(host, services, found),
     )
@@ -144,7 +148,7 @@ def _service(host: Host, service: Service, *, machine: _Machine) -> ServiceFacts
     """All but the listeners."""
     unread: dict[str, str] = {}
     shown = machine.shown.get(service.unit)
-    unit = _unit(host, shown, unread=unread) if shown else None
+    unit = _unit(host, shown, template=service.template, unread=unread) if shown else None
     user = service.user or (unit.launch.user or unit.user if unit else "")
     properties = unit.properties if unit else {}
     account = _account(host, user, properties=properties) if user else None
@@ -233,10 +237,10 @@ def _enterable(network: Network) -> bool:
     return network.is_host or network.unprivileged_port_start is not None
 
 
-def _unit(host: Host, shown: units.Seen, *, unread: dict[str, str]) -> Unit:
+def _unit(host: Host, shown: units.Seen, *, template: str, unread: dict[str, str]) -> Unit:
     properties = shown.properties
     name = properties["Id"]
-    path = dropin_path(unit=name, dropin=DROPIN_NAME)
+    path = dropin_path(unit=template or name, dropin=DROPIN_NAME)
     text, left = host.unit_file(path) or "", host.leftovers(path)
     own = parse_own_dropin(text)
     commands: dict[str, tuple[Command, ...]] = {}
@@ -251,6 +255,7 @@ def _unit(host: Host, shown: units.Seen, *, unread: dict[str, str]) -> Unit:
         unread["unit"] = str(problem)
     return Unit(
         name=name,
+        template=template,
         properties=properties,
         commands=commands.pop("ExecStart", ()),
         other_commands=commands,

@@ -10,15 +10,17 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model.error
     HostError,
     InvalidInput,
 )
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.instances import members, open_templates
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import (
     CAPABILITY,
     Process,
     SocketUnit,
 )
-from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Port
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Port, Service
 from ansible_collections.netbind.privport.plugins.module_utils._core.process.sockets import parse_listen
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd import unit as units
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.command_line import Command
+from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.name import instance_of, template_of
 from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host
 from ansible_collections.netbind.privport.plugins.module_utils._observe.processes import read_process
 from ansible_collections.netbind.privport.plugins.module_utils._observe.systemd import (
@@ -102,6 +104,22 @@ def _read(host: Host, path: str) -> str:
     return text or ""
 
 
+def running_instances(host: Host, services: Sequence[Service]) -> dict[str, tuple[str, ...]]:
+    """The instances that run or failed, of each template of these services that does not name them."""
+    templates = open_templates(services)
+    if not templates or systemd_version(host) is None:
+        return {}
+    patterns = [instance_of(it, "?*") for it in templates]
+    shown = units.parse_show(host.show_units(patterns, ("Id", "ActiveState")).text)
+    there = sorted(it["Id"] for it in shown if it.get("ActiveState") not in ("inactive", "deactivating"))
+    return {it: tuple(name for name in there if template_of(name) == it) for it in templates}
+
+
+def resolved(host: Host, services: Sequence[Service]) -> tuple[Service, ...]:
+    """The services, with one for each instance in the place of one whose unit is a template."""
+    return members(services, running_instances(host, services))
+
+
 def foreign_dropin(host: Host, properties: Mapping[str, str], *, own_dropin: str) -> str:
     """Somebody else's drop-in that ours would replace, or hide for having its base name; '' for none."""
     if units.parse_own_dropin(host.unit_file(own_dropin)) is not None:
@@ -110,7 +128,9 @@ def foreign_dropin(host: Host, properties: Mapping[str, str], *, own_dropin: str
         return own_dropin
     name = own_dropin.rpartition("/")[2]
     paths = units.split_paths(properties.get("DropInPaths", ""))
-    return next((path for path in paths if path != own_dropin and path.rpartition("/")[2] == name), "")
+    others = (path for path in paths if path != own_dropin and path.rpartition("/")[2] == name)
+    # Of an instance and its template each may have one of ours, and that of the instance hides the other.
+    return next((path for path in others if units.parse_own_dropin(host.unit_file(path)) is None), "")
 
 
 def granting(host: Host, properties: Mapping[str, str]) -> tuple[str, ...]:

@@ -119,6 +119,7 @@ def unit(*, properties: Optional[Mapping[str, str]] = None, **fields: Any) -> Un
     shown = {**PROPERTIES, **(properties or {})}
     plain = {
         "name": shown["Id"],
+        "template": "",
         "commands": (Command(prefix="", line=SERVER),),
         "other_commands": {},
         "dropin_strategy": "",
@@ -208,6 +209,7 @@ def host(*services: ServiceFacts, **fields: Any) -> Observation:
         "init_scripts": False,
         "forwarders": {name: f"/usr/bin/{name}" for name in FORWARDERS},
         "ipv6": True,
+        "instances": {},
         "socket_source": "ss",
     }
     return Observation(services=tuple(services), **{**plain, **fields})

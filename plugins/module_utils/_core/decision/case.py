@@ -13,6 +13,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.capability.
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.capability.text import FileCapabilities, parse_text
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.policy import Rule
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.instances import members
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import (
     Observation,
     Process,
@@ -89,8 +90,11 @@ class Case(NamedTuple):
 
     @property
     def records(self) -> tuple[Record, ...]:
-        """What the collection granted to this service."""
-        return tuple(it for it in self.host.records if it.service == self.service.name)
+        """What the collection granted to this service, and to instances of it that are no more."""
+        name, declared = self.service.name, self.service.declared or self.service.name
+        others = {it.name for it in self.others}
+        gone = (it for it in self.host.records if it.service not in others)
+        return tuple(it for it in gone if it.service in (name, declared) or it.service.startswith(f"{declared}["))
 
     @property
     def granted_file(self) -> Program | None:
@@ -179,6 +183,11 @@ class Case(NamedTuple):
         unit, others = self.facts.unit, other.facts.unit
         return unit is not None and others is not None and unit.name == others.name
 
+    def same_dropin(self, other: Case) -> bool:
+        """Whether both units have one drop-in, as instances of one template or as one unit."""
+        unit, others = self.facts.unit, other.facts.unit
+        return unit is not None and others is not None and unit.dropin_path == others.dropin_path
+
     def same_program(self, other: Case) -> bool:
         program, others = self.facts.program, other.facts.program
         return program is not None and others is not None and program.real_path == others.real_path
@@ -186,6 +195,7 @@ class Case(NamedTuple):
 
 def cases(host: Observation, services: Sequence[Service]) -> tuple[Case, ...]:
     """The case of each of these services, which were observed in this order."""
+    services = members(services, host.instances)
     return tuple(
         Case(host, service, facts, others=tuple(other for other in services if other is not service))
         for service, facts in zip(services, host.services)

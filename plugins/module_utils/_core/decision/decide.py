@@ -18,9 +18,11 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.decision.re
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.strategy import AUDIENCES, Strategy
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.works_today import works_today
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import InvalidInput
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.instances import NO_INSTANCE, members
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import Observation
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.reason import Reason
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Service
+from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.name import instance_of
 
 
 class Decision(NamedTuple):
@@ -79,6 +81,7 @@ def cases_of(
     observation: Observation, services: Sequence[Service], rules: Mapping[str, tuple[Rule, ...]] | None = None
 ) -> tuple[Case, ...]:
     """The cases that are decided, in the order of the services; rules as policy of decide(). Raises InvalidInput."""
+    services = members(services, observation.instances)
     observation = _without_surplus_of_host(observation, services)
     observed = {facts.name: facts for facts in observation.services}
     missing = [service.name for service in services if service.name not in observed]
@@ -194,6 +197,11 @@ def _description_problem(case: Case) -> str:
     missing = _missing(case)
     if missing:
         return f"{where} {missing}"
+    if unit is not None and service.unit == instance_of(service.template, NO_INSTANCE):
+        return (
+            f"{where} unit {service.template!r} is a template of which no instance runs; start one, or name them by "
+            "instances: in the service's description"
+        )
     if unit is not None and case.facts.user_unit:
         return (
             f"{where} unit {unit.name!r} is a user's ({case.facts.user_unit}), whose manager can grant nothing; "
@@ -217,7 +225,8 @@ def _missing(case: Case) -> str:
     if service.user and facts.account is None:
         return f"user {service.user!r} does not exist on this host; create it first"
     if unit is not None and not facts.user_unit and unit.says("LoadState") == "not-found":
-        return f"unit {unit.name!r} does not exist on this host; install it first or correct the name"
+        name = service.template or unit.name
+        return f"unit {name!r} does not exist on this host; install it first or correct the name"
     if service.executable and facts.program is None and "program" not in facts.unread:
         return f"executable {service.executable!r} does not exist on this host; install it first or correct the path"
     return ""

@@ -19,7 +19,10 @@ def as_data(decision: Decision, service: Service) -> Dict[str, Any]:
         "strategy": decision.strategy or service.strategy,
         "socket": {key: value for key, value in dump(service.socket).items() if value not in (None, [])},
     }
-    del described["keep"]  # The role's, not the service's.
+    for key in ("keep", "template", "declared"):  # The role's, and what was made of the description.
+        del described[key]
+    if service.template:
+        described["unit"] = service.template
     return {**dump(decision), "service": _given(described)}
 
 

@@ -25,7 +25,6 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model.obser
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.reason import Reason, Unknown
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.record import ATTRIBUTE, Record
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Port, Service
-from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import DROPIN_NAME, dropin_path
 
 # From the narrowest to the widest.
 THE_UNIT, THE_USER, WHO_EXECUTES, EVERYONE = AUDIENCES = (
@@ -153,7 +152,7 @@ class Strategy(ABC):
 
     def shares(self, case: Case, other: Case) -> bool:
         """Whether what there is of it for one service serves another, too, that has this strategy."""
-        return self.by_dropin and case.same_unit(other)
+        return self.by_dropin and case.same_dropin(other)
 
     def replaced_by(self, case: Case, chosen: Strategy) -> bool:
         """Whether the chosen strategy of the service writes over all that there is of this one."""
@@ -164,7 +163,7 @@ class Strategy(ABC):
 
         A clause in which {} stands for the other service.
         """
-        if self.by_dropin and strategy.by_dropin and self.name != strategy.name and case.same_unit(other):
+        if self.by_dropin and strategy.by_dropin and self.name != strategy.name and case.same_dropin(other):
             return "its unit is {}, and a unit has one drop-in; give both the same strategy"
         return ""
 
@@ -175,7 +174,7 @@ class Strategy(ABC):
     def dropin(self, case: Case, text: str) -> tuple[Entry, ...]:
         """The one drop-in of the service's unit with this text; none for a service without a unit."""
         unit = case.facts.unit
-        return () if unit is None else (file(dropin_path(unit=unit.name, dropin=DROPIN_NAME), text),)
+        return () if unit is None else (file(unit.dropin_path, text),)
 
     def without_dropin(self, case: Case, planned: Desired) -> tuple[Entry, ...]:
         """The drop-in gone where it is of this strategy, and where no other one is to take its place.
@@ -185,7 +184,7 @@ class Strategy(ABC):
         unit = case.facts.unit
         if unit is None:
             return ()
-        path = dropin_path(unit=unit.name, dropin=DROPIN_NAME)
+        path = unit.dropin_path
         own = unit.dropin_strategy == self.name or (unit.interrupted and not unit.dropin_text)
         goes = (path,) if own and path not in planned.written else ()
         return tuple(map(gone, (*unit.leftovers, *goes)))

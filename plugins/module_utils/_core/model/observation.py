@@ -21,9 +21,13 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.netfilter.r
 from ansible_collections.netbind.privport.plugins.module_utils._core.process.status import ProcessStatus
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.command import Launch
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.command_line import Command
-from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import launch_of
+from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import (
+    DROPIN_NAME,
+    dropin_path,
+    launch_of,
+)
 
-FORMAT = 3
+FORMAT = 4
 _OTHERS_EXECUTE = 0o001
 CAPABILITY = "cap_net_bind_service"
 
@@ -98,11 +102,13 @@ class Unit(NamedTuple):
     """A systemd unit: its effective properties (systemctl show), original ExecStart= commands and our drop-in."""
 
     name: str
+    # The template whose drop-in grants to this instance; '' for a unit that has a drop-in of its own.
+    template: str
     properties: dict[str, str]
     commands: tuple[Command, ...]
     # The original commands of ExecStartPre=, ExecReload= and their like, by setting.
     other_commands: dict[str, tuple[Command, ...]]
-    # The strategy, the user and the whole text of UNIT.d/50-privport.conf; '' for none.
+    # The strategy, the user and the whole text of the drop-in at dropin_path; '' for none.
     dropin_strategy: str
     dropin_user: str
     dropin_text: str
@@ -117,6 +123,11 @@ class Unit(NamedTuple):
     # The unit's files that grant the capability to bind ports, in systemd's order.
     capability_files: tuple[str, ...]
     process: Process | None
+
+    @property
+    def dropin_path(self) -> str:
+        """Where the collection's drop-in is, or would be."""
+        return dropin_path(unit=self.template or self.name, dropin=DROPIN_NAME)
 
     @property
     def launch(self) -> Launch:
@@ -308,6 +319,8 @@ class Observation(NamedTuple):
     forwarders: dict[str, str]
     # Whether the kernel has IPv6.
     ipv6: bool
+    # Of each template that was asked for, the instances that run or failed, as names of units.
+    instances: dict[str, tuple[str, ...]]
     # 'ss' or '/proc/net'.
     socket_source: str
     services: tuple[ServiceFacts, ...]

@@ -22,7 +22,12 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model.servi
     STATES,
     STRATEGY_NAMES,
 )
-from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.name import template_of, unit_name
+from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.name import (
+    instance_of,
+    is_template,
+    template_of,
+    unit_name,
+)
 
 FAMILIES = ("ipv4", "ipv6")
 # systemd.resource-control(5), IPAddressAllow=.
@@ -63,6 +68,8 @@ class Service(NamedTuple):
     executable: str = ""
     user: str = ""
     strategy: str = "auto"
+    # Of a template; none for those that run.
+    instances: tuple[str, ...] = ()
     # Seconds that it may take until it listens; None for what holds for all services of the run.
     timeout: Optional[int] = None
     socket_activation: bool = False
@@ -75,6 +82,9 @@ class Service(NamedTuple):
     state: str = "present"
     # Whether the host is to give a file capability back after an upgrade; None: not asked, as in a proof.
     keep: Optional[bool] = None
+    # Of one that stands for an instance: the template of its unit, and the name in the description (instances.py).
+    template: str = ""
+    declared: str = ""
 
     @property
     def listens(self) -> tuple[Port, ...]:
@@ -155,10 +165,11 @@ def _parse_service(description: Mapping[Any, Any]) -> Service:
         name=name,
         ports=parse_ports(given.get("ports", ()), where=f"{where} ports"),
         addresses=parse_addresses(given.get("addresses", ()), where=f"{where} addresses"),
-        unit=unit_name(unit, where=f"{where} unit") if unit else "",
+        unit=unit_name(unit, where=f"{where} unit", template=True) if unit else "",
         executable=_absolute(given.get("executable", ""), where=f"{where} executable"),
         user=options.text(given.get("user", ""), where=f"{where} user"),
         strategy=options.choice(given.get("strategy", "auto"), ("auto", *STRATEGY_NAMES), where=f"{where} strategy"),
+        instances=options.words(given.get("instances", ()), where=f"{where} instances", example="[site-a, site-b]"),
         timeout=options.whole_number(given["timeout"], where=f"{where} timeout") if "timeout" in given else None,
         socket_activation=options.flag(given.get("socket_activation", False), where=f"{where} socket_activation"),
         socket=parse_socket(given.get("socket", {}), where=f"{where} socket"),
@@ -168,7 +179,17 @@ def _parse_service(description: Mapping[Any, Any]) -> Service:
         state=options.choice(given.get("state", "present"), STATES, where=f"{where} state"),
     )
     _refuse_families_without_address(service, where=where)
+    _refuse_wrong_instances(service, where=where)
     return service
+
+
+def _refuse_wrong_instances(service: Service, *, where: str) -> None:
+    if service.instances and not is_template(service.unit):
+        raise InvalidInput(
+            f"{where} instances is given, and unit is {service.unit!r}, no template; write unit: NAME@.service"
+        )
+    for instance in service.instances:
+        unit_name(instance_of(service.unit, instance), where=f"{where} instances")
 
 
 def _refuse_families_without_address(service: Service, *, where: str) -> None:

@@ -29,6 +29,7 @@ SERVICE_OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "executable": {"type": "str"},
     "user": {"type": "str"},
     "strategy": {"type": "str", "choices": ["auto", *STRATEGY_NAMES], "default": "auto"},
+    "instances": {"type": "list", "elements": "str"},
     "timeout": {"type": "int"},
     "socket_activation": {"type": "bool", "default": False},
     "socket": {"type": "dict", "options": SOCKET_OPTIONS},

@@ -14,17 +14,27 @@ _UNIT_NAME = re.compile(r"[A-Za-z0-9:_.\\-]+(?:@[A-Za-z0-9:_.\\@-]*)?\.service")
 _OTHER_TYPES = (".socket", ".device", ".mount", ".automount", ".swap", ".target", ".path", ".timer", ".slice", ".scope")
 
 
-def unit_name(name: str, *, where: str) -> str:
+def unit_name(name: str, *, where: str, template: bool = False) -> str:
     """The full name of a service unit, '.service' added where it is missing.
 
-    Raises InvalidInput for paths, newlines, other unit types and a template without an instance.
+    Raises InvalidInput for paths, newlines, other unit types and, unless template says so, one without an instance.
     """
     full = name if name.endswith((".service", *_OTHER_TYPES)) else f"{name}.service"
     if not _UNIT_NAME.fullmatch(full) or len(full) > 255:
         raise InvalidInput(f"{where} is {name!r}; write the name of a service unit, such as 'caddy.service'")
-    if full.endswith("@.service"):
+    if is_template(full) and not template:
         raise InvalidInput(f"{where} is {name!r}, a template; name one of its instances, such as 'web@1.service'")
     return full
+
+
+def is_template(unit: str) -> bool:
+    """Whether a unit is a template, of which only instances run (systemd.unit(5), "Unit Templates")."""
+    return unit.endswith("@.service")
+
+
+def instance_of(template: str, instance: str) -> str:
+    """The unit that is this instance of a template."""
+    return template.replace("@.", f"@{instance}.")
 
 
 def template_of(unit: str) -> str:

@@ -21,6 +21,15 @@ def behind(case: Case) -> Case:
     return case._replace(service=case.service._replace(ports=backends(case) or case.service.ports))
 
 
+def template(case: Case) -> Reason | None:
+    """Units and files of the collection's own are those of one service, and one drop-in serves all instances."""
+    unit = case.facts.unit
+    if unit is None or not unit.template:
+        return None
+    text = f"each instance would need units of its own; describe each as a service, such as unit: {unit.name}"
+    return Reason("template", text, f"unit {unit.template}")
+
+
 def single_addresses(case: Case) -> Reason | None:
     """What leads or forwards a port takes it on all addresses, and with it what other services have on theirs."""
     if not case.service.addresses:

@@ -57,6 +57,7 @@ _HAZARDS = (
     identity.other_user,
     identity.other_identity_of_image,
     execution.not_executable,
+    backend.template,
     backend.single_addresses,
     backend.other_network,
     _privileged_backend,

@@ -79,6 +79,7 @@ _HAZARDS = (
     _no_backend,
     _no_systemd,
     _no_tool,
+    backend.template,
     backend.single_addresses,
     backend.other_network,
     _refused,

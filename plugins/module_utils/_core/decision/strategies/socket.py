@@ -8,6 +8,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.decision.ca
     Case,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.hazards import (
+    backend,
     dropins,
     execution,
     identity,
@@ -94,6 +95,7 @@ def _denies_nobody(case: Case) -> Reason | None:
 
 _HAZARDS = (
     _undeclared,
+    backend.template,
     _foreign_socket,
     _other_network,
     identity.runs_as_root,
