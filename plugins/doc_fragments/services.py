@@ -52,9 +52,18 @@ options:
         description:
           - The instances of a C(unit) that is a template, such as V([site-a, site-b]) of C(web@.service). They share
             one grant, and each is restarted and proven by itself.
-          - By default those that run or failed, but for those that another service names as its C(unit).
+          - By default those that run, failed or are enabled, but for those that another service names as its C(unit).
         type: list
         elements: str
+      listens:
+        description:
+          - V(on_demand) for what need not listen when the run ends, such as the job of a timer, a server that binds on
+            a signal, or the stopped unit of a standby node. Nothing is started for it. Whether it may bind its ports is
+            tried in the sandbox of its unit, and that it does not listen is unknown, not failed.
+          - A unit that a timer or a path starts, and one of C(Type=oneshot), is never started either.
+        type: str
+        choices: [always, on_demand]
+        default: always
       timeout:
         description:
           - How many seconds it may take until it listens. By default what the option of that name says for all

@@ -129,7 +129,8 @@ privport:
       description: The Python that units call which give a file capability back.
       type: str
     instances:
-      description: Of each template whose instances are not named, those that run or failed, as names of units.
+      description:
+        - Of each template whose instances are not named, those that run, failed or are enabled, as names of units.
       type: dict
     socket_source:
       description: Where listening sockets were read from, V(ss) or V(/proc/net).

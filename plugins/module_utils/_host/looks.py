@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Sequence
+from typing import Sequence, Tuple
 
 from ansible_collections.netbind.privport.plugins.module_utils._host.units import Units
 
@@ -26,17 +26,8 @@ LOOKS = (
     *("capability", "connect", "contains", "daemon", "effective_uid", "group", "group_name", "groups_of"),
     *("interface_address", "kernel_release", "leftovers", "link_target", "machine", "may_execute", "members"),
     *("names_in", "namespace", "noexec", "nosuid", "process", "python", "query", "read", "resolve", "same_file"),
-    *(
-        "security_label",
-        "show_units",
-        "socket_source",
-        "sockets",
-        "status",
-        "status_lines",
-        "status_of_itself",
-        "texts_with",
-    ),
-    *("unit_file", "units_executing", "user_name", "which"),
+    *("security_label", "show_units", "socket_source", "sockets", "start_once", "status", "status_lines"),
+    *("status_of_itself", "texts_with", "unit_file", "units_executing", "user_name", "which"),
 )
 # Those of an open file.
 FILE_LOOKS = (
@@ -81,6 +72,15 @@ class Looks(Units):
         if self.effective_uid() != 0:
             return None
         return probe.bind_as_stranger(port, protocol=protocol, family=family, own_uid=own_uid)
+
+    def start_once(self, text: str, instance: str) -> Tuple[str, int] | None:
+        """Result= and ExecMainStatus= of a unit with this text that is started once and gone then.
+
+        instance: what %i stands for in it. None where it could not be started, and for who is not root.
+        """
+        from ansible_collections.netbind.privport.plugins.module_utils._host import trial_unit
+
+        return trial_unit.start_once(self.run, text, instance=instance) if self.effective_uid() == 0 else None
 
     def interface_address(self, interface: str, family: str) -> str:
         """An address of a network interface, '' for none."""

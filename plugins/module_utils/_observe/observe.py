@@ -214,7 +214,7 @@ def _concerning(sockets: Sequence[SocketUnit], service: Service, *, unit: Unit |
 
 def _with_listeners(host: Host, services: Sequence[Service], found: Sequence[ServiceFacts]) -> tuple[ServiceFacts, ...]:
     """The services with who listens on their ports, asked once in each network namespace."""
-    ports = [frozenset(service.listens) for service in services]
+    ports = [frozenset(service.all_ports) for service in services]
     listeners: dict[str, tuple[Listener, ...]] = {}
     for path in sorted({facts.network.path for facts in found if _enterable(facts.network)}):
         there = (wanted for wanted, facts in zip(ports, found) if facts.network.path == path)

@@ -4,20 +4,26 @@
 
 from __future__ import annotations
 
+import errno
 from typing import Mapping, Sequence
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.authbind.rules import WILDCARDS
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.case import Case
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.registry import STRATEGIES
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.address import serves
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import Listener, ServiceFacts
-from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Port
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Port, port_words
 from ansible_collections.netbind.privport.plugins.module_utils._core.proof import checks
-from ansible_collections.netbind.privport.plugins.module_utils._core.proof.checks import Probe, families_of
+from ansible_collections.netbind.privport.plugins.module_utils._core.proof.checks import Probe, families_of, grant_check
+from ansible_collections.netbind.privport.plugins.module_utils._core.proof.verdict import strategy_in_force
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.network_filter import (
     passes,
     passes_loopback,
 )
+from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.trial import FIRST_STATUS, trial_unit
 from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host
 from ansible_collections.netbind.privport.plugins.module_utils._host.looks import CLOSED
+from ansible_collections.netbind.privport.plugins.module_utils._observe import units
 
 # A forwarder accepts a connection before it has one to the service, and closes it when it gets none.
 _FORWARDER_SECONDS = 0.3
@@ -58,6 +64,27 @@ def _front(ways: Ways, on_inner: Sequence[Listener], *, port: Port, families: Se
     closes = any(ways.connect(listener, staying=_FORWARDER_SECONDS) == CLOSED for listener in on_inner)
     told = "" if closes else checks.CLOSED
     return {family: told if outcome == CLOSED else outcome for family, outcome in found.items()}
+
+
+def try_in_unit(host: Host, case: Case) -> str | None:
+    """What comes of bind(2) of all ports in the sandbox of the service's unit, by a program that stands in for its own.
+
+    '' for success, else the errno's name, or 'status N' where the program ended otherwise. None where that cannot be
+    tried, or would tell nothing.
+    """
+    unit, strategy = case.facts.unit, STRATEGIES.get(strategy_in_force(case)[0])
+    words = strategy.starts(case) if strategy is not None else None
+    if unit is None or strategy is None or words is None or grant_check(case, strategy).verdict != checks.PASS:
+        return None
+    text = trial_unit(
+        units.files(host, unit.properties), command=(*words, case.host.python), ports=port_words(case.service.ports)
+    )
+    instance = unit.name.rpartition(".")[0].partition("@")[2]
+    found = host.start_once(text, instance)
+    if found is None or found == ("success", 0):
+        return None if found is None else ""
+    status = found[1]
+    return errno.errorcode.get(status - FIRST_STATUS, f"status {status}")
 
 
 class Ways:

@@ -21,7 +21,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._host.host import
 from ansible_collections.netbind.privport.plugins.module_utils._observe import units
 from ansible_collections.netbind.privport.plugins.module_utils._observe.journal import denials, last_lines
 from ansible_collections.netbind.privport.plugins.module_utils._observe.observe import observe
-from ansible_collections.netbind.privport.plugins.module_utils._observe.probes import probe
+from ansible_collections.netbind.privport.plugins.module_utils._observe.probes import probe, try_in_unit
 from ansible_collections.netbind.privport.plugins.module_utils._observe.processes import parse_sockets, ranges_of
 
 _PAUSE_SECONDS = 0.25
@@ -78,7 +78,8 @@ def prove_cases(host: Host, cases: Sequence[Case]) -> tuple[Proof, ...]:
 def _probes(host: Host, case: Case) -> dict[Port, Probe]:
     """What came of trying each port, where the service runs."""
     if not case.facts.listeners:
-        return {}
+        trial = try_in_unit(host, case) if case.on_demand else None
+        return dict.fromkeys(case.service.ports, Probe(trial=trial))
     with host.network(case.facts.network.path):
         return {
             port: probe(
@@ -173,7 +174,7 @@ def _sockets_in(host: Host, path: str, services: Sequence[Service]) -> Iterator[
     """Those of services in one network; none where it is gone, or cannot be entered yet."""
     wanted: dict[Port, list[Service]] = {}
     for service in services:
-        for port in service.listens:
+        for port in service.all_ports:
             wanted.setdefault(port, []).append(service)
     ports = sorted(wanted)
     try:

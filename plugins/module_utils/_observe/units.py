@@ -76,6 +76,12 @@ def show_unit(host: Host, name: str, *, state: str) -> dict[str, str]:
     return properties
 
 
+def files(host: Host, properties: Mapping[str, str]) -> list[str]:
+    """The texts of the unit's files, in the order in which systemd reads them, without their secrets."""
+    paths = [properties.get("FragmentPath", ""), *units.split_paths(properties.get("DropInPaths", ""))]
+    return [_read(host, path) for path in paths if path]
+
+
 def commands(host: Host, properties: Mapping[str, str], *, own_dropin: str) -> dict[str, tuple[Command, ...]]:
     """The unit's commands by setting as its files write them, the collection's own drop-in left out.
 
@@ -105,14 +111,24 @@ def _read(host: Host, path: str) -> str:
 
 
 def running_instances(host: Host, services: Sequence[Service]) -> dict[str, tuple[str, ...]]:
-    """The instances that run or failed, of each template of these services that does not name them."""
+    """The instances that run, failed or are enabled, of each template of these services that does not name them.
+
+    They may have failed for want of their port, and a run that failed may have left them stopped.
+    """
     templates = open_templates(services)
     if not templates or systemd_version(host) is None:
         return {}
     patterns = [instance_of(it, "?*") for it in templates]
     shown = units.parse_show(host.show_units(patterns, ("Id", "ActiveState")).text)
-    there = sorted(it["Id"] for it in shown if it.get("ActiveState") not in ("inactive", "deactivating"))
-    return {it: tuple(name for name in there if template_of(name) == it) for it in templates}
+    there = {it["Id"] for it in shown if it.get("ActiveState") not in ("inactive", "deactivating")}
+    there |= _enabled(host)
+    return {it: tuple(sorted(name for name in there if template_of(name) == it and name != it)) for it in templates}
+
+
+def _enabled(host: Host) -> set[str]:
+    """The units that are enabled, as far as an administrator did so (systemd.unit(5), WantedBy=)."""
+    folders = (it for it in host.names_in(units.UNIT_FOLDER) if it.endswith((".wants", ".requires")))
+    return {name for folder in folders for name in host.names_in(f"{units.UNIT_FOLDER}/{folder}")}
 
 
 def resolved(host: Host, services: Sequence[Service]) -> tuple[Service, ...]:

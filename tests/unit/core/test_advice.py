@@ -83,6 +83,11 @@ def open_to(*owners: Any, **fields: Any) -> Dict[str, Any]:
         pytest.param(
             open_to(description={"addresses": "10.0.0.1 ::1"}), "have web.service listen there too", id="address"
         ),
+        pytest.param(
+            {"description": {"listens": "on_demand"}, "probe": Probe(trial="EACCES")},
+            "look what web.service sets that forbids it",
+            id="a trial",
+        ),
         pytest.param(open_to(properties={}), "netbind.privport.rollout", id="no grant"),
         pytest.param(
             open_to(process(pid=9, uid=0), process(parent=9)), "User= and Group= by a drop-in", id="a root parent"

@@ -126,7 +126,7 @@ def test_a_template_of_which_nothing_runs(state: str) -> None:
     services = members(described(state=state), {})
     (only,) = seen(services, [{"properties": {"ActiveState": "inactive"}}])
     (decision,) = decide(only.host, services)
-    told = "service 'web': unit 'web@.service' is a template of which no instance runs; start one, or name them by"
+    told = "service 'web': unit 'web@.service' is a template of which no instance runs or is enabled; start"
     assert decision.error.startswith(told) is (state == "present")
     assert bool(decision.error) is (state == "present")
 
@@ -156,3 +156,17 @@ def test_what_was_granted_to_an_instance_that_is_no_more(service: str, stale: bo
 def test_what_instances_cannot_have_in_common(strategy: str) -> None:
     fields = {"unit_fields": {"template": TEMPLATE}, "properties": {"Id": "web@a.service"}}
     assert "template" in codes(strategy, description={"backend_ports": {80: 8080}}, **fields)
+
+
+@pytest.mark.parametrize(
+    ("files", "steps"),
+    [
+        pytest.param((DROPIN,), ("dropin",), id="by the template's drop-in, which may go without it"),
+        pytest.param(("/etc/systemd/system/web@.service",), (), id="by its own file"),
+    ],
+)
+def test_an_instance_of_another_service_has_a_drop_in_of_its_own(files: Any, steps: Any) -> None:
+    (alone,) = parse_services([ALONE])
+    fields = {"properties": {"AmbientCapabilities": CAP}, "unit_fields": {"capability_files": files}}
+    (only,) = seen([alone], [fields])
+    assert tuple(step for step in decide(only.host, [alone])[0].pending if step == "dropin") == steps

@@ -16,6 +16,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model.servi
     SocketOptions,
     parse_ports,
     parse_services,
+    port_words,
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -84,6 +85,7 @@ def described(**fields: Any) -> Dict[str, Any]:
         ({"addresses": ["192.0.2.1", "2001:DB8:0::1", "192.0.2.1"]}, "addresses", ("192.0.2.1", "2001:db8::1")),
         ({"addresses": "192.0.2.1 fe80::1%eth0"}, "addresses", ("192.0.2.1", "fe80::1%eth0")),
         ({"timeout": "90"}, "timeout", 90),
+        ({"listens": "on_demand"}, "listens", "on_demand"),
         ({}, "timeout", None),
         ({}, "socket", SocketOptions()),
         ({"socket": {"backlog": 9, "no_delay": True}}, "socket", SocketOptions(backlog=9, no_delay=True)),
@@ -147,6 +149,7 @@ def test_keys(fields: Dict[str, Any], attribute: str, value: Any) -> None:
             {"addresses": ["::1"], "families": "ipv4"},
             "families holds ipv4, and addresses none of that family; add one, or leave families out",
         ),
+        ({"listens": "never"}, "listens is 'never'; choose one of always, on_demand"),
         ({"timeout": "soon"}, "timeout is 'soon'; write a whole number of at least 0"),
         ({"forward_with": "rinetd"}, "forward_with is 'rinetd'; choose one of proxyd, socat"),
         ({"socket": ["backlog"]}, "socket is ['backlog']; write a mapping"),
@@ -166,10 +169,21 @@ def test_refused_with_a_sentence(fields: Dict[str, Any], sentence: str) -> None:
         parse_services([{**described(), **fields}])
 
 
+@given(st.lists(st.tuples(st.integers(1, 99), st.sampled_from(["tcp", "udp"]))))
+def test_ports_in_the_fewest_words(found: Any) -> None:
+    ports = tuple(sorted({Port(*it) for it in found}))
+    assert not ports or parse_ports(port_words(ports), where="ports") == ports
+
+
+def test_a_range_is_one_word() -> None:
+    written = ["80", "90-92", "443/udp", "10000-20000/udp"]
+    assert port_words(parse_ports(written, where="ports")) == tuple(written)
+
+
 def test_where_a_service_listens() -> None:
     (service,) = parse_services([described(ports=["80/udp", 443], backend_ports={80: 8080})])
     assert [service.backend(port) for port in service.ports] == [Port(8080, "udp"), None]
-    assert service.listens == (Port(80, "udp"), Port(443), Port(8080, "udp"))
+    assert service.all_ports == (Port(80, "udp"), Port(443), Port(8080, "udp"))
 
 
 @pytest.mark.parametrize(

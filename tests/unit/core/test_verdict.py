@@ -404,6 +404,24 @@ def test_instances_that_share_a_port(ours: Any, expected: Any) -> None:
     assert failing(found) == expected
 
 
+DEMAND = {"description": {"listens": "on_demand"}}
+JOB = {"properties": {**GRANTED["properties"], "Type": "oneshot", "ActiveState": "inactive"}}
+
+
+@pytest.mark.parametrize(
+    ("fields", "trial", "expected"),
+    [
+        pytest.param(DEMAND, "", (("listening", UNKNOWN),), id="a trial bound it"),
+        pytest.param(DEMAND, "EACCES", (("listening", UNKNOWN), ("trial", FAIL)), id="a trial may not"),
+        pytest.param(DEMAND, "status 226", (("listening", UNKNOWN), ("trial", UNKNOWN)), id="a trial did not start"),
+        pytest.param(DEMAND, None, (("listening", UNKNOWN), ("trial", UNKNOWN)), id="no trial"),
+        pytest.param(JOB, "", (("listening", UNKNOWN),), id="a job"),
+    ],
+)
+def test_a_service_that_need_not_listen(fields: Dict[str, Any], trial: Any, expected: Any) -> None:
+    assert failing(evidence(Probe(trial=trial), **{**GRANTED, **fields})) == expected
+
+
 def test_anothers_socket_serves_no_family_of_the_service() -> None:
     intruder = listener(process(unit="intruder.service", pid=77), address="127.0.0.1")
     fields = holding(listener(ambient_process(), **V6), intruder, description={"families": ["ipv4"]})

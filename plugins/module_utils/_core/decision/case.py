@@ -89,6 +89,12 @@ class Case(NamedTuple):
         return tuple(it for it in self.facts.sockets if unit and unit.name in it.triggers and not it.accept)
 
     @property
+    def on_demand(self) -> bool:
+        """Whether it need not listen when a run ends, and nothing is started for it."""
+        unit = self.facts.unit
+        return self.service.listens == "on_demand" or (unit is not None and unit.started_by_others)
+
+    @property
     def records(self) -> tuple[Record, ...]:
         """What the collection granted to this service, and to instances of it that are no more."""
         name, declared = self.service.name, self.service.declared or self.service.name
@@ -222,7 +228,7 @@ def exec_gives(case: Case) -> CapabilitySets:
 def process_steps(
     case: Case, *, changing: bool, serves: bool, holds: Callable[[Process], bool | None]
 ) -> tuple[str, ...]:
-    """'restart' exactly when the running processes lack the grant, 'start' when nothing runs, () otherwise.
+    """'restart' exactly when the running processes lack the grant, 'start' when nothing runs and is to, () otherwise.
 
     changing: the grant is written in this run, and a process that shows nothing of it cannot have it. serves: the
     service listens, as what shows nothing of the grant and does not listen may lack it.
@@ -231,7 +237,10 @@ def process_steps(
     if unit is None:
         return ()
     if not unit.runs:
-        return ("start",)
+        return () if case.on_demand else ("start",)
+    if unit.is_job:
+        # Its next start has the grant, and its work of now is not cut off.
+        return ()
     held = {holds(process) for process in case.processes} or {None}
     lacks = False in held or (None in held and (changing or not serves))
     return ("restart",) if lacks else ()

@@ -199,8 +199,8 @@ def _description_problem(case: Case) -> str:
         return f"{where} {missing}"
     if unit is not None and service.unit == instance_of(service.template, NO_INSTANCE):
         return (
-            f"{where} unit {service.template!r} is a template of which no instance runs; start one, or name them by "
-            "instances: in the service's description"
+            f"{where} unit {service.template!r} is a template of which no instance runs or is enabled; start one, or "
+            "name them by instances: in the service's description"
         )
     if unit is not None and case.facts.user_unit:
         return (

@@ -97,7 +97,7 @@ class Strategy(ABC):
 
     def process_steps(self, case: Case, *, changing: bool) -> tuple[str, ...]:
         """What is to be done to the service itself; changing: a grant of this strategy is written in this run."""
-        serves = all(case.may_listen(self.inner(case.service, port)) for port in case.service.ports)
+        serves = case.on_demand or all(case.may_listen(self.inner(case.service, it)) for it in case.service.ports)
         return process_steps(case, changing=changing, serves=serves, holds=lambda it: self.is_held_by(case, it))
 
     def is_held_by(self, case: Case, process: Process) -> bool | None:
@@ -112,6 +112,13 @@ class Strategy(ABC):
         """What a process of the collection's own must hold, and may at most, that takes connections for the service.
 
         None where there is no such process.
+        """
+        return None
+
+    def starts(self, case: Case) -> tuple[str, ...] | None:
+        """The words before another program that the unit would start, so that it gets what this gives.
+
+        None where the service's own program alone gets it.
         """
         return None
 

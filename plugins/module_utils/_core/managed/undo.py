@@ -38,7 +38,7 @@ def held_ports(cases: Sequence[Case]) -> Tuple[Held, ...]:
     return tuple(
         Held(case.service.name, case.facts.unit.name if case.facts.unit else "", str(port))
         for case in cases
-        for port in case.service.listens
+        for port in case.service.all_ports
         if case.listens(port)
     )
 

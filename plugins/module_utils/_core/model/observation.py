@@ -21,6 +21,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.netfilter.r
 from ansible_collections.netbind.privport.plugins.module_utils._core.process.status import ProcessStatus
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.command import Launch
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.command_line import Command
+from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.name import template_of
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import (
     DROPIN_NAME,
     dropin_path,
@@ -130,6 +131,12 @@ class Unit(NamedTuple):
         return dropin_path(unit=self.template or self.name, dropin=DROPIN_NAME)
 
     @property
+    def granted_by_template(self) -> bool:
+        """Whether the collection's drop-in of its template grants to it, which has none of its own."""
+        template = template_of(self.name)
+        return bool(template) and dropin_path(unit=template, dropin=DROPIN_NAME) in self.capability_files
+
+    @property
     def launch(self) -> Launch:
         """What its first command comes to execute."""
         return launch_of(self.commands, self.properties)
@@ -153,6 +160,17 @@ class Unit(NamedTuple):
     @property
     def runs(self) -> bool:
         return self.says("ActiveState") in ("active", "activating", "reloading")
+
+    @property
+    def is_job(self) -> bool:
+        """Whether it does its work and ends: systemd.service(5), Type=oneshot."""
+        return self.says("Type") == "oneshot" and not self.is_on("RemainAfterExit")
+
+    @property
+    def started_by_others(self) -> bool:
+        """Whether it is a job, or what a timer or a path unit starts: nobody else is to start it."""
+        triggers = self.says("TriggeredBy").split()
+        return self.is_job or any(it.endswith((".timer", ".path")) for it in triggers)
 
     @property
     def user(self) -> str:
@@ -319,7 +337,7 @@ class Observation(NamedTuple):
     forwarders: dict[str, str]
     # Whether the kernel has IPv6.
     ipv6: bool
-    # Of each template that was asked for, the instances that run or failed, as names of units.
+    # Of each template that was asked for, the instances that run, failed or are enabled, as names of units.
     instances: dict[str, tuple[str, ...]]
     # 'ss' or '/proc/net'.
     socket_source: str

@@ -17,6 +17,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model.addre
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import InvalidInput
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service_spec import (
     FORWARDERS,
+    LISTENS,
     SERVICE_OPTIONS,
     SOCKET_OPTIONS,
     STATES,
@@ -70,6 +71,8 @@ class Service(NamedTuple):
     strategy: str = "auto"
     # Of a template; none for those that run.
     instances: tuple[str, ...] = ()
+    # One of LISTENS.
+    listens: str = "always"
     # Seconds that it may take until it listens; None for what holds for all services of the run.
     timeout: Optional[int] = None
     socket_activation: bool = False
@@ -87,7 +90,7 @@ class Service(NamedTuple):
     declared: str = ""
 
     @property
-    def listens(self) -> tuple[Port, ...]:
+    def all_ports(self) -> tuple[Port, ...]:
         """Its ports, and those of backend_ports, which it listens on in their stead."""
         backends = (self.backend(port) for port in self.ports)
         return (*self.ports, *(port for port in backends if port is not None))
@@ -121,6 +124,18 @@ def parse_ports(value: Any, *, where: str) -> tuple[Port, ...]:
     if not written:
         raise InvalidInput(f"{where} is empty; name at least one port, such as [80]")
     return tuple(sorted({port for word in written for port in _parse_port(word, where=where)}))
+
+
+def port_words(ports: Sequence[Port]) -> tuple[str, ...]:
+    """The ports as a description writes them, in the fewest words: '80', '443/udp', '5000-6000/udp'."""
+    found: list[tuple[int, int, str]] = []
+    for port in sorted(ports, key=lambda it: (it.protocol, it.number)):
+        if found and found[-1][1:] == (port.number - 1, port.protocol):
+            found[-1] = (found[-1][0], port.number, port.protocol)
+        else:
+            found.append((port.number, port.number, port.protocol))
+    numbers = ((str(first) if first == last else f"{first}-{last}", protocol) for first, last, protocol in found)
+    return tuple(number if protocol == "tcp" else f"{number}/{protocol}" for number, protocol in numbers)
 
 
 def _parse_port(word: str, *, where: str) -> list[Port]:
@@ -170,6 +185,7 @@ def _parse_service(description: Mapping[Any, Any]) -> Service:
         user=options.text(given.get("user", ""), where=f"{where} user"),
         strategy=options.choice(given.get("strategy", "auto"), ("auto", *STRATEGY_NAMES), where=f"{where} strategy"),
         instances=options.words(given.get("instances", ()), where=f"{where} instances", example="[site-a, site-b]"),
+        listens=options.choice(given.get("listens", "always"), LISTENS, where=f"{where} listens"),
         timeout=options.whole_number(given["timeout"], where=f"{where} timeout") if "timeout" in given else None,
         socket_activation=options.flag(given.get("socket_activation", False), where=f"{where} socket_activation"),
         socket=parse_socket(given.get("socket", {}), where=f"{where} socket"),

@@ -13,6 +13,7 @@ from typing import Any, Mapping
 STRATEGY_NAMES = ("unneeded", "socket", "ambient", "setcap", "authbind", "redirect", "forward", "sysctl")
 FORWARDERS = ("proxyd", "socat", "haproxy", "nginx")
 STATES = ("present", "absent")
+LISTENS = ("always", "on_demand")
 
 SOCKET_OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "backlog": {"type": "int"},
@@ -30,6 +31,7 @@ SERVICE_OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "user": {"type": "str"},
     "strategy": {"type": "str", "choices": ["auto", *STRATEGY_NAMES], "default": "auto"},
     "instances": {"type": "list", "elements": "str"},
+    "listens": {"type": "str", "choices": list(LISTENS), "default": "always"},
     "timeout": {"type": "int"},
     "socket_activation": {"type": "bool", "default": False},
     "socket": {"type": "dict", "options": SOCKET_OPTIONS},

@@ -88,11 +88,10 @@ def _advice(case: Case, evidence: Evidence, check: Check, *, journal: Sequence[s
     name = unit.name if unit else "the program"
     if check.code == "listening" and unit is not None:
         others = beside(case, parse_ports(evidence.port, where=case.service.name)[0])
-        return [
-            *_of_unit(unit),
-            *([f"{others}; {IN_ITS_WAY}"] if others else ()),
-            *errno_in(journal, strategy=evidence.strategy),
-        ]
+        said = errno_in(journal, strategy=evidence.strategy)
+        # Who holds it is known.
+        said = [f"{others}; {IN_ITS_WAY}"] if others and (not said or said == [_BIND["EADDRINUSE"]]) else said
+        return [*_of_unit(unit), *said]
     if check.code == "connect":
         return [meaning for code, meaning in _CONNECT.items() if check.text.endswith(code)]
     if check.code == "stranger":
@@ -111,6 +110,7 @@ def _advice(case: Case, evidence: Evidence, check: Check, *, journal: Sequence[s
         "restart": f"mend that before {name} is started again, or let the role choose another strategy",
         "boot": "apply it with the role netbind.privport.privport, which keeps what it grants on disk",
         "taken": "remove that rule, also from the file that loads it at boot",
+        "trial": f"look what {name} sets that forbids it (systemctl cat {name}), or name another strategy",
         "address": f"have {name} listen there too, or correct addresses: in the service's description",
         "family": f"have {name} listen on that family too, or correct families: in the service's description",
     }

@@ -42,6 +42,8 @@ class Probe(NamedTuple):
     front: Mapping[str, str | None] = {}
     # bind(2) by a uid that nobody granted anything, by family: 'ipv4' or 'ipv6'.
     stranger: Mapping[str, str | None] = {}
+    # bind(2) in the unit's sandbox, of a service that need not listen: '' for success, an errno's name or 'status N'.
+    trial: str | None = None
 
 
 class Check(NamedTuple):
@@ -124,7 +126,7 @@ def families_of(listener: Listener) -> frozenset[str]:
 def checks_of_port(seen: Seen) -> tuple[Check, ...]:
     """Everything about the port but whether it will survive."""
     if not seen.listeners or _all_beside(seen):
-        return (_not_listening(seen),)
+        return (_on_demand(seen), *_trial_checks(seen)) if seen.case.on_demand else (_not_listening(seen),)
     parents = tuple(_parent_check(seen, process) for process in seen.root_parents)
     held = tuple(check for process in seen.workers for check in _process_checks(seen, process))
     return (
@@ -149,6 +151,27 @@ def grant_check(case: Case, strategy: Strategy) -> Check:
 def _all_beside(seen: Seen) -> bool:
     """Whether all that listen are others on single addresses, where the service may yet come to listen on another."""
     return bool(beside(seen.case, seen.inner)) and not any(it.address in WILDCARDS for it in seen.listeners)
+
+
+def _on_demand(seen: Seen) -> Check:
+    unit = seen.case.facts.unit
+    job = unit is not None and seen.case.service.listens != "on_demand"
+    why = f"{unit.name} is started by its timer or by hand" if job and unit else "listens is on_demand"
+    return Check("listening", UNKNOWN, f"nothing listens on port {seen.inner} now, and need not: {why}")
+
+
+def _trial_checks(seen: Seen) -> tuple[Check, ...]:
+    """What came of a trial in the unit's sandbox, of what has a unit and no forwarder."""
+    unit, outcome = seen.case.facts.unit, seen.probe.trial
+    if unit is None or seen.inner != seen.port:
+        return ()
+    where = f"port {seen.port} in the sandbox of {unit.name}"
+    if outcome is None:
+        return (Check("trial", UNKNOWN, f"a bind of {where} could not be tried; it shows once it listens"),)
+    if not outcome:
+        return (Check("trial", PASS, f"a program of the same user bound {where}"),)
+    known = outcome.startswith("E")
+    return (Check("trial", FAIL if known else UNKNOWN, f"a bind of {where} ends in {outcome}"),)
 
 
 def _not_listening(seen: Seen) -> Check:

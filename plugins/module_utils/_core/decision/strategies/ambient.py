@@ -77,7 +77,7 @@ def _grants_itself(case: Case) -> bool:
     """Whether the unit gives the capability without a drop-in of ours, and to the right user."""
     unit = case.facts.unit
     # While systemd has not read that our drop-in is gone, it is the one that is loaded.
-    ours = unit is not None and (unit.dropin_strategy or unit.interrupted)
+    ours = unit is not None and (unit.dropin_strategy or unit.interrupted or unit.granted_by_template)
     return not ours and _loaded(case) and not unit_user(case)
 
 
@@ -140,6 +140,9 @@ class Ambient(Strategy):
         given = frozenset({CAPABILITY})
         least = CapabilitySets(effective=given, permitted=given, ambient=given)
         return Expected(least=least, most=by_exec(ambient=given | unit_grants(case), file=None))
+
+    def starts(self, case: Case) -> tuple[str, ...] | None:
+        return ()
 
     def volatile(self, case: Case) -> str:
         granting = case.facts.unit.capability_files if case.facts.unit is not None else ()

@@ -302,6 +302,9 @@ class Authbind(Strategy):
     def expects(self, case: Case) -> Expected:
         return Expected(most=exec_gives(case), authbind=True)
 
+    def starts(self, case: Case) -> tuple[str, ...] | None:
+        return (case.host.authbind.program, "--deep") if case.host.authbind is not None else None
+
     def desired(self, case: Case, planned: Desired) -> Desired:
         # The rules first: a program that runs through authbind is never without them.
         rules = _changed_rules(case, planned, ports=_ports(case), state="present")

@@ -165,7 +165,8 @@ class Forward(Strategy):
 
     def is_held_by(self, case: Case, process: Process) -> bool | None:
         """Whether it listens where the forwarder goes, and left the ports themselves to that."""
-        moved = all(map(case.listens, backend.backends(case))) and not any(map(case.listens, case.service.ports))
+        there = case.on_demand or all(map(case.listens, backend.backends(case)))
+        moved = there and not any(map(case.listens, case.service.ports))
         return moved and super().is_held_by(case, process)
 
     def forwarder(self, case: Case) -> Expected:

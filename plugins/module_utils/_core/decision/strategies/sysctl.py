@@ -111,7 +111,11 @@ class Sysctl(Strategy):
 
     def is_held_by(self, case: Case, process: Process) -> bool | None:
         # A program that was refused its port goes on without it until it is started again; nothing else tells.
-        return all(case.listens(port) for port in case.service.ports) and super().is_held_by(case, process)
+        listens = case.on_demand or all(map(case.listens, case.service.ports))
+        return listens and super().is_held_by(case, process)
+
+    def starts(self, case: Case) -> tuple[str, ...] | None:
+        return ()
 
     def volatile(self, case: Case) -> str:
         return boot.closes(case)

@@ -64,5 +64,8 @@ class Unneeded(Strategy):
         handed = [f"{case.handed_by(port)} binds port {port} for it" for port in case.privileged_ports]
         return ", ".join(handed) or f"every user may bind these ports: {_setting(case)}"
 
+    def starts(self, case: Case) -> tuple[str, ...] | None:
+        return ()
+
     def volatile(self, case: Case) -> str:
         return boot.closes(case)
