@@ -394,7 +394,7 @@ def test_others_on_single_addresses(fields: Dict[str, Any], expected: Any) -> No
     ("ours", "expected"),
     [
         pytest.param((listener(ambient_process(unit="web@1.service")),), (), id="both"),
-        pytest.param((), (("owner", FAIL),), id="the other alone"),
+        pytest.param((), (("listening", FAIL),), id="the other alone"),
     ],
 )
 def test_instances_that_share_a_port(ours: Any, expected: Any) -> None:

@@ -21,10 +21,15 @@ def held_port(case: Case) -> str:
     for port in case.service.ports:
         for listener in () if case.handed_by(port) else case.facts.listeners_on(port):
             others = _others(case, listener)
-            in_the_way = listener.address in WILDCARDS or bool(case.service.addresses)
-            if in_the_way and others and len(others) == len(listener.owners):
+            if in_its_way(case, listener) and others and len(others) == len(listener.owners):
                 return f"service {case.service.name!r}: port {port} is held by {_holder(case, port, others[0])}"
     return ""
+
+
+def in_its_way(case: Case, listener: Listener) -> bool:
+    """Whether the socket is another's, where the service is to listen; instances of one template may share it."""
+    where = listener.address in WILDCARDS or bool(case.service.addresses)
+    return where and (not listener.owners or bool(_others(case, listener)))
 
 
 def _others(case: Case, listener: Listener) -> list[Process]:

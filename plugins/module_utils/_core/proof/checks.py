@@ -9,7 +9,7 @@ from typing import Mapping, NamedTuple, Sequence
 from ansible_collections.netbind.privport.plugins.module_utils._core.authbind.rules import WILDCARDS
 from ansible_collections.netbind.privport.plugins.module_utils._core.capability.process_sets import Expected
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.case import Case, exec_gives
-from ansible_collections.netbind.privport.plugins.module_utils._core.decision.held import beside
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.held import beside, in_its_way
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.strategy import Strategy
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.address import serves
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import Listener, Process
@@ -125,7 +125,7 @@ def families_of(listener: Listener) -> frozenset[str]:
 
 def checks_of_port(seen: Seen) -> tuple[Check, ...]:
     """Everything about the port but whether it will survive."""
-    if not seen.listeners or _all_beside(seen):
+    if not seen.listeners or _may_listen_yet(seen):
         return (_on_demand(seen), *_trial_checks(seen)) if seen.case.on_demand else (_not_listening(seen),)
     parents = tuple(_parent_check(seen, process) for process in seen.root_parents)
     held = tuple(check for process in seen.workers for check in _process_checks(seen, process))
@@ -148,9 +148,11 @@ def grant_check(case: Case, strategy: Strategy) -> Check:
     return Check("grant", PASS, f"the grant of strategy {strategy.name} is in place")
 
 
-def _all_beside(seen: Seen) -> bool:
-    """Whether all that listen are others on single addresses, where the service may yet come to listen on another."""
-    return bool(beside(seen.case, seen.inner)) and not any(it.address in WILDCARDS for it in seen.listeners)
+def _may_listen_yet(seen: Seen) -> bool:
+    """Whether all that listen are others in nobody's way: on single addresses, or as instances of the same template."""
+    known = all(it.owners_known and not in_its_way(seen.case, it) for it in seen.listeners)
+    own = seen.processes or seen.inner != seen.port or seen.case.held_by(seen.inner)
+    return known and not own
 
 
 def _on_demand(seen: Seen) -> Check:
