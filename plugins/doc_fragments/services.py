@@ -64,6 +64,13 @@ options:
         type: str
         choices: [always, on_demand]
         default: always
+      widen:
+        description:
+          - What the drop-in of the strategies V(ambient) and V(authbind) may add to the sandbox of the unit where the
+            grant needs it. V(bounding_set) adds the one capability to C(CapabilityBoundingSet=), and V(private_users)
+            sets C(PrivateUsers=no). It goes with the drop-in.
+        type: list
+        elements: str
       timeout:
         description:
           - How many seconds it may take until it listens. By default what the option of that name says for all

@@ -164,10 +164,7 @@ def step_of(code: str, evidence: str = "", *, text: str = "a fault; mend it", st
             ("implied_no_new_privs", "implied by PrivateDevices=yes in web.service under systemd 252"),
             f"drop what implies NoNewPrivileges= from web.service: PrivateDevices= {SETS}",
         ),
-        (
-            ("bounding_set", "CapabilityBoundingSet= in web.service"),
-            "add to web.service the lines '[Service]' and 'Cap",
-        ),
+        (("bounding_set", "CapabilityBoundingSet= in web.service"), "say widen: [bounding_set]"),
         (("bounding_set", "CapBnd of process 1 (init)"), "have the engine of this container give it"),
         (("runs_as_root", "+"), "take the prefix + off ExecStart= of web.service"),
         (("runs_as_root", "ExecStart=su web in web.service"), "have web.service execute the program itself"),

@@ -197,11 +197,6 @@ def _description_problem(case: Case) -> str:
     missing = _missing(case)
     if missing:
         return f"{where} {missing}"
-    if unit is not None and service.unit == instance_of(service.template, NO_INSTANCE):
-        return (
-            f"{where} unit {service.template!r} is a template of which no instance runs or is enabled; start one, or "
-            "name them by instances: in the service's description"
-        )
     if unit is not None and case.facts.user_unit:
         return (
             f"{where} unit {unit.name!r} is a user's ({case.facts.user_unit}), whose manager can grant nothing; "
@@ -227,6 +222,9 @@ def _missing(case: Case) -> str:
     if unit is not None and not facts.user_unit and unit.says("LoadState") == "not-found":
         name = service.template or unit.name
         return f"unit {name!r} does not exist on this host; install it first or correct the name"
+    if unit is not None and service.unit == instance_of(service.template, NO_INSTANCE):
+        told = f"unit {service.template!r} is a template of which no instance runs or is enabled"
+        return f"{told}; start one, or name them by instances: in the service's description"
     if service.executable and facts.program is None and "program" not in facts.unread:
         return f"executable {service.executable!r} does not exist on this host; install it first or correct the path"
     return ""

@@ -22,6 +22,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model.servi
     SOCKET_OPTIONS,
     STATES,
     STRATEGY_NAMES,
+    WIDENS,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.name import (
     instance_of,
@@ -73,6 +74,8 @@ class Service(NamedTuple):
     instances: tuple[str, ...] = ()
     # One of LISTENS.
     listens: str = "always"
+    # Some of WIDENS: what our drop-in may add to the unit's sandbox.
+    widen: tuple[str, ...] = ()
     # Seconds that it may take until it listens; None for what holds for all services of the run.
     timeout: Optional[int] = None
     socket_activation: bool = False
@@ -186,6 +189,7 @@ def _parse_service(description: Mapping[Any, Any]) -> Service:
         strategy=options.choice(given.get("strategy", "auto"), ("auto", *STRATEGY_NAMES), where=f"{where} strategy"),
         instances=options.words(given.get("instances", ()), where=f"{where} instances", example="[site-a, site-b]"),
         listens=options.choice(given.get("listens", "always"), LISTENS, where=f"{where} listens"),
+        widen=_some(given.get("widen", ()), WIDENS, where=f"{where} widen"),
         timeout=options.whole_number(given["timeout"], where=f"{where} timeout") if "timeout" in given else None,
         socket_activation=options.flag(given.get("socket_activation", False), where=f"{where} socket_activation"),
         socket=parse_socket(given.get("socket", {}), where=f"{where} socket"),
@@ -231,8 +235,12 @@ def _absolute(value: Any, *, where: str) -> str:
 
 def parse_families(value: Any, *, where: str) -> tuple[str, ...]:
     """Some of FAMILIES, sorted, each once. Raises InvalidInput."""
-    found = options.words(value, where=where, example="[ipv4, ipv6]")
-    return tuple(sorted({options.choice(family, FAMILIES, where=where) for family in found}))
+    return _some(value, FAMILIES, where=where)
+
+
+def _some(value: Any, choices: Sequence[str], *, where: str) -> tuple[str, ...]:
+    found = options.words(value, where=where, example=f"[{', '.join(choices)}]")
+    return tuple(sorted({options.choice(word, choices, where=where) for word in found}))
 
 
 def parse_socket(value: Any, *, where: str) -> SocketOptions:

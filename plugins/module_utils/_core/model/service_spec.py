@@ -14,6 +14,7 @@ STRATEGY_NAMES = ("unneeded", "socket", "ambient", "setcap", "authbind", "redire
 FORWARDERS = ("proxyd", "socat", "haproxy", "nginx")
 STATES = ("present", "absent")
 LISTENS = ("always", "on_demand")
+WIDENS = ("bounding_set", "private_users")
 
 SOCKET_OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "backlog": {"type": "int"},
@@ -32,6 +33,7 @@ SERVICE_OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "strategy": {"type": "str", "choices": ["auto", *STRATEGY_NAMES], "default": "auto"},
     "instances": {"type": "list", "elements": "str"},
     "listens": {"type": "str", "choices": list(LISTENS), "default": "always"},
+    "widen": {"type": "list", "elements": "str"},
     "timeout": {"type": "int"},
     "socket_activation": {"type": "bool", "default": False},
     "socket": {"type": "dict", "options": SOCKET_OPTIONS},

@@ -43,6 +43,8 @@ class Step(NamedTuple):
     advice: str = ""
 
 
+_WIDEN_USERS = f"say widen: [private_users], or {_ADD % 'PrivateUsers=no'}"
+_WIDEN_SET = f"say widen: [bounding_set], or {_ADD % 'CapabilityBoundingSet=CAP_NET_BIND_SERVICE'}"
 # The first that fits counts.
 STEPS = (
     Step("only_when_declared", _SAY, "say socket_activation: true, if it takes sockets from systemd"),
@@ -82,12 +84,17 @@ STEPS = (
     Step("user_namespace", _UNIT, f"have {{unit}} execute the program itself {_EDIT}"),
     Step("supervisor", _SAY, "{advice}"),
     Step("capability_at_start", _UNIT, "remove this line: {evidence}"),
+    *(Step("private_users", _SAY, _WIDEN_USERS, strategy=it) for it in ("ambient", "authbind")),
     Step("private_users", _UNIT, _ADD % "PrivateUsers=no"),
     Step("private_network", _UNIT, _ADD % "PrivateNetwork=no"),
     Step("no_new_privs", _UNIT, _ADD % "NoNewPrivileges=no", setting="NoNewPrivileges"),
     Step("no_new_privs", _UNIT, f"say User= instead of DynamicUser= in {{unit}} {_EDIT}", setting="DynamicUser"),
     Step("no_new_privs", _SITE, "have the engine of this container start it without no-new-privileges"),
     Step("implied_no_new_privs", _UNIT, f"drop what implies NoNewPrivileges= from {{unit}}: {{setting}}= {_EDIT}"),
+    *(
+        Step("bounding_set", _SAY, _WIDEN_SET, strategy=it, setting="CapabilityBoundingSet")
+        for it in ("ambient", "authbind")
+    ),
     Step(
         "bounding_set",
         _UNIT,

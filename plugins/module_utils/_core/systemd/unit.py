@@ -278,8 +278,9 @@ def render_ambient(
     bounding_set: Sequence[str] = (),
     user: str = "",
     of_root: Mapping[str, Sequence[Command]] | None = None,
+    also: Sequence[tuple[str, str]] = (),
 ) -> str:
-    """The drop-in that gives a unit ambient capabilities (systemd.exec(5), AmbientCapabilities=).
+    """The drop-in that gives a unit ambient capabilities (systemd.exec(5), AmbientCapabilities=), and also these.
 
     of_root are the commands, by setting, that stay root's under another user: '!' leaves out what User= sets alone
     (systemd.service(5), "Command lines").
@@ -292,18 +293,20 @@ def render_ambient(
         settings.append(("CapabilityBoundingSet", " ".join(name.upper() for name in bounding_set)))
     for key, commands in (of_root or {}).items():
         settings += [(key, ""), *((key, f"{_as_root(it.prefix)}{it.line}") for it in commands)]
-    return _render(strategy="ambient", settings=settings)
+    return _render(strategy="ambient", settings=[*settings, *also])
 
 
 def _as_root(prefix: str) -> str:
     return prefix if "+" in prefix else f"{prefix.replace('!', '')}!"
 
 
-def render_authbind(*, program: str, commands: Sequence[Command], deep: bool) -> str:
-    """The drop-in that runs a unit's commands through authbind(1), their prefixes and quoting kept."""
+def render_authbind(
+    *, program: str, commands: Sequence[Command], deep: bool, also: Sequence[tuple[str, str]] = ()
+) -> str:
+    """The drop-in that runs a unit's commands through authbind(1), prefixes and quoting kept. also: more settings."""
     wrapper = f"{program} --deep" if deep else program
     wrapped = [("ExecStart", f"{command.prefix}{wrapper} {command.line}") for command in commands]
-    return _render(strategy="authbind", settings=[("ExecStart", ""), *wrapped])
+    return _render(strategy="authbind", settings=[("ExecStart", ""), *wrapped, *also])
 
 
 def render_socket(*, socket: str, environment: str) -> str:

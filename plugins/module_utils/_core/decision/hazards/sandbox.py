@@ -22,29 +22,76 @@ _SOCKET_BIND_RULE = re.compile(
 )
 
 
+# What takes a narrow setting back, by the word of a description that allows it. Capabilities merge with those of the
+# lines before, and the last PrivateUsers= counts (systemd.exec(5)).
+WIDENING = {"bounding_set": ("CapabilityBoundingSet", CAPABILITY.upper()), "private_users": ("PrivateUsers", "no")}
+
+
+def is_narrow(unit: Unit, key: str) -> bool:
+    """Whether one of WIDENING's settings, as systemd has it, keeps the capability from taking effect."""
+    if key == "PrivateUsers":
+        return any(unit.says(name) not in UNSET for name in ("PrivateUsersEx", "PrivateUsers"))
+    return key in unit.properties and CAPABILITY not in unit.says(key).split()
+
+
+def _is_widened(unit: Unit, name: str) -> bool:
+    """Whether the collection's drop-in is what takes a narrow setting back."""
+    key, value = WIDENING[name]
+    return f"\n{key}={value}\n" in unit.dropin_text and f"\n{key}=\n" not in unit.dropin_text
+
+
+def _evidence(unit: Unit, name: str, key: str) -> str:
+    return f"{key}= in {unit.name} without the collection's drop-in" if _is_widened(unit, name) else said(unit, key)
+
+
 def bounding_set(case: Case) -> Reason | None:
-    unit, init = case.facts.unit, case.host.init
+    return host_bounding_set(case) or unit_bounding_set(case)
+
+
+def host_bounding_set(case: Case) -> Reason | None:
+    init = case.host.init
     if init is not None and CAPABILITY not in init.bounding:
         text = f"no process of this host may ever have {CAPABILITY}, as the engine of a container can have it"
         return Reason("bounding_set", text, f"CapBnd of process 1 ({init.name})")
-    if unit is None or "CapabilityBoundingSet" not in unit.properties:
+    return None
+
+
+def unit_bounding_set(case: Case) -> Reason | None:
+    """The same of the unit, as it is without what our drop-in adds."""
+    unit, name, key = case.facts.unit, "bounding_set", "CapabilityBoundingSet"
+    if unit is None or not (is_narrow(unit, key) or _is_widened(unit, name)):
         return None
-    if CAPABILITY in unit.says("CapabilityBoundingSet").split():
-        return None
-    return Reason("bounding_set", f"the unit may never have {CAPABILITY}", said(unit, "CapabilityBoundingSet"))
+    return Reason(name, f"the unit may never have {CAPABILITY}", _evidence(unit, name, key))
 
 
 _OF_USER_NAMESPACE = "capabilities in its user namespace do not reach the host's network"
 
 
 def private_users(case: Case) -> Reason | None:
-    """systemd.exec(5): DelegateNamespaces= makes PrivateUsers=self of it where that is unset."""
+    return foreign_users(case) or unit_private_users(case)
+
+
+def foreign_users(case: Case) -> Reason | None:
+    """A user namespace that PrivateUsers= does not make.
+
+    systemd.exec(5): DelegateNamespaces= makes PrivateUsers=self of it where that is unset.
+    """
     unit = case.facts.unit
-    for name in ("UserNamespacePath", "PrivateUsersEx", "PrivateUsers", "DelegateNamespaces"):
+    for name in ("UserNamespacePath", "DelegateNamespaces"):
         if unit is not None and unit.says(name) not in UNSET:
-            known = unit.says(name) in _USER_NAMESPACES or name in ("UserNamespacePath", "DelegateNamespaces")
-            kind = Reason if known else Unknown
-            return kind("private_users", _OF_USER_NAMESPACE, said(unit, name))
+            return Reason("private_users", _OF_USER_NAMESPACE, said(unit, name))
+    return None
+
+
+def unit_private_users(case: Case) -> Reason | None:
+    """A user namespace of the unit's own, as it is without what our drop-in adds."""
+    unit, text = case.facts.unit, _OF_USER_NAMESPACE
+    if unit is not None and _is_widened(unit, "private_users"):
+        return Reason("private_users", text, _evidence(unit, "private_users", "PrivateUsers"))
+    for name in ("PrivateUsersEx", "PrivateUsers"):
+        if unit is not None and unit.says(name) not in UNSET:
+            kind = Reason if unit.says(name) in _USER_NAMESPACES else Unknown
+            return kind("private_users", text, said(unit, name))
     return None
 
 
@@ -164,13 +211,28 @@ def _rule_covers(rule: str, port: Port, *, family: str) -> bool | None:
     return ports and match["protocol"] in (None, port.protocol) and match["family"] in (None, family)
 
 
+def _unless_allowed(name: str, hazard: Hazard) -> Hazard:
+    """The hazard, where the description does not allow our drop-in to take it away."""
+    return lambda case: None if name in case.service.widen else hazard(case)
+
+
+_OF_SOCKETS: tuple[Hazard, ...] = (address_families, system_calls, socket_bind_deny)
 IN_PROCESS: tuple[Hazard, ...] = (
     private_network,
     handed_socket,
     private_users,
     container,
     bounding_set,
-    address_families,
-    system_calls,
-    socket_bind_deny,
+    *_OF_SOCKETS,
+)
+# The same of a strategy whose drop-in can widen the sandbox.
+IN_PROCESS_WIDENED: tuple[Hazard, ...] = (
+    private_network,
+    handed_socket,
+    foreign_users,
+    _unless_allowed("private_users", unit_private_users),
+    container,
+    host_bounding_set,
+    _unless_allowed("bounding_set", unit_bounding_set),
+    *_OF_SOCKETS,
 )

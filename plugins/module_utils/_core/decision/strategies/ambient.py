@@ -10,7 +10,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.capability.
     Expected,
     by_exec,
 )
-from ansible_collections.netbind.privport.plugins.module_utils._core.decision import boot
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision import boot, widening
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.case import (
     Case,
     unit_grants,
@@ -43,7 +43,7 @@ _HAZARDS = (
     dropins.foreign_dropin,
     dropins.ambient_overridden,
     dropins.user_overridden,
-    *sandbox.IN_PROCESS,
+    *sandbox.IN_PROCESS_WIDENED,
     program.image,
     program.unread_program,
     program.setuid_program,
@@ -65,7 +65,7 @@ def text(case: Case) -> str:
     unit, user = case.facts.unit, unit_user(case)
     # They make folders, send signals and the like, as root.
     of_root = unit.other_commands if unit is not None and user else {}
-    return render_ambient(capabilities=[CAPABILITY], user=user, of_root=of_root)
+    return render_ambient(capabilities=[CAPABILITY], user=user, of_root=of_root, also=widening.settings(case))
 
 
 def _loaded(case: Case) -> bool:
@@ -78,7 +78,7 @@ def _grants_itself(case: Case) -> bool:
     unit = case.facts.unit
     # While systemd has not read that our drop-in is gone, it is the one that is loaded.
     ours = unit is not None and (unit.dropin_strategy or unit.interrupted or unit.granted_by_template)
-    return not ours and _loaded(case) and not unit_user(case)
+    return not ours and _loaded(case) and not unit_user(case) and not widening.settings(case)
 
 
 class Ambient(Strategy):
@@ -108,19 +108,20 @@ class Ambient(Strategy):
 
     def warnings(self, case: Case) -> tuple[str, ...]:
         """Children inherit ambient capabilities (capabilities(7)); worth a word where starting others is its work."""
-        found, unit = case.facts.program, case.facts.unit
+        found, unit, wider = case.facts.program, case.facts.unit, widening.warnings(case)
         if found is None or unit is None:
-            return ()
+            return wider
         if found.form != "script" and not is_interpreter(found.real_path) and program.launcher(case) is None:
-            return ()
-        return (f"every program that {found.real_path} starts in {unit.name} gets {CAPABILITY} as well",)
+            return wider
+        return (f"every program that {found.real_path} starts in {unit.name} gets {CAPABILITY} as well", *wider)
 
     def granted(self, case: Case) -> bool:
         unit = case.facts.unit
         return unit is not None and (unit.dropin_strategy == self.name or unit.interrupted)
 
     def pending(self, case: Case) -> tuple[str, ...]:
-        steps: tuple[str, ...] = () if self._is_written(case) and _loaded(case) else ("dropin",)
+        there = self._is_written(case) and _loaded(case) and widening.in_force(case)
+        steps: tuple[str, ...] = () if there else ("dropin",)
         return steps + self.process_steps(case, changing=bool(steps) or case.granted_now)
 
     def _is_written(self, case: Case) -> bool:
@@ -131,6 +132,9 @@ class Ambient(Strategy):
 
     def is_held_by(self, case: Case, process: Process) -> bool | None:
         """It has to be the user's that the drop-in sets, too."""
+        if case.granted_now and widening.settings(case):
+            # It may have the capability in a user namespace of its own.
+            return None
         account = case.facts.account
         other_user = bool(unit_user(case)) and account is not None and process.status.uid != account.uid
         return False if other_user else super().is_held_by(case, process)

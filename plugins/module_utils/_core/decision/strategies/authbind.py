@@ -14,6 +14,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.authbind.pl
 from ansible_collections.netbind.privport.plugins.module_utils._core.authbind.rules import LAST_PORT, ROOT, RuleFile
 from ansible_collections.netbind.privport.plugins.module_utils._core.capability.executable import is_interpreter
 from ansible_collections.netbind.privport.plugins.module_utils._core.capability.process_sets import Expected
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision import widening
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.case import (
     Case,
     exec_gives,
@@ -111,7 +112,7 @@ _HAZARDS = (
     execution.authbind_closed,
     dropins.foreign_dropin,
     dropins.command_overridden,
-    *sandbox.IN_PROCESS,
+    *sandbox.IN_PROCESS_WIDENED,
     sandbox.helper_forbidden,
     privileges.helper_no_new_privs,
     privileges.secure_bits,
@@ -137,7 +138,8 @@ def _text(case: Case) -> str:
     unit, authbind = case.facts.unit, case.host.authbind
     if unit is None or authbind is None:
         return ""
-    return render_authbind(program=authbind.program, commands=unit.commands, deep=deep(case))
+    also = widening.settings(case)
+    return render_authbind(program=authbind.program, commands=unit.commands, deep=deep(case), also=also)
 
 
 def _ports(case: Case) -> tuple[AuthbindPort, ...]:
@@ -244,6 +246,7 @@ class Authbind(Strategy):
 
     def warnings(self, case: Case) -> tuple[str, ...]:
         rules = tuple(warning for port in case.facts.authbind_ports for warning in port.warnings)
+        rules = (*rules, *widening.warnings(case))
         if case.facts.unit is None:
             return (*rules, "no unit starts it: start the program through authbind yourself")
         return rules
@@ -297,7 +300,7 @@ class Authbind(Strategy):
         if unit is None or case.host.authbind is None:
             return unit is None
         right = unit.dropin_text == _text(case) and not unit.interrupted
-        return right and case.host.authbind.program in unit.says("ExecStart")
+        return right and case.host.authbind.program in unit.says("ExecStart") and widening.in_force(case)
 
     def expects(self, case: Case) -> Expected:
         return Expected(most=exec_gives(case), authbind=True)
