@@ -54,7 +54,11 @@ class ActionModule(ActionBase):
             done = self._carried_out(options, policy)
         except PrivportError as error:
             done = {"failed": True, "msg": str(error)}
-        return {**result, **done, **(self._shown(done) if "plan" in done else {})}
+        if "plan" in done:
+            # The error that Ansible made of it has the module's own words, which told nobody anything.
+            done.pop("exception", None)
+            done.update(self._shown(done))
+        return {**result, **done}
 
     def _shown(self, done: dict[str, Any]) -> dict[str, Any]:
         """What the result says to people; with -v the plan is printed as text, and the result's data with -vvv."""

@@ -67,7 +67,10 @@ class Task:
         basic._ANSIBLE_ARGS = None
         with patch_module_args({**module_args, "_ansible_check_mode": check}), pytest.raises(SystemExit):
             module.main()
-        return {"failed": False, "warnings": [*self.told], **json.loads(self._output.readouterr().out)}
+        done = json.loads(self._output.readouterr().out)
+        # As Ansible makes it of a module that fails, and shows it before everything else.
+        error = {"exception": f"Module failed: {done.get('msg')}"} if done.get("failed") else {}
+        return {"failed": False, "warnings": [*self.told], **done, **error}
 
 
 @pytest.fixture
@@ -290,6 +293,8 @@ def test_a_proof_that_fails_is_told_with_what_was_restored(play: Task, undo: str
     assert (done["failed"], done["changed"], done["verdict"]) == (True, bool(running), "fail")
     assert "nothing listens on port 82; b.service is failed" in done["msg"]
     assert "\nrestored: " in done["msg"]
+    # Nothing else is shown before it.
+    assert "exception" not in done
     assert sorted(play.host._listening()) == running
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any, Dict, Tuple
 
 import pytest
+from ansible_collections.netbind.privport.plugins.module_utils._core.managed.installation import Installed
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Port
 from ansible_collections.netbind.privport.plugins.module_utils._core.netfilter.nat import Diversion
 from ansible_collections.netbind.privport.plugins.module_utils._core.proof.checks import (
@@ -331,6 +332,18 @@ def test_a_port_that_a_socket_unit_hands_over(owners: Any, expected: Tuple[Tuple
     found = evidence(sockets=(socket_unit("80"),), listeners=(listener(*owners),), description={"strategy": "unneeded"})
     assert failing(found) == expected
     assert [check.verdict for check in found.checks if check.code == "stranger"] == [PASS]
+
+
+@pytest.mark.parametrize(("state", "verdict"), [("active", FAIL), ("failed", FAIL), ("inactive", UNKNOWN)])
+def test_a_socket_of_the_collections_own_that_is_not_accepted(state: str, verdict: str) -> None:
+    found = evidence(
+        sockets=(socket_unit("80"),),
+        listeners=(listener(process(pid=1, uid=0, unit="init.scope")),),
+        description={"strategy": "socket"},
+        installed={"socket": Installed(units=("web.socket",))},
+        properties={"ActiveState": state},
+    )
+    assert [check.verdict for check in found.checks if check.code == "owner"] == [verdict]
 
 
 @pytest.mark.parametrize(

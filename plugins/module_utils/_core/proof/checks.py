@@ -276,7 +276,8 @@ def _waiting(seen: Seen, socket: str) -> Check:
     on = ", ".join(it.address for it in strangers_on(seen))
     text = f"port {seen.inner} on {on} is held by {socket} for {seen.case.service.name}, which has not accepted it yet"
     # It has its sockets from its start on.
-    if socket in seen.case.own_units and unit is not None and unit.runs:
+    started = unit is not None and (unit.runs or unit.says("ActiveState") == "failed")
+    if socket in seen.case.own_units and started:
         return Check("owner", FAIL, f"{text}; look whether it is set up to take what systemd hands to it")
     return Check("owner", UNKNOWN, text)
 
