@@ -23,16 +23,29 @@ units=/etc/systemd/system
 unit() {{ local name=$1; shift; printf '%s\\n' '[Service]' "$@" >"$units/$name"; }}
 # server PORT: the command of a server on this port.
 server() {{ echo "$bin/server TCP-LISTEN:$1,fork,reuseaddr EXEC:/bin/cat"; }}
-# serves PORT: whether something answers there.
-serves() {{ [[ $(echo hello | timeout 5 socat -t 2 - "TCP:127.0.0.1:$1") == hello ]]; }}
+# python OPTION...: the command of serve.py with a Python of everybody's; own_python: with one for casey alone.
+python() {{ echo "/usr/bin/python3 {HERE}/serve.py $*"; }}
+own_python() {{ echo "$bin/python3 {HERE}/serve.py $*"; }}
+# serves PORT [ADDRESS]: whether something answers there.
+serves() {{ [[ -n $(echo hello | timeout 5 socat -t 2 - "TCP:${{2:-127.0.0.1}}:$1") ]]; }}
+# dropin NAME FILE LINE...: a drop-in of somebody's.
+dropin() {{
+  local name=$1 file=$2
+  shift 2
+  mkdir -p "$units/$name.d"
+  printf '%s\\n' '[Service]' "$@" >"$units/$name.d/$file.conf"
+}}
 """
 # Nothing of the row before is left, and every row finds the same.
 CLEAN = """
-systemctl stop 'case*' 2>/dev/null || true
-rm -rf "$units"/case* "$bin" /etc/authbind/by{port,uid}/* /var/lib/netbind.privport /run/netbind.privport
+systemctl stop 'case*' '_case*' cpu 2>/dev/null || true
+nft delete table inet case 2>/dev/null || true
+nft delete table ip case 2>/dev/null || true
+rm -rf "$units"/{case*,_case*,cpu.service*} "$bin" /etc/authbind/by{port,uid}/* {/var/lib,/run}/netbind.privport
 for user in casey casez; do id "$user" >/dev/null 2>&1 || useradd --system "$user"; done
 mkdir -p "$bin"
 cp /usr/bin/socat "$bin/server"
+install --group casey --mode 750 "$(realpath /usr/bin/python3)" "$bin/python3"
 systemctl daemon-reload
 systemctl reset-failed
 """
@@ -69,7 +82,7 @@ def wrong_with(row):
     running = invocations(row)
     again = outcome(row)
     if again.get("changed") or again.get("failed"):
-        wrong.append(f"the second run: {told(again)[-600:]}")
+        wrong.append(f"the second run: {shown(again)}")
     if running != invocations(row):
         wrong.append("the second run restarted something")
     wrong += must(row.since, "since") if row.since else []
@@ -92,23 +105,33 @@ def outcome(row, **options):
 
 
 def told(result):
-    return json.dumps(result, ensure_ascii=False)
+    """All that a result says, without what was asked."""
+    return json.dumps({key: value for key, value in result.items() if key != "invocation"}, ensure_ascii=False)
+
+
+def shown(result):
+    """The part of a result that tells what went wrong."""
+    keys = ("exception", "verdict", "reasons", "restored", "left", "warnings", "steps")
+    bad = [it["text"] for one in result.get("evidence", ()) for it in one["checks"] if it["verdict"] != "pass"]
+    plan = [(it["strategy"], it["error"]) for it in result.get("plan", ())]
+    lines = [line for found in result.get("journal", {}).values() for line in found][-3:]
+    return json.dumps([plan, bad, {key: result[key] for key in keys if result.get(key)}, lines], ensure_ascii=False)
 
 
 def judged(row, result):
     if result.get("exception"):
-        return [f"a traceback: {told(result)[-900:]}"]
+        return [f"a traceback: {shown(result)}"]
     plan = {it["name"]: it["strategy"] for it in result.get("plan", ())}
     refused = any(it["error"] for it in result.get("plan", ()))
     verdict = "refused" if refused else result.get("verdict")
-    text = told({key: value for key, value in result.items() if key != "invocation"})
-    wrong = [f"it says {it!r}: {text[-1500:]}" for it in row.never if it in text]
-    wrong += [f"it does not say {it!r}: {text[-1500:]}" for it in row.says if it not in text]
+    text = told(result)
+    wrong = [f"it says {it!r}" for it in row.never if it in text]
+    wrong += [f"it does not say {it!r}" for it in row.says if it not in text]
     if verdict != row.verdict:
-        wrong.append(f"verdict {verdict!r}, not {row.verdict!r}: {text[-2500:]}")
+        wrong.append(f"verdict {verdict!r}, not {row.verdict!r}")
     if plan != row.strategies:
-        wrong.append(f"strategies {plan}, not {dict(row.strategies)}: {text[:2500]}")
-    return wrong
+        wrong.append(f"strategies {plan}, not {dict(row.strategies)}")
+    return [*wrong, shown(result)] if wrong else []
 
 
 if __name__ == "__main__":

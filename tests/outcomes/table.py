@@ -2,6 +2,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """All rows."""
 
+import giving_up
 import grants
+import predictions
+import proofs
 
-ROWS = (*grants.ROWS,)
+ROWS = (*grants.ROWS, *giving_up.ROWS, *proofs.ROWS, *predictions.ROWS)
