@@ -53,7 +53,7 @@ case $kind in
     make_home
     commands=("sanity $*")
     # ruff has the rules of pylint for what is not a plugin, and takes a hundredth of the time.
-    [[ $# -gt 0 ]] || commands=('sanity --skip-test pylint' 'sanity --test pylint --exclude tests/ --exclude extensions/')
+    [[ $# -gt 0 ]] || commands=('sanity --skip-test pylint' 'sanity --test pylint --exclude tests/')
     ;;
   integration)
     compgen -G "$ROOT/tests/integration/targets/*/tasks/main.yml" >/dev/null || die "there are no integration targets"
