@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Runs on a host as root: gives the services of rows their ports, twice, and takes them back.
 
-Usage: on_host.py [NAME…], the rows of these names, or all. Each answer is a line: the row's name, a tab, what was
-wrong as a JSON list. Only the standard library of Python 3.9; the modules and their module_utils lie beside this file.
+Usage: on_host.py FIRST EVERY [NAME…], of the rows of these names, or of all, from the first on each one or each second.
+Each answer is a line: the row's name, a tab, what was wrong as a JSON list. Only the standard library of Python 3.9;
+the modules and their module_utils lie beside this file.
 """
 
 import json
@@ -27,7 +28,8 @@ server() {{ echo "$bin/server TCP-LISTEN:$1,fork,reuseaddr EXEC:/bin/cat"; }}
 python() {{ echo "/usr/bin/python3 {HERE}/serve.py $*"; }}
 own_python() {{ echo "$bin/python3 {HERE}/serve.py $*"; }}
 # serves PORT [ADDRESS]: whether something answers there.
-serves() {{ [[ -n $(echo hello | timeout 5 socat -t 2 - "TCP:${{2:-127.0.0.1}}:$1") ]]; }}
+# A forwarder ends a connection of which one side has ended.
+serves() {{ [[ -n $({{ echo hello; sleep 0.3; }} | timeout 5 socat -t 2 - "TCP:${{2:-127.0.0.1}}:$1") ]]; }}
 # dropin NAME FILE LINE...: a drop-in of somebody's.
 dropin() {{
   local name=$1 file=$2
@@ -52,8 +54,9 @@ systemctl reset-failed
 
 
 def main():
-    rows = [row for row in ROWS if not sys.argv[1:] or row.name in sys.argv[1:]]
-    for row in rows:
+    first, every, *names = sys.argv[1:]
+    rows = [row for row in ROWS if not names or row.name in names]
+    for row in rows[int(first) :: int(every)]:
         print(row.name, json.dumps(wrong_with(row)), sep="\t", flush=True)
     shell(CLEAN)
 

@@ -11,6 +11,7 @@ Usage: serve.py [OPTION…] PORT…, each port also as ADDRESS:PORT. It answers 
 """
 
 import argparse
+import contextlib
 import ctypes
 import os
 import pwd
@@ -47,7 +48,11 @@ def main():
     while True:
         for ready in select.select(listening, [], [])[0]:
             with ready.accept()[0] as connection:
-                connection.sendall(f"uid {os.getuid()}\n".encode())
+                connection.settimeout(1)
+                # What is not read by the end makes the kernel reset the connection.
+                with contextlib.suppress(OSError):
+                    connection.recv(100)
+                    connection.sendall(f"uid {os.getuid()}\n".encode())
 
 
 def listener(port, *, share):
