@@ -166,6 +166,6 @@ ROWS = (
         [ONE],
         "fail",
         {"one": "ambient"},
-        says=["9999"],
+        says=["led elsewhere and never reaches it"],
     ),
 )

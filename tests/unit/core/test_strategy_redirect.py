@@ -192,6 +192,9 @@ def test_warnings(more: Dict[str, Any], expected: Tuple[str, ...]) -> None:
     ("more", "chosen"),
     [
         pytest.param({"listeners": ()}, "ambient", id="it listens nowhere yet"),
+        pytest.param(
+            {"listeners": (), "properties": {"ActiveState": "inactive"}}, "redirect", id="it does not run, and says so"
+        ),
         pytest.param({}, "redirect", id="it listens there"),
         pytest.param({"redirect": ground(PERHAPS)}, "redirect", id="and the host's rules leave a doubt"),
         pytest.param({"redirect": ground(DROPS)}, "forward", id="and the host's rules are against it"),

@@ -176,9 +176,13 @@ class Case(NamedTuple):
 
     @property
     def listens_instead(self) -> bool:
-        """Whether it listens on its backend ports, one for each of its ports, and on none of these itself."""
-        inner = [self.service.backend(port) for port in self.service.ports]
-        moved = all(port is not None and self.listens(port) for port in inner)
+        """Whether it listens on its backend ports, one for each of its ports, and on none of these itself.
+
+        Of a unit that does not run this is so because it is said.
+        """
+        unit, inner = self.facts.unit, [self.service.backend(port) for port in self.service.ports]
+        idle = unit is not None and not unit.runs
+        moved = all(port is not None and (idle or self.listens(port)) for port in inner)
         return moved and not any(map(self.listens, self.service.ports))
 
     def may_listen(self, port: Port) -> bool:
