@@ -30,6 +30,8 @@ ELSEWHERE = {
 OPTIONS = {
     "-e privport_plan_format=json": "plan",
     "-e privport_plan_details=true": "plan",
+    "-e privport_plan_show=dropins": "plan",
+    "-e ansible_become=false": "plan",
     "-e privport_hosts=PATTERN": "plan",
     "-e privport_serial=25%": "rollout",
     "-e privport_restart_absent=true": "remove",
@@ -39,6 +41,7 @@ PLACEHOLDERS = {"PATTERN": "web"}
 SAYS = {
     "netbind.privport.plan": "ambient",
     "privport_plan_format=json": '"strategy": "ambient"',
+    "privport_plan_show=dropins": "50-privport.conf (mode 0644, owner 0:0)",
     "--check --diff": "50-privport.conf",
     "netbind.privport.verify": "pass",
 }

@@ -123,7 +123,8 @@ _value:
 from typing import Any, Callable, Mapping, Sequence
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.netbind.privport.plugins.module_utils._core.decision.decide import decide
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.case import Case
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.decide import cases_of, decide_cases
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.plan import as_data
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.policy import parse_policy
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.document import load
@@ -132,18 +133,32 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model.insta
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import Observation
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.options import flag
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Service, parse_services
+from ansible_collections.netbind.privport.plugins.module_utils._core.report.files_text import files_text
 from ansible_collections.netbind.privport.plugins.plugin_utils.policy import applying
 
 
 def privport_plan(observation: Any, services: Any, policy: Any = (), keep: Any = None) -> list[dict[str, Any]]:
     """The decisions as plain data; AnsibleFilterError with one sentence for wrong input."""
     try:
-        observed = load(Observation, _without_grants(observation))
-        described = members(_keeping(parse_services(services), keep), observed.instances)
-        decisions = decide(observed, described, policy=applying(parse_policy(policy), observed, described))
+        cases = _cases(observation, services, policy, keep)
+        return [as_data(decision, case.service) for decision, case in zip(decide_cases(cases), cases)]
     except PrivportError as error:
         raise AnsibleFilterError(f"privport_plan: {error}") from error
-    return [as_data(decision, service) for decision, service in zip(decisions, described)]
+
+
+def privport_plan_files(observation: Any, services: Any, policy: Any = (), keep: Any = None) -> str:
+    """What a run would write, as text; AnsibleFilterError with one sentence for wrong input."""
+    try:
+        cases = _cases(observation, services, policy, keep)
+        return files_text(cases, decide_cases(cases))
+    except PrivportError as error:
+        raise AnsibleFilterError(f"privport_plan_files: {error}") from error
+
+
+def _cases(observation: Any, services: Any, policy: Any, keep: Any) -> tuple[Case, ...]:
+    observed = load(Observation, _without_grants(observation))
+    described = members(_keeping(parse_services(services), keep), observed.instances)
+    return cases_of(observed, described, applying(parse_policy(policy), observed, described))
 
 
 def _keeping(services: tuple[Service, ...], keep: Any) -> tuple[Service, ...]:
@@ -170,4 +185,8 @@ def _without_grants(observation: Any) -> Any:
 
 class FilterModule:
     def filters(self) -> dict[str, Callable[..., Any]]:
-        return {"privport_plan": privport_plan, "privport_idle_rules": privport_idle_rules}
+        return {
+            "privport_idle_rules": privport_idle_rules,
+            "privport_plan": privport_plan,
+            "privport_plan_files": privport_plan_files,
+        }
