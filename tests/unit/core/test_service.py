@@ -178,7 +178,7 @@ def test_ports_in_the_fewest_words(found: Any) -> None:
 
 
 def test_a_range_is_one_word() -> None:
-    written = ["80", "90-92", "443/udp", "10000-20000/udp"]
+    written = ["80", "81", "90-92", "443/udp", "10000-20000/udp"]
     assert port_words(parse_ports(written, where="ports")) == tuple(written)
 
 

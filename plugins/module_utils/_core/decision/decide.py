@@ -21,7 +21,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model.error
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.instances import NO_INSTANCE, members
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import Observation
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.reason import Reason
-from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Service
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Service, port_words
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.name import instance_of
 
 
@@ -268,7 +268,7 @@ def _decision(choice: _Choice, *, others: Sequence[_Choice]) -> Decision:
     return Decision(
         name=case.service.name,
         state=case.service.state,
-        ports=tuple(str(port) for port in case.service.ports),
+        ports=port_words(case.service.ports),
         strategy=chosen.name if chosen else "",
         why=_why(case, chosen.name) if chosen else error or "state is absent",
         rejected=choice.rejected,

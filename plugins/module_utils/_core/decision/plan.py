@@ -8,14 +8,14 @@ from typing import Any, Dict, Mapping
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.decide import Decision
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.document import dump
-from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Service
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Service, port_words
 
 
 def as_data(decision: Decision, service: Service) -> Dict[str, Any]:
     """The decision, and as 'service' the service's description with the chosen strategy."""
     described = {
         **dump(service),
-        "ports": [str(port) for port in service.ports],
+        "ports": list(port_words(service.ports)),
         "listens": "" if service.listens == "always" else service.listens,
         "strategy": decision.strategy or service.strategy,
         "socket": {key: value for key, value in dump(service.socket).items() if value not in (None, [])},

@@ -130,15 +130,20 @@ def parse_ports(value: Any, *, where: str) -> tuple[Port, ...]:
 
 
 def port_words(ports: Sequence[Port]) -> tuple[str, ...]:
-    """The ports as a description writes them, in the fewest words: '80', '443/udp', '5000-6000/udp'."""
-    found: list[tuple[int, int, str]] = []
+    """The ports as a description writes them, three in a row and more as a range: '80', '443/udp', '5000-6000/udp'."""
+    runs: list[tuple[int, int, str]] = []
     for port in sorted(ports, key=lambda it: (it.protocol, it.number)):
-        if found and found[-1][1:] == (port.number - 1, port.protocol):
-            found[-1] = (found[-1][0], port.number, port.protocol)
+        if runs and runs[-1][1:] == (port.number - 1, port.protocol):
+            runs[-1] = (runs[-1][0], port.number, port.protocol)
         else:
-            found.append((port.number, port.number, port.protocol))
-    numbers = ((str(first) if first == last else f"{first}-{last}", protocol) for first, last, protocol in found)
-    return tuple(number if protocol == "tcp" else f"{number}/{protocol}" for number, protocol in numbers)
+            runs.append((port.number, port.number, port.protocol))
+    return tuple(word for run in sorted(runs) for word in _words_of_run(*run))
+
+
+def _words_of_run(first: int, last: int, protocol: str) -> tuple[str, ...]:
+    if last - first < 2:
+        return tuple(str(Port(number, protocol)) for number in range(first, last + 1))
+    return (f"{first}-{last}" if protocol == "tcp" else f"{first}-{last}/{protocol}",)
 
 
 def _parse_port(word: str, *, where: str) -> list[Port]:

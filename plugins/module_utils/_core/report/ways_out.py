@@ -13,6 +13,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.capability.
     OF_INTERPRETER,
     OF_SCRIPT,
 )
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import parse_ports
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service_spec import STRATEGY_NAMES
 
 # What a step costs, from the least to the most: a word in the service's description, a command on the host, a setting
@@ -196,7 +197,7 @@ def _names(reason: Mapping[str, str], decision: Mapping[str, Any]) -> dict[str, 
     unit, user = decision["unit"], decision["user"]
     program = shlex.quote(decision["executable"] or "PROGRAM")
     copy = shlex.quote(f"/usr/local/bin/{service['name']}-{posixpath.basename(decision['executable'])}")
-    numbers = [int(port.partition("/")[0]) for port in decision["ports"]]
+    numbers = [port.number for port in parse_ports(decision["ports"], where="ports")]
     backends = {**{str(number): number + _ABOVE for number in numbers}, **service.get("backend_ports", {})}
     edited = f"set User={user} in {unit} {_EDIT.format(unit=unit)}"
     return {
