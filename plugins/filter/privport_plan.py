@@ -132,7 +132,11 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model.error
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.instances import members
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import Observation
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.options import flag
-from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Service, parse_services
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import (
+    Service,
+    parse_services,
+    right_and_wrong,
+)
 from ansible_collections.netbind.privport.plugins.module_utils._core.report.files_text import files_text
 from ansible_collections.netbind.privport.plugins.plugin_utils.policy import applying
 
@@ -144,6 +148,15 @@ def privport_plan(observation: Any, services: Any, policy: Any = (), keep: Any =
         return [as_data(decision, case.service) for decision, case in zip(decide_cases(cases), cases)]
     except PrivportError as error:
         raise AnsibleFilterError(f"privport_plan: {error}") from error
+
+
+def privport_checked(services: Any) -> dict[str, list[Any]]:
+    """The descriptions that are right, and what is wrong with the others; AnsibleFilterError for no list of them."""
+    try:
+        right, wrong = right_and_wrong(services)
+    except PrivportError as error:
+        raise AnsibleFilterError(f"privport_checked: {error}") from error
+    return {"right": list(right), "wrong": list(wrong)}
 
 
 def privport_plan_files(observation: Any, services: Any, policy: Any = (), keep: Any = None) -> str:
@@ -186,6 +199,7 @@ def _without_grants(observation: Any) -> Any:
 class FilterModule:
     def filters(self) -> dict[str, Callable[..., Any]]:
         return {
+            "privport_checked": privport_checked,
             "privport_idle_rules": privport_idle_rules,
             "privport_plan": privport_plan,
             "privport_plan_files": privport_plan_files,

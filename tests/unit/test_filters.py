@@ -9,7 +9,11 @@ from typing import Any
 
 import pytest
 from ansible.errors import AnsibleFilterError
-from ansible_collections.netbind.privport.plugins.filter.privport_plan import privport_idle_rules, privport_plan
+from ansible_collections.netbind.privport.plugins.filter.privport_plan import (
+    privport_checked,
+    privport_idle_rules,
+    privport_plan,
+)
 from ansible_collections.netbind.privport.plugins.filter.privport_tables import (
     privport_plan_table,
     privport_plan_text,
@@ -102,6 +106,30 @@ def test_wrong_input_gets_one_sentence(arguments: tuple[Any, ...], told: str) ->
     with pytest.raises(AnsibleFilterError) as refused:
         privport_plan(*arguments)
     assert told in str(refused.value)
+
+
+RIGHT = {"name": "web", "ports": [80]}
+
+
+@pytest.mark.parametrize(
+    ("services", "right", "wrong"),
+    [
+        ([RIGHT], [RIGHT], []),
+        (json.dumps([RIGHT]), [RIGHT], []),
+        ([{"name": "bad", "ports": [0]}, RIGHT, {"ports": [81]}], [RIGHT], ["ports holds '0'", "has the name ''"]),
+        ([RIGHT, {"name": "other", "ports": [80]}], [RIGHT], ["ports holds 80, which service 'web' has too"]),
+    ],
+)
+def test_a_wrong_description_does_not_hide_the_others(services: Any, right: Any, wrong: Any) -> None:
+    found = privport_checked(services)
+    assert found["right"] == right
+    assert all(part in told for part, told in zip(wrong, found["wrong"]))
+    assert len(wrong) == len(found["wrong"])
+
+
+def test_what_is_no_list_of_descriptions() -> None:
+    with pytest.raises(AnsibleFilterError, match="privport_checked: services is 'web', not a list"):
+        privport_checked("web")
 
 
 @pytest.mark.parametrize(("keep", "means"), [("true", True), (" No ", False), (1, True), (False, False), (None, None)])

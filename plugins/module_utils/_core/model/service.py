@@ -176,6 +176,23 @@ def parse_services(descriptions: Any) -> tuple[Service, ...]:
     return tuple(services)
 
 
+def right_and_wrong(descriptions: Any) -> tuple[tuple[Mapping[Any, Any], ...], tuple[str, ...]]:
+    """The descriptions that parse_services() takes together, and a sentence for each of the others.
+
+    Raises InvalidInput for what is no list of descriptions.
+    """
+    right: list[Mapping[Any, Any]] = []
+    wrong: list[str] = []
+    for description in options.mappings(descriptions, where="services", example=_EXAMPLE):
+        try:
+            parse_services([*right, description])
+        except InvalidInput as error:
+            wrong.append(str(error))
+        else:
+            right.append(description)
+    return tuple(right), tuple(wrong)
+
+
 def _parse_service(description: Mapping[Any, Any]) -> Service:
     given = {key: value for key, value in description.items() if value is not None}
     name = options.text(given.get("name", ""), where="a service's name")
