@@ -417,6 +417,26 @@ def test_instances_that_share_a_port(ours: Any, expected: Any) -> None:
     assert failing(found) == expected
 
 
+@pytest.mark.parametrize(
+    ("listeners", "proven"),
+    [
+        pytest.param([80, 10005], ["80", "10005/udp"], id="some are in use"),
+        pytest.param([80], ["80"], id="none is"),
+        pytest.param([], ["80"], id="nothing listens"),
+    ],
+)
+def test_of_many_ports_in_a_row_those_in_use_are_proven(listeners: Any, proven: Any) -> None:
+    held = (listener(ambient_process(), port=it, protocol="udp" if it > 1024 else "tcp") for it in listeners)
+    judged = case(**holding(*held, description={"ports": ["80", "10000-20000/udp"]}))
+    assert [it.port for it in prove(judged, probes={})] == proven
+
+
+def test_few_ports_in_a_row_and_privileged_ones_are_all_proven() -> None:
+    for ports, number in (("8000-8016", 17), ("8000-8015", 16), ("100-200", 101)):
+        found = prove(case(**holding(description={"ports": ports})), probes={})
+        assert len(found) == (1 if number == 17 else number)
+
+
 DEMAND = {"description": {"listens": "on_demand"}}
 JOB = {"properties": {**GRANTED["properties"], "Type": "oneshot", "ActiveState": "inactive"}}
 

@@ -22,11 +22,13 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model.obser
     SocketUnit,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.record import Record
-from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Port, Service
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Port, Service, runs_of
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.name import template_of
 
 # The steps that are done to the service itself, and to nothing that a strategy holds.
 OF_PROCESSES = ("restart", "start")
+# More ports in a row than a server listens on all the time.
+_MANY = 16
 # As User= names it.
 ROOT = ("root", "0")
 
@@ -87,6 +89,21 @@ class Case(NamedTuple):
         """The socket units that hand their sockets to the service's unit, running or not."""
         unit = self.facts.unit
         return tuple(it for it in self.facts.sockets if unit and unit.name in it.triggers and not it.accept)
+
+    @property
+    def served_ports(self) -> tuple[Port, ...]:
+        """The ports on which the service has to be found: of many in a row for everybody those that are in use.
+
+        Telephony and FTP servers take such ports as they need them.
+        """
+        idle = {
+            Port(number, protocol)
+            for first, last, protocol in runs_of([it for it in self.service.ports if not self.is_privileged(it)])
+            if last - first >= _MANY
+            for number in range(first, last + 1)
+        }
+        idle -= {Port(it.port, it.protocol) for it in self.facts.listeners}
+        return tuple(port for port in self.service.ports if port not in idle) or self.service.ports[:1]
 
     @property
     def on_demand(self) -> bool:

@@ -97,7 +97,7 @@ class Strategy(ABC):
 
     def process_steps(self, case: Case, *, changing: bool) -> tuple[str, ...]:
         """What is to be done to the service itself; changing: a grant of this strategy is written in this run."""
-        serves = case.on_demand or all(case.may_listen(self.inner(case.service, it)) for it in case.service.ports)
+        serves = case.on_demand or all(case.may_listen(self.inner(case.service, it)) for it in case.served_ports)
         return process_steps(case, changing=changing, serves=serves, holds=lambda it: self.is_held_by(case, it))
 
     def is_held_by(self, case: Case, process: Process) -> bool | None:

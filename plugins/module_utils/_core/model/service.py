@@ -129,15 +129,20 @@ def parse_ports(value: Any, *, where: str) -> tuple[Port, ...]:
     return tuple(sorted({port for word in written for port in _parse_port(word, where=where)}))
 
 
-def port_words(ports: Sequence[Port]) -> tuple[str, ...]:
-    """The ports as a description writes them, three in a row and more as a range: '80', '443/udp', '5000-6000/udp'."""
+def runs_of(ports: Sequence[Port]) -> tuple[tuple[int, int, str], ...]:
+    """The ports in a row, each with the first and the last number and the protocol."""
     runs: list[tuple[int, int, str]] = []
     for port in sorted(ports, key=lambda it: (it.protocol, it.number)):
         if runs and runs[-1][1:] == (port.number - 1, port.protocol):
             runs[-1] = (runs[-1][0], port.number, port.protocol)
         else:
             runs.append((port.number, port.number, port.protocol))
-    return tuple(word for run in sorted(runs) for word in _words_of_run(*run))
+    return tuple(sorted(runs))
+
+
+def port_words(ports: Sequence[Port]) -> tuple[str, ...]:
+    """The ports as a description writes them, three in a row and more as a range: '80', '443/udp', '5000-6000/udp'."""
+    return tuple(word for run in runs_of(ports) for word in _words_of_run(*run))
 
 
 def _words_of_run(first: int, last: int, protocol: str) -> tuple[str, ...]:

@@ -77,7 +77,7 @@ def strategy_in_force(case: Case) -> tuple[str, str]:
 def inner_ports(case: Case) -> dict[Port, Port]:
     """The port that the service listens on for each of its ports, by the strategy that is to be proven."""
     strategy = STRATEGIES.get(strategy_in_force(case)[0])
-    return {port: strategy.inner(case.service, port) if strategy else port for port in case.service.ports}
+    return {port: strategy.inner(case.service, port) if strategy else port for port in case.served_ports}
 
 
 def prove(case: Case, *, probes: Mapping[Port, Probe]) -> tuple[Evidence, ...]:
@@ -89,7 +89,7 @@ def prove(case: Case, *, probes: Mapping[Port, Probe]) -> tuple[Evidence, ...]:
     of_service = _checks_of_service(case, strategy, error=error)
     seen = (
         Seen(case=case, port=port, strategy=strategy, error=error, probe=probes.get(port, Probe()))
-        for port in case.service.ports
+        for port in case.served_ports
     )
     return tuple(_evidence(it, of_service=of_service) for it in seen)
 

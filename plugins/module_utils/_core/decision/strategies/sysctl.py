@@ -111,7 +111,7 @@ class Sysctl(Strategy):
 
     def is_held_by(self, case: Case, process: Process) -> bool | None:
         # A program that was refused its port goes on without it until it is started again; nothing else tells.
-        listens = case.on_demand or all(map(case.listens, case.service.ports))
+        listens = case.on_demand or all(map(case.listens, case.served_ports))
         return listens and super().is_held_by(case, process)
 
     def starts(self, case: Case) -> tuple[str, ...] | None:
