@@ -13,6 +13,8 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model.error
 from ansible_collections.netbind.privport.plugins.module_utils._host.commands import Completed
 
 _FOLDER = "/run/systemd/system"
+# Before the number of the process that made it.
+_NAME = "privport-trial-"
 
 
 def start_once(run: Callable[[Sequence[str]], Completed], text: str, *, instance: str) -> Tuple[str, int] | None:
@@ -20,8 +22,9 @@ def start_once(run: Callable[[Sequence[str]], Completed], text: str, *, instance
 
     instance: what %i is to stand for in the text, '' for nothing.
     """
-    name = f"privport-trial-{os.getpid()}{'@' if instance else ''}{instance}.service"
+    name = f"{_NAME}{os.getpid()}{'@' if instance else ''}{instance}.service"
     path = f"{_FOLDER}/{name}"
+    _discard_left()
     try:
         with open(path, "w", encoding="utf-8", errors="surrogateescape") as file:
             file.write(text)
@@ -38,3 +41,12 @@ def start_once(run: Callable[[Sequence[str]], Completed], text: str, *, instance
         os.unlink(path)
     found = dict(re.findall(r"(?m)^(\w+)=(.*)$", shown))
     return (found["Result"], int(found["ExecMainStatus"])) if found.get("LoadState") == "loaded" else None
+
+
+def _discard_left() -> None:
+    """Remove what killed processes left behind."""
+    with contextlib.suppress(OSError):
+        for name in os.listdir(_FOLDER):
+            made = re.match(re.escape(_NAME) + "([0-9]+)", name)
+            if made and not os.path.exists(f"/proc/{made[1]}"):
+                os.unlink(f"{_FOLDER}/{name}")
