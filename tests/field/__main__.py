@@ -8,15 +8,19 @@ Usage: python -m field HOST SUITE [--always] [--write] [NAME…]
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 import time
-from typing import Iterator, Sequence
+from typing import Dict, Iterator, List, Sequence
 
 from . import report
 from .daemon import ITSELF, Daemon
 from .fleet import ROOT, Host
 from .table import daemons_of
 from .trial import Trial, refused, served
+
+# As many are given to the role at once.
+TOGETHER = 8
 
 
 def main() -> None:
@@ -35,13 +39,10 @@ def main() -> None:
         )
     chosen = [it for it in daemons if not arguments.names or it.name in arguments.names]
     host = Host(arguments.host)
-    if arguments.always:
-        # All at once, so that what one does wrong is a fault of all.
-        problems = list(together(host, chosen))
-        wrong = {it.name: problems for it in chosen}
-    else:
-        wrong = {it.name: list(told(host, it)) for it in chosen}
-    if arguments.write:
+    wrong: Dict[str, List[str]] = {}
+    for some in [chosen] if arguments.always else groups(chosen):
+        wrong.update(told(host, some))
+    if arguments.write and not arguments.names:
         written = ROOT / "docs/field.md"
         tried = [report.Tried(it, host.version(it.packages.split(",")[0]), tuple(wrong[it.name])) for it in chosen]
         written.write_text(report.document(written.read_text() if written.exists() else "", arguments.suite, tried))
@@ -50,26 +51,35 @@ def main() -> None:
     sys.exit(1 if failed else 0)
 
 
-def together(host: Host, daemons: Sequence[Daemon]) -> Iterator[str]:
-    for problem in served(host, [Trial(it) for it in daemons]):
-        print(problem, flush=True)
-        yield problem
+def groups(daemons: Sequence[Daemon]) -> Iterator[Sequence[Daemon]]:
+    """Neighbours of the table, which may want the same other ports, come into different groups."""
+    count = -(-len(daemons) // TOGETHER)
+    yield from (daemons[first::count] for first in range(count))
 
 
-def told(host: Host, daemon: Daemon) -> Iterator[str]:
-    """What is wrong with one daemon; it is shown when it is there, for all of them take their time."""
+def told(host: Host, daemons: Sequence[Daemon]) -> Dict[str, List[str]]:
+    """What is wrong with each; they are given to the role together, and those that it names alone where it is wrong."""
     started = time.monotonic()
-    problems = list(attempt(host, daemon))
-    print(f"{daemon.name}: {'; '.join(problems) or 'ok'} ({time.monotonic() - started:.0f} s)", flush=True)
-    yield from problems
+    problems = list(attempt(host, daemons))
+    names = ", ".join(it.name for it in daemons)
+    print(f"{names}: {'; '.join(problems) or 'ok'} ({time.monotonic() - started:.0f} s)", flush=True)
+    if not problems or len(daemons) == 1:
+        return {it.name: problems for it in daemons}
+    named = [it for it in daemons if re.search(rf"\b{it.name}\b", "\n".join(problems))]
+    # A refusal keeps the others from their ports too.
+    named = [] if any(it.startswith("the role fails") for it in problems) else named
+    alone = {name: found for it in named or daemons for name, found in told(host, [it]).items()}
+    return {it.name: alone.get(it.name, []) for it in daemons}
 
 
-def attempt(host: Host, daemon: Daemon) -> Iterator[str]:
+def attempt(host: Host, daemons: Sequence[Daemon]) -> Iterator[str]:
+    lost = [Trial(it) for it in daemons if it.refused]
+    served_by_way = [Trial(it, by_way=bool(it.refused)) for it in daemons if it.way != ITSELF]
     try:
-        if daemon.refused:
-            yield from refused(host, Trial(daemon))
-        if daemon.way != ITSELF:
-            yield from served(host, [Trial(daemon, by_way=bool(daemon.refused))])
+        if lost:
+            yield from refused(host, lost)
+        if served_by_way:
+            yield from served(host, served_by_way)
     except ValueError as error:
         yield str(error)
 

@@ -41,6 +41,11 @@ class Way(NamedTuple):
     behind: bool = False
 
 
+def widened(*settings: str) -> Way:
+    """What the unit's own sandbox does not have is added to it."""
+    return Way("widen", "ambient", {"widen": list(settings)})
+
+
 class Daemon(NamedTuple):
     """A unit as its package has it. configure is a shell script that has the daemon itself use the port $PORT."""
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Tuple
 
-from .daemon import BOTH, DNS, REDIRECTED, ROOT, UDP, Daemon, Question, Way
+from .daemon import BOTH, DNS, ITSELF, REDIRECTED, ROOT, UDP, Daemon, Question, Way
 
 _ACCESS_REQUEST = (
     b"\x01\x07\x00\x29" + bytes(range(16)) + b"\x01\x03x" + b"\x02\x12" + bytes(range(16))
@@ -93,7 +93,7 @@ printf 'server:\n interface: 0.0.0.0@%s\n access-control: 10.0.0.0/8 allow\n' $P
         name="bind",
         packages="bind9",
         unit="named.service",
-        kind="C; notify; root that drops",
+        kind="C; notify; root that drops; binds each address alone",
         configure=r"""
 printf 'options { directory "/var/cache/bind"; listen-on port %s { any; }; allow-query { any; }; };\n' $PORT \
   >/etc/bind/named.conf.options
@@ -101,7 +101,7 @@ printf 'options { directory "/var/cache/bind"; listen-on port %s { any; }; allow
         question=DNS,
         transports=BOTH,
         refused=ROOT,
-        way=REDIRECTED,
+        way=ITSELF,
     ),
     Daemon(
         name="dnsmasq",
@@ -121,7 +121,7 @@ printf 'options { directory "/var/cache/bind"; listen-on port %s { any; }; allow
         kind="C; notify; no new privileges",
         configure=r"""
 sed -i -E "0,/^(\tport = )[0-9]+/s//\1$PORT/" /etc/freeradius/3.0/sites-available/default
-grep -q field /etc/freeradius/3.0/clients.conf || cat >>/etc/freeradius/3.0/clients.conf <<'CONF'
+grep -q '^client field' /etc/freeradius/3.0/clients.conf || cat >>/etc/freeradius/3.0/clients.conf <<'CONF'
 client field {
   ipaddr = 10.43.80.0/24
   secret = field
@@ -157,7 +157,12 @@ CONF
         packages="tftpd-hpa",
         unit="tftpd-hpa.service",
         kind="C; forking; root that drops",
-        configure=r'sed -i "s/^TFTP_ADDRESS=.*/TFTP_ADDRESS=\":$PORT\"/" /etc/default/tftpd-hpa; mkdir -p /srv/tftp',
+        # Its --secure changes the root at each request, which takes a capability that no other user has.
+        configure=r"""
+mkdir -p /srv/tftp
+sed -i -e "s/^TFTP_ADDRESS=.*/TFTP_ADDRESS=\":$PORT\"/" -e "s/^TFTP_OPTIONS=.*/TFTP_OPTIONS=\"\"/" \
+  /etc/default/tftpd-hpa
+""",
         question=Question("TFTP", r"^\x00\x05", b"\x00\x01none\x00octet\x00", "udp"),
         transports=UDP,
         refused=ROOT,

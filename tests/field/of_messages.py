@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Tuple
 
-from .daemon import HTTP, IRC, ITSELF, REDIRECTED, REDIS, ROOT, TLS, XMPP, Daemon, Question
+from .daemon import HTTP, IRC, ITSELF, REDIRECTED, REDIS, ROOT, TLS, XMPP, Daemon, Question, widened
 
 _SMTP = Question("SMTP", "^220 ")
 _MQTT = b"\x10\x10\x00\x04MQTT\x04\x02\x00\x3c\x00\x04fiel"
@@ -74,7 +74,7 @@ sed -i -e "s/^port .*/port $PORT/" -e "s/^bind .*/bind 0.0.0.0/" -e "s/^protecte
 """,
         question=REDIS,
         refused="PrivateUsers",
-        way=REDIRECTED,
+        way=widened("bounding_set", "private_users"),
     ),
     Daemon(
         name="valkey",
@@ -179,7 +179,7 @@ chown -R _znc: /var/lib/znc
 """,
         question=HTTP,
         refused="PrivateUsers",
-        way=REDIRECTED,
+        way=widened("private_users"),
     ),
     Daemon(
         name="sslh",

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Tuple
 
-from .daemon import HTTP, ITSELF, REDIRECTED, ROOT, TLS, Daemon, Way
+from .daemon import HTTP, ITSELF, REDIRECTED, ROOT, TLS, Daemon, Way, widened
 
 # The units of these are ours: Debian has no daemon of their kind with a unit.
 _NODE = """
@@ -133,7 +133,7 @@ sed -i -E -e "s/(.rpc-port.: )[0-9]+/\\1$PORT/" -e 's/(.rpc-whitelist.: ).*/\\1"
         writes="/etc/transmission-daemon/settings.json",
         question=HTTP,
         refused="CapabilityBoundingSet",
-        way=REDIRECTED,
+        way=widened("bounding_set"),
     ),
     Daemon(
         name="webdis",
@@ -286,7 +286,7 @@ sed -i -e "s/^Port .*/Port $PORT/" -e '/^Allow 10/d' -e '$ a Allow 10.0.0.0/8' /
         packages="privoxy",
         unit="privoxy.service",
         kind="C; forking; root that drops",
-        configure='sed -i "s/^listen-address .*:[0-9]*$/listen-address :$PORT/" /etc/privoxy/config',
+        configure='sed -i /^listen-address/d /etc/privoxy/config; echo "listen-address :$PORT" >>/etc/privoxy/config',
         question=HTTP,
         refused=ROOT,
         way=REDIRECTED,

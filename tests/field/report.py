@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Dict, Mapping, NamedTuple, Sequence, Tuple
 
@@ -21,8 +22,8 @@ where it did not.
 
 Where `auto` refuses, the refusal names the reason, and nothing is changed. The way out that it names is then taken, and
 proven as all else: with `backend_ports` the daemon's own configuration names a port above 1023; with `user` the unit
-starts as the user that the daemon would become by itself. None is needed by a daemon that starts as root and stays it:
-it has its port, and answers on it.
+starts as the user that the daemon would become by itself; with `widen` its sandbox gets what the grant needs. A daemon
+that starts as root and stays it needs none: it has its port, and answers on it.
 
 """
 _SECTIONS = {"trixie": "Debian 13 (systemd 257)", "forky": "Debian's next release, forky (systemd 262)"}
@@ -61,7 +62,7 @@ def table(tried: Sequence[Tried]) -> str:
 def _cells(it: Tried) -> Tuple[str, ...]:
     daemon, way = it.daemon, it.daemon.way
     said: Mapping[str, object] = {**daemon.said, **way.said}
-    told = "".join(f", `{name}: {str(value).lower()}`" for name, value in said.items())
+    told = "".join(f", `{name}: {json.dumps(value)}`".replace('"', "") for name, value in said.items())
     return (
         ("✗ " if it.wrong else "") + f"{daemon.name} {it.version}",
         daemon.unit,

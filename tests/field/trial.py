@@ -49,22 +49,26 @@ class Trial(NamedTuple):
         }
 
 
-def refused(host: Host, trial: Trial) -> Iterator[str]:
-    """What is wrong with a refusal: it names the reason, and the daemon runs on; where it has its port, it answers."""
-    unit = trial.daemon.unit
-    _configure(host, [trial])
-    host.do("begin", [unit])
-    before, running = host.do("tree"), host.do("units", [unit])
-    result = host.roll_out([trial.service])
+def refused(host: Host, trials: Sequence[Trial]) -> Iterator[str]:
+    """What is wrong with refusals: each names the reason, and the daemon runs on; where it has its port, it answers."""
+    names = [it.daemon.unit for it in trials]
+    _configure(host, trials)
+    host.do("begin", names)
+    before, running = host.do("tree"), host.do("units", names)
+    result = host.roll_out([it.service for it in trials])
     if not result.get("failed"):
-        yield f"it should be refused, but the role ends with {_told(result)}"
-    elif not re.search(trial.daemon.refused, _told(result)):
-        yield f"the refusal does not say {trial.daemon.refused}: {_told(result)}"
-    if trial.daemon.way == ITSELF:
+        yield f"they should be refused, but the role ends with {_told(result)}"
+    for trial in trials:
+        said = re.search(rf"^{trial.daemon.name}: .*(\n  .*)*", _told(result), re.MULTILINE)
+        if not said or not re.search(trial.daemon.refused, said[0]):
+            yield f"the refusal of {trial.daemon.name} does not say {trial.daemon.refused}: {_told(result)}"
+    # Without its port, another one may end and be started again at any time.
+    serving = [it for it in trials if it.daemon.way == ITSELF]
+    for trial in serving:
         yield from _unanswered(host, trial, trial.port)
-        yield from _restarted(running, host.do("units", [unit]))
-    host.do("end", [unit])
-    yield from _left(before, host.do("tree"), [trial])
+    yield from _restarted(running, host.do("units", [it.daemon.unit for it in serving]))
+    host.do("end", names)
+    yield from _left(before, host.do("tree"), trials)
 
 
 def served(host: Host, trials: Sequence[Trial]) -> Iterator[str]:
