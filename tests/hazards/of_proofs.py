@@ -42,6 +42,8 @@ class Service:
     # Commands of sh before the run, and after it.
     spoil: str = ""
     mend: str = ""
+    # Its program, by default a copy of the interpreter of its own.
+    program: str = ""
     # The unit's name, where that matters.
     unit: str = ""
     # Whether it is started before the run.
@@ -180,6 +182,15 @@ SERVICES: Tuple[Service, ...] = (
         PASS,
         ("[Unit]", "StartLimitIntervalSec=60", "StartLimitBurst=1"),
         server=(("stays", True),),
+        started=True,
+    ),
+    Service(
+        "serves by a capability that somebody gave an interpreter",
+        PASS,
+        program="/usr/bin/python3",
+        by_hand=(),
+        spoil="setcap cap_net_bind_service=ep $(readlink -f /usr/bin/python3)",
+        mend="setcap -r $(readlink -f /usr/bin/python3)",
         started=True,
     ),
     Service("takes no sockets, strategy socket", FAIL, description=(("strategy", "socket"),), by_hand=()),

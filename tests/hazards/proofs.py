@@ -119,7 +119,7 @@ class _Row:
 
     @property
     def program(self) -> str:
-        return f"{FOLDER}/server{self.number:02d}"
+        return self.service.program or f"{FOLDER}/server{self.number:02d}"
 
     @property
     def files(self) -> Dict[str, str]:
@@ -205,7 +205,7 @@ def _prepare(host: str, rows: Sequence[_Row]) -> None:
     subprocess.run(
         ["podman", "cp", str(Path(__file__).with_name("stand_in.py")), f"{host}:{FOLDER}/stand_in.py"], check=True
     )
-    _sh(host, *(f"cp /usr/bin/python3 {row.program}" for row in rows))
+    _sh(host, *(f"cp /usr/bin/python3 {row.program}" for row in rows if not row.service.program))
     _sh(host, *(row.files_text(row.files) for row in rows), "systemctl daemon-reload")
 
 

@@ -46,6 +46,13 @@ GENERATED = "/run/systemd/generator/web.service"
         pytest.param("setcap", {"program_fields": BINDS}, PASS, id="a file"),
         pytest.param(
             "setcap",
+            {"program_fields": {**BINDS, "refusals": ("no",)}},
+            PASS,
+            id="a file to which nobody should give it",
+        ),
+        pytest.param("setcap", {"program_fields": {"refusals": ("no",)}}, FAIL, id="and which has lost it"),
+        pytest.param(
+            "setcap",
             {"program_fields": BINDS, "properties": {"NoNewPrivileges": "yes"}},
             FAIL,
             id="no new privileges since",

@@ -9,6 +9,7 @@ import json
 from typing import Mapping, NamedTuple, Sequence
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.capability.process_sets import Expected
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.by_root import needs_no_grant
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.case import OF_PROCESSES, Case
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.hazards import confinement
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.held import IN_ITS_WAY, beside, held_port
@@ -16,7 +17,6 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.decision.po
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.registry import STRATEGIES
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.retained import retained
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.strategy import AUDIENCES, Strategy
-from ansible_collections.netbind.privport.plugins.module_utils._core.decision.works_today import works_today
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import InvalidInput
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.instances import NO_INSTANCE, members
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import Observation
@@ -180,9 +180,9 @@ def _why(case: Case, chosen: str) -> str:
 
 
 def _none_left(case: Case, *, rejected: dict[str, tuple[Reason, ...]]) -> str:
-    today = works_today(case)
-    if today:
-        return f"service {case.service.name!r}: {today}"
+    by_root = needs_no_grant(case)
+    if by_root:
+        return f"service {case.service.name!r}: {by_root}"
     named = case.service.strategy
     told = rejected if named == "auto" else {named: rejected[named]}
     reasons = "".join(f"\n  {name}: {'; '.join(map(str, blocking))}" for name, blocking in told.items())

@@ -95,6 +95,10 @@ class Strategy(ABC):
         """
         return self.process_steps(case, changing=False)
 
+    def against_next_start(self, case: Case) -> tuple[Reason, ...]:
+        """Why the next start of the service would not get its ports by what is granted now."""
+        return self.blockers(case)
+
     def process_steps(self, case: Case, *, changing: bool) -> tuple[str, ...]:
         """What is to be done to the service itself; changing: a grant of this strategy is written in this run."""
         serves = case.on_demand or all(case.may_listen(self.inner(case.service, it)) for it in case.served_ports)

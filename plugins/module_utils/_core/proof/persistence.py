@@ -23,7 +23,7 @@ _AT_BOOT = ("enabled", "generated")
 def restart_check(case: Case, strategy: Strategy) -> Check:
     """Whether the next start gets what the running process has: nothing came in its way since."""
     # What could not be found out stood in nobody's way when the process started.
-    unit, blockers = case.facts.unit, strategy.blockers(case)
+    unit, blockers = case.facts.unit, strategy.against_next_start(case)
     if blockers:
         text = f"the next start would not get the port by {strategy.name}: {'; '.join(map(str, blockers))}"
         return Check("restart", FAIL, text)

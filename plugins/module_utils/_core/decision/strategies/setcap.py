@@ -126,6 +126,12 @@ class Setcap(Strategy):
             return False
         return not case.may_take_attribute
 
+    def against_next_start(self, case: Case) -> tuple[Reason, ...]:
+        """What nobody should be granted works all the same where it is there."""
+        program = case.granted_file
+        there = program is not None and program.binds
+        return tuple(it for it in self.blockers(case) if not (there and it.code == "program_refused"))
+
     def left_alone(self, case: Case) -> str:
         if case.may_take_attribute:
             return comes_back(case) if case.service.state == "absent" else ""

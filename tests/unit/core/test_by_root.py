@@ -1,19 +1,18 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is said of services that serve, and for which no strategy is to be had."""
+"""What is said of a service that root starts, and that needs no grant."""
 
 from __future__ import annotations
 
 from typing import Any, Dict
 
 import pytest
-from ansible_collections.netbind.privport.plugins.module_utils._core.decision.works_today import works_today
-from ansible_collections.netbind.privport.tests.unit.core.cases import BINDS, CAP, case, listener, process
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.by_root import needs_no_grant
+from ansible_collections.netbind.privport.tests.unit.core.cases import CAP, case, listener, process
 
 AS_ROOT: Dict[str, Any] = {"properties": {"User": ""}}
 TO_A_USER = "; if it can start as a user, with files that this one may read and write, say user: "
 MASTER = process(pid=10, uid=0)
-NODE = {"path": "/usr/bin/node", **BINDS}
 BINDS_ITSELF = "web.service starts as root and binds port 80 itself, and "
 
 
@@ -46,16 +45,6 @@ def serving(*holders: Any, **fields: Any) -> Dict[str, Any]:
             id="privoxy",
         ),
         pytest.param({}, "", id="a unit with User="),
-        pytest.param(
-            {"program_fields": NODE, "listeners": (listener(process()),)},
-            f"it serves port 80 today by {CAP}=ep of /usr/bin/node, as everybody can who executes that; to give the "
-            "port to this service alone take it away (setcap -r /usr/bin/node) and run this again",
-            id="a capability of an interpreter",
-        ),
-        pytest.param({"program_fields": NODE}, "", id="which does not listen"),
-        pytest.param(
-            {"program_fields": BINDS, "listeners": (listener(process()),)}, "", id="a capability of its own program"
-        ),
         pytest.param({"unit": None}, "", id="no unit"),
         pytest.param({**AS_ROOT, "description": {"user": "web"}}, "", id="it is to become a user's"),
         pytest.param({**AS_ROOT, "description": {"backend_ports": {80: 8080}}}, "", id="it has a port of its own"),
@@ -63,4 +52,4 @@ def serving(*holders: Any, **fields: Any) -> Dict[str, Any]:
     ],
 )
 def test_what_is_said(fields: Dict[str, Any], told: str) -> None:
-    assert works_today(case(**fields)) == told
+    assert needs_no_grant(case(**fields)) == told

@@ -1,6 +1,6 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Services for which no strategy is to be had, and that serve all the same: by what, and the way out."""
+"""A service that root starts: it binds its ports itself, and no grant is of any use to it."""
 
 from __future__ import annotations
 
@@ -8,34 +8,16 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.decision.ca
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import Process
 
 
-def works_today(case: Case) -> str:
-    """A sentence with the way out, '' for another service or where a strategy was named."""
-    if case.service.strategy != "auto":
-        return ""
-    return _by_root(case) or _by_interpreter(case)
+def needs_no_grant(case: Case) -> str:
+    """That it needs none, whether and as whom it serves, and the way out; '' for another service.
 
-
-def _by_interpreter(case: Case) -> str:
-    """Of a capability that somebody gave to a program which serves more than this service."""
-    program = case.facts.interpreter or case.facts.program
-    if program is None or not program.shared_interpreter or not program.binds:
-        return ""
-    if not all(map(case.listens, case.service.ports)):
-        return ""
-    ports = ", ".join(map(str, case.service.ports))
-    return (
-        f"it serves port {ports} today by {program.capability} of {program.real_path}, as everybody can who executes "
-        f"that; to give the port to this service alone take it away (setcap -r {program.real_path}) and run this again"
-    )
-
-
-def _by_root(case: Case) -> str:
-    """Of a service that root starts: it binds its ports itself.
-
-    One that is to become a user's by its description, or to be reached by a port of its own, is another one.
+    One that is to become a user's by its description, or to be reached by a port of its own, is another one, and so is
+    one for which a strategy is named.
     """
     service, unit = case.service, case.facts.unit
-    if unit is None or not case.starts_as_root or service.user not in ("", *ROOT) or service.backend_ports:
+    if service.strategy != "auto" or service.user not in ("", *ROOT) or service.backend_ports:
+        return ""
+    if unit is None or not case.starts_as_root:
         return ""
     ports = ", ".join(map(str, service.ports))
     return f"{unit.name} starts as root and binds port {ports} itself, {_serves(case)}; {_way(case)}"
