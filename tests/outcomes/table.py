@@ -6,5 +6,6 @@ import giving_up
 import grants
 import predictions
 import proofs
+import units
 
-ROWS = (*grants.ROWS, *giving_up.ROWS, *proofs.ROWS, *predictions.ROWS)
+ROWS = (*grants.ROWS, *giving_up.ROWS, *proofs.ROWS, *predictions.ROWS, *units.ROWS)

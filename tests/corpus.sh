@@ -1,0 +1,10 @@
+#!/usr/bin/env bash
+# Compares what is predicted for the units that Debian ships with the kernel, inside the fleet's namespaces.
+# Usage: corpus.sh FOLDER [--write]
+set -euo pipefail
+# shellcheck source=tests/fleet/common.sh
+source "$(dirname "${BASH_SOURCE[0]}")/fleet/common.sh"
+
+hosts=(trixie)
+"$ROOT/tests/fleet/hosts.sh" up "${hosts[@]}"
+PYTHONPATH=$ROOT/.collections:$ROOT/tests exec python -m corpus.compare "$@" "${hosts[@]}"

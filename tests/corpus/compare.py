@@ -1,0 +1,159 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Compares what is predicted for the units that Debian ships with what the kernel does. Runs inside the fleet.
+
+Usage: python -m corpus.compare [--write] FOLDER HOST…, where FOLDER/HOST/units holds the units of each host's Debian.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any, Dict, List, Mapping, NamedTuple, Sequence, Tuple
+
+from ansible_collections.netbind.privport.plugins.module_utils._core.capability.file_rules import OF_INTERPRETER
+from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import render_authbind
+from hazards.compare import ROOT, VALUE, observe, planned, predicted, rule_name, run
+from hazards.report import Cell
+
+from . import report
+from .shipped import Shipped, shipped
+
+STRATEGIES = ("ambient", "setcap", "authbind")
+FIRST_PORT = 101
+# Ports that need no privilege: what does not serve those does not run here at all, for reasons of its own.
+BEHIND = 20000
+BATCH = 60
+SECONDS = 40
+HERE = Path(__file__).parent
+
+
+class Tried(NamedTuple):
+    """A unit with its port, and what was predicted and observed of each strategy."""
+
+    unit: Shipped
+    port: int
+
+    @property
+    def service(self) -> Dict[str, Any]:
+        name = f"u{self.port}"
+        told = {"name": name, "ports": [self.port], "unit": self.unit.unit, "user": self.unit.user}
+        return {key: value for key, value in told.items() if value}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--write", action="store_true", help="keep the tables in docs/corpus.md")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("hosts", nargs="+")
+    arguments = parser.parse_args()
+    found = [try_host(host, shipped(arguments.folder / host / "units"), arguments.folder) for host in arguments.hosts]
+    for each in found:
+        print(report.summary(each))
+    if arguments.write:
+        (ROOT / "docs/corpus.md").write_text(report.document(found))
+    wrong = [(each, key, cell) for each in found for key, cell in each.cells.items() if not cell.agrees]
+    for each, (unit, strategy), cell in wrong:
+        print(f"  {unit}, {strategy}, systemd {each.systemd}: predicted {cell.predicted}, but {cell.observed}")
+    sys.exit(1 if wrong or any(each.unexplained for each in found) else 0)
+
+
+def try_host(host: str, units: Sequence[Shipped], folder: Path) -> report.Result:
+    """All units of a host: first what runs there without a privileged port, then each strategy."""
+    tried = [Tried(unit, FIRST_PORT + number) for number, unit in enumerate(units)]
+    for name, path in (("on_host.py", HERE.parent / "hazards/on_host.py"), ("corpus.py", HERE / "on_host.py")):
+        run(["podman", "cp", str(path), f"{host}:/opt/{name}"])
+    run(["podman", "cp", str(folder / "standin"), f"{host}:/opt/standin"])
+    left = on_host(host, "prepare", units=[it.unit.needs(it.port + BEHIND) for it in tried])
+    tried = [it for it in tried if it.unit.file not in left]
+    base = try_all(host, {it: _without_grant(it) for it in tried})
+    idle = {it.unit.unit: outcome for it, outcome in base.items() if outcome not in ("works", "root")}
+    runs = [it for it in tried if it.unit.unit not in idle]
+    on_host(host, "port", units=[it.unit.needs(it.port) for it in runs])
+    began = time.monotonic()
+    observation = observe(host, [it.service for it in runs])
+    took = time.monotonic() - began
+    cells: Dict[Tuple[str, str], Cell] = {}
+    unexplained: List[str] = []
+    for strategy in STRATEGIES:
+        plans = dict(zip(runs, planned(observation, [{**it.service, "strategy": strategy} for it in runs])))
+        observed = try_all(host, {it: _grant(it, strategy, plan) for it, plan in plans.items()})
+        for it, plan in plans.items():
+            cells[it.unit.unit, strategy] = Cell(
+                predicted=predicted(plan, strategy), observed=observed[it], unsafe=_unsafe(plan, strategy)
+            )
+            unexplained += [it.unit.unit for reason in plan["unknown"].get(strategy, ()) if not reason["text"]]
+    return report.Result(
+        host=host,
+        systemd=observation["systemd"],
+        kinds={it.unit.unit: f"{it.unit.type}, {it.unit.runs_as or it.unit.last('User') or 'root'}" for it in runs},
+        cells=cells,
+        left={**left, **idle},
+        unexplained=unexplained,
+        seconds=took,
+    )
+
+
+def try_all(host: str, grants: Mapping[Tried, Dict[str, Any]]) -> Dict[Tried, str]:
+    """What became of each unit, some at a time."""
+    found: Dict[Tried, str] = {}
+    every = list(grants)
+    for first in range(0, len(every), BATCH):
+        batch = every[first : first + BATCH]
+        answer = on_host(host, "try", grants={it.unit.unit: grants[it] for it in batch}, seconds=SECONDS)
+        found.update({it: answer[it.unit.unit] for it in batch})
+    return found
+
+
+def _without_grant(it: Tried) -> Dict[str, Any]:
+    return {**_asked(it, "sysctl"), "port": it.port + BEHIND, "front": it.port + BEHIND}
+
+
+def _asked(it: Tried, strategy: str) -> Dict[str, Any]:
+    return {
+        "strategy": strategy,
+        "port": it.port,
+        "front": it.port,
+        # Who listens without a grant is nobody's concern.
+        "user": (it.unit.user or it.unit.runs_as) if strategy != "sysctl" else "",
+        "take_away": [],
+        "attribute": [],
+        "value": VALUE,
+        "dropin": "",
+        "rules": [],
+        "units": {},
+        "started": [],
+        "ruleset": "",
+        "start": 1024,
+    }
+
+
+def _grant(it: Tried, strategy: str, plan: Mapping[str, Any]) -> Dict[str, Any]:
+    """What the collection would write for the strategy, whether or not it refuses to."""
+    asked, user = _asked(it, strategy), it.unit.user or it.unit.runs_as
+    if strategy == "ambient":
+        return {**asked, "dropin": plan["ambient"]}
+    if strategy == "setcap":
+        return {**asked, "attribute": [plan["granted_file"]] if plan["granted_file"] else []}
+    commands = it.unit.commands.get("ExecStart", ())
+    text = render_authbind(program="/usr/bin/authbind", commands=commands, deep=plan["authbind_deep"])
+    return {**asked, "dropin": text, "rules": [[user, rule_name(it.port)]] if user else []}
+
+
+def _unsafe(plan: Mapping[str, Any], strategy: str) -> bool:
+    """Whether the kernel would do it, and it is refused as it would open a hole, or stop what others need."""
+    reasons = plan["rejected"].get(strategy, ())
+    return bool(reasons) and all(it["code"] == "supervisor" or it["text"].endswith(OF_INTERPRETER) for it in reasons)
+
+
+def on_host(host: str, action: str, **work: Any) -> Dict[str, Any]:
+    """Runs the script on the host."""
+    argv = ["podman", "exec", "--interactive", host, "python3", "/opt/corpus.py", action]
+    return dict(json.loads(run(argv, json.dumps(work))))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,115 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What units say of how their program starts, and of what it is given."""
+
+from row import Row
+
+ONE = {"name": "one", "ports": [84], "unit": "case.service"}
+START = "systemctl daemon-reload\nsystemctl start case"
+# What a boot forgets is made anew by the unit's own commands, as root.
+MAKES_FOLDERS = """
+unit case.service "ExecStartPre=/usr/bin/mkdir -p /run/case" "ExecStartPre=/usr/bin/chown casey /run/case" \\
+  "ExecStart=$(server 84)" "ExecStopPost=/usr/bin/touch /run/case-stopped"
+"""
+AFTER_A_BOOT = """
+systemctl stop case
+[[ $(stat -c %U /run/case-stopped) == root ]]
+rm -rf /run/case /run/case-stopped
+systemctl start case
+sleep 0.3
+serves 84
+[[ $(stat -c %U /run/case) == casey ]]
+rm -rf /run/case-stopped
+"""
+SETCAP_AT_START = """
+unit case.service User=casey "ExecStartPre=+/usr/sbin/setcap cap_net_bind_service=ep $bin/server" \\
+  "ExecStart=$(server 84)"
+"""
+BLANK = r"""
+mkdir "$bin/my app"
+cp /usr/bin/socat "$bin/my app/server"
+unit case.service User=casey "ExecStart=$bin/my\x20app/server TCP-LISTEN:84,fork,reuseaddr 'EXEC:/bin/cat'"
+"""
+LATER = """
+unit case.service User=casey "ExecStart=$(server 84)"
+mkdir -p "$units/case.service.d"
+unit case.service.d/zz.conf AmbientCapabilities=~CAP_NET_BIND_SERVICE
+"""
+INTERPRETER = f"""
+cp "$(readlink -f /usr/bin/python3)" "$bin/python3"
+setcap cap_net_bind_service=ep "$bin/python3"
+unit case.service User=casey "ExecStart=$bin/python3 -m http.server 84"
+{START}
+"""
+SUPERVISOR = """
+cp /usr/bin/socat "$bin/supervisord"
+unit case.service "ExecStart=$bin/supervisord TCP-LISTEN:8084,fork,reuseaddr EXEC:/bin/cat"
+systemctl daemon-reload
+systemctl start case
+"""
+
+ROWS = (
+    Row(
+        "a unit of root's that makes its folders before it starts, with a user",
+        MAKES_FOLDERS,
+        [{**ONE, "user": "casey"}],
+        "pass",
+        {"one": "ambient"},
+        holds=AFTER_A_BOOT,
+        since="rm -rf /run/case /run/case-stopped",
+    ),
+    Row(
+        "a unit that gives its program the capability at each start",
+        SETCAP_AT_START,
+        [ONE],
+        "pass",
+        {"one": "setcap"},
+        # What the unit does is not undone.
+        since="true",
+        removal_says=["gives the program a file capability again"],
+    ),
+    Row("a program in a folder with a blank in its name", BLANK, [ONE], "pass", {"one": "ambient"}),
+    Row("a later drop-in that takes the ambient capability away", LATER, [ONE], "pass", {"one": "setcap"}),
+    Row(
+        "an interpreter that somebody gave the capability",
+        INTERPRETER,
+        [ONE],
+        "pass",
+        {"one": "setcap"},
+        says=["did not grant", "name another strategy, such as ambient"],
+        removal_says=["did not grant"],
+    ),
+    Row(
+        "the same, and another strategy is named",
+        INTERPRETER,
+        [{**ONE, "strategy": "ambient"}],
+        "pass",
+        {"one": "ambient"},
+        says=["so it is taken away"],
+        since="true",
+    ),
+    Row(
+        "a supervisor of root's, with the user of what it starts",
+        SUPERVISOR,
+        [{**ONE, "user": "casey", "strategy": "ambient"}],
+        "refused",
+        {"one": ""},
+        says=["starts others, too"],
+    ),
+    Row(
+        "a network of its own, and the unit does not run",
+        'unit case.service User=casey PrivateNetwork=yes "ExecStart=$(server 84)"',
+        [ONE],
+        "refused",
+        {"one": ""},
+        says=["a network of its own with loopback alone"],
+    ),
+    Row(
+        "the manager of a user",
+        "true",
+        [{"name": "one", "ports": [84], "unit": "user@2001.service"}],
+        "refused",
+        {"one": ""},
+        says=["is the manager of all that its user runs"],
+    ),
+)
