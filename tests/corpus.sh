@@ -5,6 +5,6 @@ set -euo pipefail
 # shellcheck source=tests/fleet/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/fleet/common.sh"
 
-hosts=(trixie)
+hosts=(trixie forky)
 "$ROOT/tests/fleet/hosts.sh" up "${hosts[@]}"
 PYTHONPATH=$ROOT/.collections:$ROOT/tests exec python -m corpus.compare "$@" "${hosts[@]}"

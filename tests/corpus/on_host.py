@@ -28,6 +28,8 @@ def main():
 def prepare(work):
     """Makes all of it; answers why a unit is left out."""
     left = {}
+    # Where units with a network of their own are compared with.
+    hazards.run("ip", "netns", "add", hazards.NETWORK.name)
     for unit in work["units"]:
         taken = UNITS / unit["file"]
         if taken.exists() or Path("/etc/systemd/system", unit["file"]).exists():

@@ -114,7 +114,7 @@ class Shipped:
         return {
             "file": self.file,
             "text": self.alone,
-            "dropin": f"[Service]\nEnvironment={environment}\n",
+            "dropin": f"[Service]\nEnvironment={environment}\nTimeoutStopSec=2\nSendSIGKILL=yes\n",
             "users": [it for it in (self.runs_as,) if it and not it.isdigit()],
             "groups": [it for it in self.every("Group", "SupplementaryGroups") if not it.isdigit()],
             "folders": [it for it in folders if it.startswith("/")],

@@ -80,8 +80,8 @@ class Setcap(Strategy):
             wanted = case.service.executable or "neither executable nor a unit's ExecStart= names one"
             evidence = case.facts.unread.get("program", wanted)
             return (Reason("no_program", "there is no program file to grant it to", evidence),)
-        # What somebody granted is there, and works, whoever else can use it.
-        refusals = () if self.stands(case) else program.refusals
+        # What somebody else granted is there, and works, whoever can use it.
+        refusals = () if _works_by_others(case) else program.refusals
         refused = tuple(Reason("program_refused", text, program.real_path) for text in refusals)
         unchangeable = (case.facts.unread.get("capability", ""), "" if program.binds else program.obstacle)
         refused += tuple(Reason("unchangeable", text, program.real_path) for text in unchangeable if text)
@@ -121,10 +121,7 @@ class Setcap(Strategy):
         return CAP_NET_BIND_SERVICE in held.permitted | held.inheritable
 
     def stands(self, case: Case) -> bool:
-        program = case.granted_file
-        if program is None or not program.binds or program.nosuid:
-            return False
-        return not case.may_take_attribute
+        return _works_by_others(case) and not case.may_take_attribute
 
     def against_next_start(self, case: Case) -> tuple[Reason, ...]:
         """What nobody should be granted works all the same where it is there."""
@@ -199,6 +196,11 @@ class Setcap(Strategy):
         # What cannot be read is not known to be ours.
         attributes = () if "capability" in case.facts.unread else (Attribute(path=program.real_path, value=left),)
         return merged(Desired(attributes=attributes), _unkept(program))
+
+
+def _works_by_others(case: Case) -> bool:
+    program = case.granted_file
+    return program is not None and program.binds and not program.nosuid and not case.grants_attribute
 
 
 def _foreign(case: Case) -> str:
