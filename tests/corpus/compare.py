@@ -67,12 +67,13 @@ def try_host(host: str, units: Sequence[Shipped], folder: Path) -> report.Result
     for name, path in (("on_host.py", HERE.parent / "hazards/on_host.py"), ("corpus.py", HERE / "on_host.py")):
         run(["podman", "cp", str(path), f"{host}:/opt/{name}"])
     run(["podman", "cp", str(folder / "standin"), f"{host}:/opt/standin"])
-    left = on_host(host, "prepare", units=[it.unit.needs(it.port + BEHIND) for it in tried])
+    servers = {path for unit in units for path in unit.programs[0]}
+    left = on_host(host, "prepare", units=[it.unit.needs(it.port + BEHIND, servers) for it in tried])
     tried = [it for it in tried if it.unit.file not in left]
     base = try_all(host, {it: _without_grant(it) for it in tried})
     idle = {it.unit.unit: outcome for it, outcome in base.items() if outcome not in ("works", "root")}
     runs = [it for it in tried if it.unit.unit not in idle]
-    on_host(host, "port", units=[it.unit.needs(it.port) for it in runs])
+    on_host(host, "port", units=[it.unit.needs(it.port, servers) for it in runs])
     began = time.monotonic()
     observation = observe(host, [it.service for it in runs])
     took = time.monotonic() - began
@@ -83,7 +84,9 @@ def try_host(host: str, units: Sequence[Shipped], folder: Path) -> report.Result
         observed = try_all(host, {it: _grant(it, strategy, plan) for it, plan in plans.items()})
         for it, plan in plans.items():
             cells[it.unit.unit, strategy] = Cell(
-                predicted=predicted(plan, strategy), observed=observed[it], unsafe=_unsafe(plan, strategy)
+                predicted=predicted(plan, strategy),
+                observed=observed[it],
+                unsafe=_unsafe(plan, strategy) and observed[it] == "works",
             )
             unexplained += [it.unit.unit for reason in plan["unknown"].get(strategy, ()) if not reason["text"]]
     return report.Result(

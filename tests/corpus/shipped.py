@@ -103,9 +103,18 @@ class Shipped:
                 (servers if key == "ExecStart" else others).update(found)
         return servers, others - servers
 
-    def needs(self, port: int) -> Dict[str, Any]:
-        """What a host makes for it, as plain data."""
+    def needs(self, port: int, servers_of_all: Set[str]) -> Dict[str, Any]:
+        """What a host makes for it, as plain data.
+
+        What runs a server beside ExecStart=, to check a configuration, would serve for ever there.
+        """
         servers, others = self.programs
+        beside = {
+            key
+            for key, commands in self.commands.items()
+            if key != "ExecStart"
+            and not servers_of_all.isdisjoint(it for command in commands for it in _programs(command))
+        }
         files = [word.lstrip("-") for word in self.every("EnvironmentFile") if not word.startswith("-")]
         folders = [word.lstrip("-+~").partition(":")[0] for word in self.every(*_FOLDERS)]
         pid_file = _expanded(self.last("PIDFile"))
@@ -114,7 +123,8 @@ class Shipped:
         return {
             "file": self.file,
             "text": self.alone,
-            "dropin": f"[Service]\nEnvironment={environment}\nTimeoutStopSec=2\nSendSIGKILL=yes\n",
+            "dropin": f"[Service]\nEnvironment={environment}\nTimeoutStopSec=2\nSendSIGKILL=yes\n"
+            + "".join(f"{key}=\n" for key in sorted(beside)),
             "users": [it for it in (self.runs_as,) if it and not it.isdigit()],
             "groups": [it for it in self.every("Group", "SupplementaryGroups") if not it.isdigit()],
             "folders": [it for it in folders if it.startswith("/")],

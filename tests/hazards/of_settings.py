@@ -105,6 +105,17 @@ HAZARDS: Tuple[Hazard, ...] = (
     setting("LockPersonality=yes", "AmbientCapabilities=CAP_CHOWN"),
     setting("LockPersonality=yes", "AmbientCapabilities=CAP_NET_BIND_SERVICE"),
     setting("LockPersonality=yes", "AmbientCapabilities=CAP_SYS_ADMIN"),
+    *(
+        setting("NoNewPrivileges=yes", line)
+        for line in (
+            *("SystemCallArchitectures=native", "SystemCallFilter=@system-service", "RestrictNamespaces=yes"),
+            *("ProtectKernelTunables=yes", "LockPersonality=yes"),
+        )
+    ),
+    setting("DynamicUser=yes", "SystemCallArchitectures=native", user=""),
+    setting("SecureBits=noroot", "AmbientCapabilities=CAP_NET_BIND_SERVICE"),
+    setting("NoNewPrivileges=yes", "SecureBits=noroot", "AmbientCapabilities=CAP_NET_BIND_SERVICE"),
+    setting("NoNewPrivileges=yes", "SystemCallArchitectures=native", "SystemCallFilter=~capset"),
     setting("NoNewPrivileges=yes", "AmbientCapabilities=CAP_CHOWN"),
     setting("NoNewPrivileges=yes", "AmbientCapabilities=CAP_NET_BIND_SERVICE"),
     setting("AmbientCapabilities=CAP_NET_BIND_SERVICE"),

@@ -109,6 +109,14 @@ def row(setcap: str, authbind: str, ambient: str, _id: str, **fields: Any) -> An
         row("", "", "", "setcap of another program", **beside(f"+setcap {CAP}=ep {SERVER}2")),
         row("", "", "", "another command", **beside(f"+mkdir {SERVER}")),
         row("", "secure_bits", "", "SecureBits", properties={"SecureBits": "1"}),
+        row("", "secure_bits", "", "SecureBits, ambient", properties={"SecureBits": "1", "AmbientCapabilities": CAP}),
+        row(
+            "",
+            "",
+            "",
+            "SecureBits, no_new_privs, ambient",
+            properties={"SecureBits": "1", "AmbientCapabilities": CAP, "NoNewPrivileges": "yes"},
+        ),
         row("", "", "", "other SecureBits", properties={"SecureBits": "16"}),
         row(
             "",
@@ -220,6 +228,23 @@ def test_what_lifts_no_new_privs(
 ) -> None:
     fields = {"properties": {by: "yes", **properties}, "unit_fields": unit_fields}
     assert {name for name in ("setcap", "authbind") if f"{code}no_new_privs" in codes(name, **fields)} == refused
+
+
+@pytest.mark.parametrize(
+    ("properties", "systemd", "refused"),
+    [
+        ({"LockPersonality": "yes"}, 257, False),
+        ({"SystemCallFilter": CALLS}, 257, False),
+        ({"LockPersonality": "yes"}, 252, True),
+        ({"SystemCallFilter": "~capset"}, 257, True),
+        ({"LockPersonality": "yes", "DynamicUser": "yes"}, 257, True),
+        ({}, 257, True),
+    ],
+)
+def test_what_systemd_keeps_until_it_executes(properties: Dict[str, str], systemd: int, refused: bool) -> None:
+    fields = {"properties": {"NoNewPrivileges": "yes", **properties}, "host_fields": {"systemd": systemd}}
+    assert codes("setcap", **fields) == (("no_new_privs",) if refused else ())
+    assert codes("authbind", **fields) == ("no_new_privs",)
 
 
 @pytest.mark.parametrize("value", ["~capset", "~capget:EPERM", "~prctl", CALLS.replace("capset", "capset2")])

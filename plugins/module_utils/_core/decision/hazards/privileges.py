@@ -24,10 +24,22 @@ def file_no_new_privs(case: Case) -> Reason | None:
     """no_new_privs, as a file capability of the program that systemd itself starts meets it.
 
     Ambient capabilities of the unit's own make systemd keep all that the bounding set holds until it executes the
-    program, and no_new_privs forbids only what the caller does not have (capabilities(7)).
+    program, and no_new_privs forbids only what the caller does not have (capabilities(7)). So does, since systemd 257,
+    a setting that needs seccomp(2), where NoNewPrivileges= is said as well.
     """
     unit = case.facts.unit
-    return None if unit is not None and _own_ambient(unit) else no_new_privs(case)
+    kept = unit is not None and (_own_ambient(unit) or _keeps_until_exec(case, unit))
+    return None if kept else no_new_privs(case)
+
+
+def _keeps_until_exec(case: Case, unit: Unit) -> bool:
+    init = case.host.init
+    if (case.host.systemd or 0) < _FIRST_WITHOUT_IMPLIED or (init is not None and init.no_new_privs):
+        return False
+    if unit.user in ("root", "0") or unit.is_on("DynamicUser") or not unit.is_on("NoNewPrivileges"):
+        return False
+    filters = any(unit.says(name) not in UNSET for name in IMPLIES_NO_NEW_PRIVS)
+    return filters and not forbidden_calls(unit, ("capget", "capset", "prctl"))
 
 
 def helper_no_new_privs(case: Case) -> Reason | None:
@@ -88,6 +100,9 @@ def secure_bits(case: Case) -> Reason | None:
     unit = case.facts.unit
     # systemctl shows the bits as a number.
     value = unit.says("SecureBits") if unit else ""
+    # With no_new_privs the helper stays the user's, and keeps what is ambient.
+    if unit is not None and CAPABILITY in _own_ambient(unit) and no_new_privs(case) is not None:
+        return None
     if unit is None or not value.isdigit() or not int(value) & _SECBIT_NOROOT:
         return None
     return Reason("secure_bits", "set-user-ID root gives no capability in this unit", said(unit, "SecureBits"))
