@@ -11,8 +11,10 @@ import argparse
 import json
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, NamedTuple, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, NamedTuple, Tuple
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.capability.file_rules import OF_INTERPRETER
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import render_authbind
@@ -50,7 +52,8 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("hosts", nargs="+")
     arguments = parser.parse_args()
-    found = [try_host(host, shipped(arguments.folder / host / "units"), arguments.folder) for host in arguments.hosts]
+    with ThreadPoolExecutor(len(arguments.hosts)) as pool:
+        found = list(pool.map(partial(try_host, folder=arguments.folder), arguments.hosts))
     for each in found:
         print(report.summary(each))
     if arguments.write:
@@ -61,8 +64,9 @@ def main() -> None:
     sys.exit(1 if wrong or any(each.unexplained for each in found) else 0)
 
 
-def try_host(host: str, units: Sequence[Shipped], folder: Path) -> report.Result:
-    """All units of a host: first what runs there without a privileged port, then each strategy."""
+def try_host(host: str, folder: Path) -> report.Result:
+    """All units of a host's Debian: first what runs there without a privileged port, then each strategy."""
+    units = shipped(folder / host / "units")
     tried = [Tried(unit, FIRST_PORT + number) for number, unit in enumerate(units)]
     for name, path in (("on_host.py", HERE.parent / "hazards/on_host.py"), ("corpus.py", HERE / "on_host.py")):
         run(["podman", "cp", str(path), f"{host}:/opt/{name}"])

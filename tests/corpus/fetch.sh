@@ -14,6 +14,7 @@ stamp=$(sha256sum "$here/packages.txt" "$here/fetch.sh")
 
 # An apt of its own, which knows nothing of this machine's packages.
 mkdir -p apt/lists/partial apt/archives/partial debs
+# shellcheck disable=SC2016
 mirror=$(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' | head -n 1)
 echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror $suite main" >apt/sources.list
 cat >apt/apt.conf <<CONF

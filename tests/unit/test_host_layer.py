@@ -54,11 +54,11 @@ class Closed(FakeHost):
         (Closed, {}, "/etc/systemd/system/plain.service cannot be read"),
         (
             FakeHost,
-            {"/etc/systemd/system/plain.service": "[Service]\nExecStart=/bin/a\nthis is no setting\n"},
-            "the unit file line 'this is no setting' is neither a section nor a setting",
+            {"/etc/systemd/system/plain.service": "[Service]\nExecStart=/bin/a\n[this is no section\n"},
+            "the unit file line '[this is no section' begins a section that does not close",
         ),
     ],
-    ids=["a plain file", "a closed file", "a line that systemd ignores"],
+    ids=["a plain file", "a closed file", "a section that does not close"],
 )
 def test_unit_files_that_cannot_be_read(kind: Any, files: Any, reason: Any) -> None:
     host = kind(files={**UNIT_FILE, **process_files(), **files}, units=[PLAIN])

@@ -121,8 +121,7 @@ def test_paths_of_dropins(systemd: int) -> None:
         pytest.param(parse_show, "Unit a.service could not be found=", id="blanks in the key"),
         pytest.param(parse_show, "ExecStart={ path=/bin/true ; argv[]=", id="cut off"),
         pytest.param(split_paths, "'/etc", id="open quote"),
-        pytest.param(parse_unit_file, "[Service]\nnonsense", id="neither section nor setting"),
-        pytest.param(parse_unit_file, "=5", id="no key"),
+        pytest.param(parse_unit_file, "[Service\nA=1", id="an open section"),
     ],
 )
 def test_unknown_lines_are_quoted(parse: Any, text: str) -> None:
@@ -179,6 +178,7 @@ def test_dropin_names_that_are_none(name: str) -> None:
         ("[Service]\nExecStart=", [("Service", "ExecStart", "")]),
         ("[Unit]\nAfter=a\n[Service]\nX-Own=1", [("Unit", "After", "a"), ("Service", "X-Own", "1")]),
         ("User=web", [("", "User", "web")]),
+        ("i[Unit]\nA=1\n[Service]\nnonsense\n=5\nB=2", [("", "A", "1"), ("Service", "B", "2")]),
         pytest.param("[Service]\nExecStart=/a \\\n  b \\\n  c", [("Service", "ExecStart", "/a  b  c")], id="continued"),
         pytest.param("[S]\nA=1 \\\n# no\n; no\n 2", [("S", "A", "1  2")], id="comment inside"),
         pytest.param("[S]\nA=1 \\\n\n[S]\nB=2", [("S", "A", "1"), ("S", "B", "2")], id="an empty line ends it"),

@@ -131,7 +131,7 @@ class Assignment(NamedTuple):
 def parse_unit_file(text: str) -> tuple[Assignment, ...]:
     """The settings of a unit file or drop-in in their order, continued lines joined (systemd.syntax(7)).
 
-    Raises UnknownFormat for a line that is neither a section, a setting nor a comment.
+    systemd goes on behind a line without '=', as this does. Raises UnknownFormat for a section that does not close.
     """
     section = ""
     assignments: list[Assignment] = []
@@ -142,8 +142,8 @@ def parse_unit_file(text: str) -> tuple[Assignment, ...]:
             section = heading["name"]
         elif setting:
             assignments.append(Assignment(section, setting["key"], setting["value"].strip()))
-        else:
-            raise UnknownFormat(f"the unit file line {line!r} is neither a section nor a setting")
+        elif line.startswith("["):
+            raise UnknownFormat(f"the unit file line {line!r} begins a section that does not close")
     return tuple(assignments)
 
 
