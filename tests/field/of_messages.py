@@ -132,6 +132,8 @@ sed -i -E -e "s/^port = [0-9]+/port = $PORT/" -e "s/^#?listen_addresses = '[^']*
         question=Question("MQTT", r"^\x20\x02\x00\x00", _MQTT),
         refused=ROOT,
         way=REDIRECTED,
+        # Its next unit has User=.
+        suites=("trixie",),
     ),
     Daemon(
         name="ngircd",
