@@ -99,7 +99,8 @@ def wrong_with(row):
 
 def invocations(row):
     """By which start each unit runs."""
-    units = [it["unit"] for it in row.services if "unit" in it]
+    # A template has no start of its own; its running instances have.
+    units = [it["unit"].replace("@.service", "@*.service") for it in row.services if "unit" in it]
     return systemctl("show", "--property=Id,InvocationID", "--", *units) if units else ""
 
 

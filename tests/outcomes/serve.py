@@ -8,6 +8,7 @@ Usage: serve.py [OPTION…] PORT…, each port also as ADDRESS:PORT. It answers 
   --fork          go into the background once bound, as Type=forking wants
   --signal        bind on SIGUSR1
   --share         set SO_REUSEPORT (socket(7))
+  --range A-B     hold these UDP ports as well, and need none other
 """
 
 import argparse
@@ -33,8 +34,11 @@ def main():
     parser.add_argument("--become", default="")
     for flag in ("fork", "signal", "share"):
         parser.add_argument(f"--{flag}", action="store_true")
-    parser.add_argument("ports", nargs="+")
+    parser.add_argument("--range", default="")
+    parser.add_argument("ports", nargs="*")
     options = parser.parse_args()
+    first, _dash, last = options.range.partition("-")
+    held = [datagrams(port) for port in range(int(first), int(last) + 1)] if last else []
     if options.signal:
         signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
         signal.sigwait([signal.SIGUSR1])
@@ -45,7 +49,7 @@ def main():
         drop(options.drop)
     if options.fork and os.fork():
         os._exit(0)
-    while True:
+    while listening or held:
         for ready in select.select(listening, [], [])[0]:
             with ready.accept()[0] as connection:
                 connection.settimeout(1)
@@ -65,6 +69,12 @@ def listener(port, *, share):
         found.setsockopt(socket.SOL_IP, _IP_FREEBIND, 1)
     found.bind((address, int(number)))
     found.listen()
+    return found
+
+
+def datagrams(port):
+    found = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    found.bind(("", port))
     return found
 
 

@@ -2,10 +2,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """All rows."""
 
+import descriptions
 import giving_up
 import grants
 import predictions
 import proofs
 import units
 
-ROWS = (*grants.ROWS, *giving_up.ROWS, *proofs.ROWS, *predictions.ROWS, *units.ROWS)
+ROWS = (
+    *(*grants.ROWS, *giving_up.ROWS, *descriptions.ROWS),
+    *(*proofs.ROWS, *predictions.ROWS, *units.ROWS),
+)
