@@ -105,10 +105,10 @@ ROWS = (
     ),
     # --- ports
     Row(
-        "ten thousand ports of a range, beside one",
+        "a range of ten thousand ports of which a few are in use, beside one",
         """
-        unit case.service User=casey LimitNOFILE=12000 \\
-          "ExecStart=/bin/sh -c '$(python 84) & exec $(python --range 10000-20000)'"
+        unit case.service User=casey \\
+          "ExecStart=/bin/sh -c '$(python 84) & exec $(python --range 10000-10019)'"
         """,
         [{**ONE, "ports": [84, "10000-20000/udp"]}],
         "pass",
