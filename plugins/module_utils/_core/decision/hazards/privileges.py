@@ -24,12 +24,16 @@ def file_no_new_privs(case: Case) -> Reason | None:
     """no_new_privs, as a file capability of the program that systemd itself starts meets it.
 
     Ambient capabilities of the unit's own make systemd keep all that the bounding set holds until it executes the
-    program, and no_new_privs forbids only what the caller does not have (capabilities(7)). So does, since systemd 257,
-    a setting that needs seccomp(2), where NoNewPrivileges= is said as well.
+    program, and no_new_privs forbids only what the caller does not have (capabilities(7)). So may, since systemd
+    257, a setting that needs seccomp(2), where NoNewPrivileges= is said as well: of Debian's units with both some bind.
     """
     unit = case.facts.unit
-    kept = unit is not None and (_own_ambient(unit) or _keeps_until_exec(case, unit))
-    return None if kept else no_new_privs(case)
+    if unit is not None and _own_ambient(unit):
+        return None
+    reason = no_new_privs(case)
+    if reason is None or unit is None or not _keeps_until_exec(case, unit):
+        return reason
+    return Unknown(reason.code, f"{reason.text}, but for what systemd keeps until it executes", reason.evidence)
 
 
 def _keeps_until_exec(case: Case, unit: Unit) -> bool:
