@@ -1,34 +1,13 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Units of which it is hard to foretell what their sandbox, their command or their neighbours make of a grant."""
+"""Units of which it is hard to foretell what their sandbox, a wrapper or a neighbour makes of a grant."""
 
 from row import Row
 
 ONE = {"name": "one", "ports": [84], "unit": "case.service"}
 SERVED = 'User=casey "ExecStart=$(python 84)"'
-OWN = 'User=casey "ExecStart=$(server 84)"'
 
 ROWS = (
-    Row(
-        "a later drop-in takes the capability back",
-        f"unit case.service {OWN} && dropin case.service 90-theirs AmbientCapabilities=~CAP_NET_BIND_SERVICE",
-        [ONE],
-        "pass",
-        {"one": "setcap"},
-        holds="serves 84",
-    ),
-    Row(
-        "a blank in the program's path",
-        """
-        mkdir "$bin/my app"
-        cp /usr/bin/socat "$bin/my app/server"
-        unit case.service User=casey "ExecStart=$bin/my\\x20app/server TCP-LISTEN:84,fork,reuseaddr EXEC:/bin/cat"
-        """,
-        [{**ONE, "strategy": "setcap"}],
-        "pass",
-        {"one": "setcap"},
-        holds='serves 84 && getcap "$bin/my app/server" | grep -q bind',
-    ),
     Row(
         "a user namespace of its own",
         'unit case.service User=casey "ExecStart=/usr/bin/unshare --user $(server 84)"',
@@ -48,14 +27,6 @@ ROWS = (
         for wrapper in ("nice -n 1", "env A=1", "setsid --wait", "taskset 1", "flock /tmp", "prlimit --nofile=1000")
     ),
     Row(
-        "a network of its own",
-        f"unit case.service {SERVED} PrivateNetwork=yes",
-        [ONE],
-        "refused",
-        {"one": ""},
-        says=["PrivateNetwork"],
-    ),
-    Row(
         "an empty bounding set",
         f"unit case.service {SERVED} CapabilityBoundingSet=",
         [ONE],
@@ -73,33 +44,6 @@ ROWS = (
         "pass",
         {"one": "ambient"},
         holds="serves 84",
-    ),
-    Row(
-        "a user for a unit that needs root before it",
-        'unit case.service "ExecStartPre=/bin/mkdir -p /run/case" "ExecStart=$(python 84)"',
-        [{**ONE, "user": "casey"}],
-        "pass",
-        {"one": "ambient"},
-        holds="serves 84",
-        removed="rmdir /run/case",
-    ),
-    Row(
-        "the unit itself sets the capability of its program",
-        'unit case.service User=casey "ExecStartPre=+/sbin/setcap cap_net_bind_service=ep $bin/server" '
-        '"ExecStart=$(server 84)"',
-        [ONE],
-        "pass",
-        {"one": "setcap"},
-        holds="serves 84",
-        since="true",
-    ),
-    Row(
-        "a user's manager as unit",
-        "true",
-        [{**ONE, "unit": "user@0.service"}],
-        "refused",
-        {"one": ""},
-        says=["user@0.service"],
     ),
     Row(
         "somebody else has the port on one address, and it wants all",

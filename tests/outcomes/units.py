@@ -36,7 +36,7 @@ mkdir -p "$units/case.service.d"
 unit case.service.d/zz.conf AmbientCapabilities=~CAP_NET_BIND_SERVICE
 """
 INTERPRETER = f"""
-cp "$(readlink -f /usr/bin/python3)" "$bin/python3"
+install --mode 755 "$(readlink -f /usr/bin/python3)" "$bin/python3"
 setcap cap_net_bind_service=ep "$bin/python3"
 unit case.service User=casey "ExecStart=$bin/python3 -m http.server 84"
 {START}
