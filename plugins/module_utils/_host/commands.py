@@ -23,7 +23,7 @@ _TELLING = (
     ("systemctl", "--version"),
     ("ss", "-H"),
     ("nft", "--check"),
-    ("nft", "--json", "list"),
+    ("nft", "--json", "--stateless", "list"),
     ("nft", "--numeric-priority", "list"),
     ("semanage", "port", "--list"),
     *((name,) for name in ("iptables-save", "iptables-legacy-save", "ip6tables-save", "ip6tables-legacy-save")),

@@ -26,6 +26,8 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.netfilter.n
 from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host
 
 _INPUT = "INPUT"
+# Without its counters the answer is the same as long as the rules are (nft(8), -s).
+_LIST = ("--json", "--stateless", "list")
 # The tables of nftables that iptables made are read by iptables-save, which knows its own extensions.
 _OF_IPTABLES = {"ipv4": ("ip", "filter"), "ipv6": ("ip6", "filter")}
 _NAT_OF_IPTABLES = {"ipv4": ("ip", "nat"), "ipv6": ("ip6", "nat")}
@@ -102,9 +104,9 @@ class Firewall:
         """The rules of each table of nftables that leads packets away, by its family and name."""
         if self._nft is None:
             return {}
-        listed = self._host.query([self._nft, "--json", "list", "chains"]).checked().stdout
+        listed = self._host.query([self._nft, *_LIST, "chains"]).checked().stdout
         return {
-            table: self._host.query([self._nft, "--json", "list", "table", *table]).checked().stdout
+            table: self._host.query([self._nft, *_LIST, "table", *table]).checked().stdout
             for table in nat.tables_with_nat(listed)
         }
 
@@ -120,8 +122,7 @@ class Firewall:
     @cached_property
     def _nftables(self) -> str:
         """The rules of nftables, '' where nft is not there."""
-        nft = self._host.which("nft")
-        return self._host.query([nft, "--json", "list", "ruleset"]).checked().stdout if nft else ""
+        return self._host.query([self._nft, *_LIST, "ruleset"]).checked().stdout if self._nft else ""
 
     @cached_property
     def _saved(self) -> Mapping[str, Sequence[str]]:

@@ -181,7 +181,7 @@ def test_what_cannot_be_told_applies_perhaps(
     ],
 )
 def test_which_chains_see_the_packet(packet: Packet, fields: Dict[str, str], seen: bool) -> None:
-    found = nft_ruleset.parse(nft({"counter": {}}, **fields), packet, skipped=[("inet", "other")])
+    found = nft_ruleset.parse(nft({"counter": None}, **fields), packet, skipped=[("inet", "other")])
     assert (len(found.bases) == 1) is seen
 
 

@@ -60,9 +60,9 @@ def test_rules_of_nft(version: str, port: Port, certain: Optional[bool], rule: s
     chains, old, own = (FIXTURES / f"nft-nat-{version}.txt").read_text(encoding="utf-8").splitlines()
     host = Filtering(
         {
-            (NFT, "--json", "list", "chains"): chains,
-            (NFT, "--json", "list", "table", "ip", "old"): old,
-            (NFT, "--json", "list", "table", "inet", "privport_web"): own,
+            (NFT, "--json", "--stateless", "list", "chains"): chains,
+            (NFT, "--json", "--stateless", "list", "table", "ip", "old"): old,
+            (NFT, "--json", "--stateless", "list", "table", "inet", "privport_web"): own,
         }
     )
     told = found(host, port)
@@ -105,4 +105,4 @@ def test_nobody_but_root_reads_them() -> None:
 def test_what_nft_does_not_print(text: str) -> None:
     with pytest.raises(UnknownFormat, match="nft --json list chains printed"):
         tables_with_nat(text)
-    assert Firewall(Filtering({(NFT, "--json", "list", "chains"): text})).diversions([Port(80)]) == ()
+    assert Firewall(Filtering({(NFT, "--json", "--stateless", "list", "chains"): text})).diversions([Port(80)]) == ()
