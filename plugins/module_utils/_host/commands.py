@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -28,6 +29,14 @@ _TELLING = (
     ("semanage", "port", "--list"),
     *((name,) for name in ("iptables-save", "iptables-legacy-save", "ip6tables-save", "ip6tables-legacy-save")),
 )
+
+
+# Of iptables-save(8): when it ran, and what a chain has counted.
+_CHANGING = r"(?m)^# (?:Generated|Completed).*\n|^(?P<chain>:\S+ \S+) \[[0-9]+:[0-9]+\]"
+
+
+def _unchanging(found: re.Match[str]) -> str:
+    return f"{found['chain']} [0:0]" if found["chain"] else ""
 
 
 class Completed(NamedTuple):
@@ -92,6 +101,14 @@ class Commands:
         if not any(begins[: len(telling)] == telling for telling in _TELLING):
             raise HostError(f"{' '.join(argv)} is not run to look at a host, for it may change it")
         return self.run(argv, seconds=seconds)
+
+    def saved_rules(self, program: str) -> str:
+        """What iptables-save(8) or one of its kind prints, without its counters and the time; '' where it fails.
+
+        The same rules are then the same answer.
+        """
+        done = self.query([program])
+        return re.sub(_CHANGING, _unchanging, done.stdout) if done.rc == 0 else ""
 
     def which(self, program: str) -> str | None:
         """The path of a program, which run() finds by its name as well."""

@@ -136,6 +136,5 @@ class Firewall:
 
     def _save(self, program: str) -> str:
         path = self._host.which(program)
-        done = self._host.query([path]) if path else None
         # It does not read tables that nft alone can; nft does then.
-        return done.stdout if done is not None and done.rc == 0 else ""
+        return self._host.saved_rules(path) if path else ""
