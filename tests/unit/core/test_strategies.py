@@ -439,6 +439,11 @@ def test_why(name: str, fields: Dict[str, Any], part: str) -> None:
         ("ambient", {}, ()),
         ("ambient", {"unit": None}, ()),
         ("ambient", {"program": None}, ()),
+        (
+            "ambient",
+            {"properties": ROOT_TEXT, "description": {"user": "web"}},
+            ("its program runs as web from the start: what it did as root later, such as chroot(2), fails now",),
+        ),
         ("ambient", {"program_fields": {"form": "script"}}, (children_of(SERVER),)),
         ("ambient", {"program_fields": {"path": "/bin/sh"}}, (children_of("/bin/sh"),)),
         ("ambient", {"program_fields": {"path": "/usr/bin/env"}}, (children_of("/usr/bin/env"),)),

@@ -68,6 +68,14 @@ def text(case: Case) -> str:
     return render_ambient(capabilities=[CAPABILITY], user=user, of_root=of_root, also=widening.settings(case))
 
 
+def _without_root(case: Case) -> tuple[str, ...]:
+    """What no proof of a port shows of a unit that root started before."""
+    user = unit_user(case)
+    if not user:
+        return ()
+    return (f"its program runs as {user} from the start: what it did as root later, such as chroot(2), fails now",)
+
+
 def _loaded(case: Case) -> bool:
     unit = case.facts.unit
     return unit is not None and CAPABILITY in unit.says("AmbientCapabilities").split()
@@ -108,12 +116,12 @@ class Ambient(Strategy):
 
     def warnings(self, case: Case) -> tuple[str, ...]:
         """Children inherit ambient capabilities (capabilities(7)); worth a word where starting others is its work."""
-        found, unit, wider = case.facts.program, case.facts.unit, widening.warnings(case)
+        found, unit, others = case.facts.program, case.facts.unit, (*_without_root(case), *widening.warnings(case))
         if found is None or unit is None:
-            return wider
+            return others
         if found.form != "script" and not is_interpreter(found.real_path) and program.launcher(case) is None:
-            return wider
-        return (f"every program that {found.real_path} starts in {unit.name} gets {CAPABILITY} as well", *wider)
+            return others
+        return (f"every program that {found.real_path} starts in {unit.name} gets {CAPABILITY} as well", *others)
 
     def granted(self, case: Case) -> bool:
         unit = case.facts.unit
