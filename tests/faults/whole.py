@@ -169,10 +169,10 @@ def judge(*allowed):
 def refused():
     settle(params("absent"))
     failing = {"path": wrapper("failing", "echo Connection timed out >&2; exit 1")}
-    hanging = {"path": wrapper("hanging", "sleep 1000 & wait"), "seconds": 1}
+    hanging = {"path": wrapper("hanging", "sleep 1000 & wait")}
     faults = {
         "daemon-reload fails in a transaction of five": (failing, "daemon-reload failed with status 1"),
-        "systemctl hangs in a transaction of five": (hanging, "did not finish within 1 seconds"),
+        "systemctl hangs in a transaction of five": (hanging, f"did not finish within {TIMEOUT} seconds"),
         "/etc is read-only in a transaction of five": ({"mount": ("/etc", "ro")}, "Read-only file system"),
         "the disk is full in a transaction of five": (
             {"mount": ("/etc/authbind/byport", "nr_inodes=1")},
