@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import Any, Tuple
 
@@ -13,6 +14,8 @@ USER_NAMESPACE = "/run/userns/hazards"
 # Between the commands of a unit that has several.
 NEXT_COMMAND = "\nExecStart="
 HOSTS = {"bullseye": 247, "bookworm": 252, "trixie": 257, "forky": 262}
+# Those that are tried: all, or the ones that a short test names.
+TRIED = tuple(os.environ.get("PRIVPORT_HAZARD_HOSTS", "").split()) or tuple(HOSTS)
 
 
 @dataclass(frozen=True)

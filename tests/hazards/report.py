@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Dict, List, Mapping, Sequence, Tuple
 
-from .hazard import HOSTS
+from .hazard import HOSTS, TRIED
 from .of_262 import SINCE_257
 from .table import HAZARDS, STRATEGIES
 
@@ -69,7 +69,7 @@ class Cell:
 
 def table(cells: Mapping[Tuple[str, str, str], Cell]) -> str:
     """A Markdown table, its columns aligned."""
-    columns = [(strategy, host) for strategy in STRATEGIES for host in HOSTS]
+    columns = [(strategy, host) for strategy in STRATEGIES for host in TRIED]
     lines = [["hazard", *(f"{strategy} {HOSTS[host]}" for strategy, host in columns)]]
     for hazard in (it for it in HAZARDS if any(it.name == name for name, *_column in cells)):
         found = (cells.get((hazard.name, strategy, host), NOT_THERE) for strategy, host in columns)

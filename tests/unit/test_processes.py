@@ -4,7 +4,10 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any, Iterator, Tuple
 
@@ -30,6 +33,8 @@ from ansible_collections.netbind.privport.tests.unit.observed import (
     observe,
     only,
 )
+
+COLLECTIONS = Path(__file__).parents[2] / ".collections"
 
 
 def read(host: Host) -> Process:
@@ -203,3 +208,20 @@ def test_whether_two_paths_are_one_file(tmp_path: Path) -> None:
     assert Host().same_file(str(file), str(other)) is False
     assert Host().same_file(str(file), str(tmp_path / "gone")) is False
     assert Host().same_file(str(tmp_path / "gone"), str(file)) is None
+
+
+def test_the_same_sockets_are_the_same_answer() -> None:
+    """Whatever the order in which a process sees texts (object.__hash__)."""
+    script = (
+        "import socket\n"
+        "from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host\n"
+        "held = [socket.create_server(('127.0.0.1', 0)) for _ in range(4)]\n"
+        "found = Host()._holders({__import__('os').fstat(it.fileno()).st_ino for it in held})\n"
+        "print(list(found) == sorted(found))\n"
+    )
+    for seed in "1234":
+        environment = {**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": str(COLLECTIONS)}
+        done = subprocess.run(
+            [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True
+        )
+        assert done.stdout == "True\n"

@@ -45,6 +45,13 @@ def test_what_comes_of_it(folder: Path, shown: str, instance: str, expected: Any
     assert list(folder.iterdir()) == []
 
 
+def test_a_systemd_that_refuses_to_start_anything(folder: Path) -> None:
+    def run(argv: Sequence[str]) -> Completed:
+        return Completed(tuple(argv), int(argv[1] == "start"), SHOWN.format("success", 0), "")
+
+    assert trial_unit.start_once(run, "text", instance="") is None
+
+
 def test_a_systemd_that_hangs(folder: Path) -> None:
     def run(argv: Sequence[str]) -> Completed:
         raise HostError("did not finish")

@@ -26,7 +26,8 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.managed.und
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.document import dump, load
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import HostError, InvalidInput
-from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import parse_ports
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import Listener
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Port, parse_ports
 from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host
 from ansible_collections.netbind.privport.plugins.module_utils._observe import processes
 from ansible_collections.netbind.privport.plugins.module_utils._observe.view import JOURNAL
@@ -159,8 +160,14 @@ def _missing(host: Host, held: Sequence[Held]) -> List[Held]:
     host.begin()
     ports = {it: parse_ports([it.port], where=JOURNAL)[0] for it in held}
     there = processes.listeners(host, sorted(set(ports.values())))
-    open_ports = {(it.port, it.protocol) for it in there if it.owners or not it.owners_known}
-    return [it for it, port in ports.items() if (port.number, port.protocol) not in open_ports]
+    return [it for it, port in ports.items() if not any(_is_of(on, it, port=port) for on in there)]
+
+
+def _is_of(on: Listener, held: Held, *, port: Port) -> bool:
+    """Whether the socket is the service's, or systemd's for it: others may have the port on other addresses."""
+    if (on.port, on.protocol) != (port.number, port.protocol):
+        return False
+    return not on.owners_known or any(held.unit in ("", it.unit) or it.pid == 1 for it in on.owners)
 
 
 def _silent(held: Held) -> str:

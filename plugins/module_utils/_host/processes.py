@@ -155,9 +155,10 @@ class Processes(Files, Commands, Accounts):
         found: Dict[int, Tuple[int, ...]] = {}
         links = {f"socket:[{inode}]": inode for inode in inodes}
         for pid in filter(str.isdigit, self.names_in("/proc") if inodes else ()):
-            for link in self._targets_in(f"/proc/{pid}/fd").intersection(links):
-                found[links[link]] = (*found.get(links[link], ()), int(pid))
-        return found
+            for inode in (links[link] for link in self._targets_in(f"/proc/{pid}/fd") if link in links):
+                found[inode] = (*found.get(inode, ()), int(pid))
+        # Texts are in another order in every process: the same sockets are to be the same answer.
+        return dict(sorted(found.items()))
 
 
 def _lines(status: str, beginnings: Sequence[str]) -> str:

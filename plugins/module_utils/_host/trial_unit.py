@@ -31,7 +31,7 @@ def start_once(run: Callable[[Sequence[str]], Completed], text: str, *, instance
     except OSError:
         return None
     try:
-        run(["systemctl", "start", "--", name])
+        started = run(["systemctl", "start", "--", name])
         shown = run(["systemctl", "show", "--property=LoadState,Result,ExecMainStatus", "--", name]).checked().stdout
     except HostError:
         return None
@@ -40,7 +40,10 @@ def start_once(run: Callable[[Sequence[str]], Completed], text: str, *, instance
             run(["systemctl", "reset-failed", "--", name])
         os.unlink(path)
     found = dict(re.findall(r"(?m)^(\w+)=(.*)$", shown))
-    return (found["Result"], int(found["ExecMainStatus"])) if found.get("LoadState") == "loaded" else None
+    if found.get("LoadState") != "loaded" or (started.rc != 0 and found["Result"] == "success"):
+        # Where systemd refused the job, nothing was started.
+        return None
+    return found["Result"], int(found["ExecMainStatus"])
 
 
 def _discard_left() -> None:

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import re
+from bisect import bisect
 from functools import cached_property
 from typing import Iterator, Mapping, Sequence, Tuple
 
@@ -65,12 +67,26 @@ class Firewall:
         """What leads connections from other hosts away from these ports; nothing where that cannot be read."""
         if not ports or self._host.effective_uid() != 0:
             return ()
-        packets = [Packet(family, it.protocol, it.number, it.number) for it in ports for family in FAMILIES]
+        judged: dict[tuple[str, str, int], Diversion | None] = {}
+        found: list[Diversion] = []
         try:
-            found = [self._diversion(packet) for packet in packets]
+            for port, family in ((port, family) for port in ports for family in FAMILIES):
+                alike = (family, port.protocol, bisect(self._bounds, port.number))
+                if alike not in judged:
+                    judged[alike] = self._diversion(Packet(family, port.protocol, port.number, port.number))
+                led = judged[alike]
+                if led is not None:
+                    found.append(led._replace(port=port.number))
         except PrivportError:
             return ()
-        return tuple(it for it in found if it is not None)
+        return tuple(found)
+
+    @cached_property
+    def _bounds(self) -> Sequence[int]:
+        """The ports at which the rules may begin to say something else: between two of them all are alike."""
+        texts = [*self._nat_tables.values(), *(text for family in FAMILIES for text in self._saved_nat(family))]
+        named = {int(it) for text in texts for it in re.findall(r"(?<![0-9])[0-9]{1,5}(?![0-9])", text)}
+        return sorted(named | {it + 1 for it in named})
 
     def _diversion(self, packet: Packet) -> Diversion | None:
         found = [diversion(packet, bases=bases, chains=chains) for bases, chains in self._nat_rulesets(packet)]

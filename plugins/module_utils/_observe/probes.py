@@ -83,8 +83,11 @@ def try_in_unit(host: Host, case: Case) -> str | None:
     found = host.start_once(text, instance)
     if found is None or found == ("success", 0):
         return None if found is None else ""
-    status = found[1]
-    return errno.errorcode.get(status - FIRST_STATUS, f"status {status}")
+    result, status = found
+    # A signal's number is no status, and from 126 on statuses are those of shells and of systemd.
+    if result != "exit-code":
+        return f"{result}, status {status}"
+    return errno.errorcode.get(status - FIRST_STATUS, f"status {status}") if status < 126 else f"status {status}"
 
 
 class Ways:
@@ -134,7 +137,9 @@ class Ways:
         """What comes of the first of these addresses to which a connection can be tried at all."""
         outcome: str | None = None
         for target in targets:
-            if passes_loopback(self._properties) and passes(self._properties, target):
+            # connect(2) takes an address of one link with its interface alone.
+            scoped = "%" in target or not target.startswith("fe80:")
+            if scoped and passes_loopback(self._properties) and passes(self._properties, target):
                 outcome = self._host.connect(target, port, staying=staying)
             if outcome is not None and outcome not in checks.NOT_TO_BE_TRIED:
                 break

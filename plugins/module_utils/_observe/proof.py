@@ -205,7 +205,9 @@ def evidence_of(host: Host, proofs: Sequence[Proof]) -> tuple[tuple[Evidence, ..
 
 def _advised(host: Host, proof: Proof, *, journal: Mapping[str, Sequence[str]]) -> Iterator[Evidence]:
     program = proof.case.facts.program
+    found: dict[str, tuple[str, ...]] = {}
     for it in proof.evidence:
         lines = journal.get(it.unit, ())
-        refused = denials(host, program=program.real_path if program else "", lines=lines) if it.verdict == FAIL else ()
-        yield advise(proof.case, it, journal=lines, denials=refused)
+        if it.verdict == FAIL and it.unit not in found:
+            found[it.unit] = denials(host, program=program.real_path if program else "", lines=lines)
+        yield advise(proof.case, it, journal=lines, denials=found.get(it.unit, ()))

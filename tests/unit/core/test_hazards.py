@@ -430,6 +430,17 @@ def test_a_later_user_of_a_unit_of_roots(user: str, path: str, refused: bool) ->
     assert codes("ambient", **fields) == (("later_dropin",) if refused else ())
 
 
+@pytest.mark.parametrize("name", ["ambient", "authbind"])
+@pytest.mark.parametrize(("path", "refused"), [("/zz.conf", True), ("", False)])
+def test_a_later_dropin_that_narrows_what_may_be_widened(name: str, path: str, refused: bool) -> None:
+    fields = {
+        "properties": {"PrivateUsers": "yes"},
+        "unit_fields": {"overriding": {"PrivateUsers": path} if path else {}},
+        "description": {"widen": ["private_users"]},
+    }
+    assert ("later_dropin" in codes(name, **fields)) is refused
+
+
 @pytest.mark.parametrize(
     ("shared", "expected"),
     [({}, (("private_network",), ("privileged",))), ({"JoinsNamespaceOf": "a.service"}, ((), ("privileged",)))],

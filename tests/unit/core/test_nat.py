@@ -8,11 +8,12 @@ The fixtures are what nft of three versions says of the same rules: the chains, 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Mapping, Optional, Sequence, Tuple
+from typing import Any, List, Mapping, Optional, Sequence, Tuple
 
 import pytest
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import UnknownFormat
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Port
+from ansible_collections.netbind.privport.plugins.module_utils._core.netfilter import iptables_ruleset
 from ansible_collections.netbind.privport.plugins.module_utils._core.netfilter.nat import tables_with_nat
 from ansible_collections.netbind.privport.plugins.module_utils._host.host import Completed
 from ansible_collections.netbind.privport.plugins.module_utils._observe.firewall import Firewall
@@ -34,6 +35,17 @@ class Filtering(FakeHost):
     def query(self, argv: Sequence[str]) -> Completed:
         words = (argv[0].rpartition("/")[2], *argv[1:])
         return Completed(argv=tuple(argv), rc=0, stdout=self.said.get(words, '{"nftables": []}'), stderr="")
+
+
+def test_ten_thousand_ports_are_judged_with_one_look_at_the_rules(monkeypatch: pytest.MonkeyPatch) -> None:
+    times: List[Any] = []
+    parse = iptables_ruleset.parse
+    monkeypatch.setattr(iptables_ruleset, "parse", lambda *a, **k: (times.append(a), parse(*a, **k))[1])
+    text = "*nat\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -p tcp -m tcp --dport 80 -j REDIRECT --to-ports 99\nCOMMIT\n"
+    host = Filtering({("iptables-legacy-save",): text}, files={NAMES["ip_tables_names"]: "nat\n"})
+    ports = [Port(80), *(Port(number) for number in range(10000, 20000))]
+    assert [it.port for it in Firewall(host).diversions(ports)] == [80]
+    assert len(times) < 10
 
 
 def found(host: FakeHost, port: Port) -> Optional[Tuple[str, bool, str]]:

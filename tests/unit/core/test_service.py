@@ -277,6 +277,7 @@ def test_who_may_have_a_port_in_common(one: Dict[str, Any], two: Dict[str, Any],
         ("fe80::1%eth0", False, "fe80::1%eth0", True),
         ("fe80::1%eth0", False, "fe80::1%eth1", False),
         ("fe80::1%eth0", False, "fe80::1", True),
+        ("192.0.2.1", False, "::ffff:192.0.2.1", True),
     ],
 )
 def test_which_sockets_concern_a_service(listening: str, v6only: Any, address: str, expected: bool) -> None:

@@ -338,6 +338,9 @@ def test_any_unit_name_is_safe_or_refused(name: str) -> None:
 RESETS, OTHER = "[Service]\nAmbientCapabilities=\n", "[Service]\nAmbientCapabilities=CAP_A\n"
 
 
+WIDENED = ("CapabilityBoundingSet", "PrivateUsers")
+
+
 @pytest.mark.parametrize(
     ("path", "text", "expected"),
     [
@@ -349,6 +352,8 @@ RESETS, OTHER = "[Service]\nAmbientCapabilities=\n", "[Service]\nAmbientCapabili
         ("service.d/zz.conf", "[Service]\nAmbientCapabilities=~CAP_A\n", set()),
         ("web.service.d/60.conf", RESETS + "ExecStart=\n", {"AmbientCapabilities", "ExecStart"}),
         ("web.service.d/60.conf", "[Service]\nUser=root\nExecStart=/b\n", {"User"}),
+        ("web.service.d/60.conf", "[Service]\nPrivateUsers=yes\nCapabilityBoundingSet=\n", {*WIDENED}),
+        ("web.service.d/60.conf", "[Service]\nPrivateUsers=no\nCapabilityBoundingSet=CAP_A\n", set()),
     ],
 )
 def test_later_dropins(path: str, text: str, expected: Any) -> None:

@@ -447,6 +447,9 @@ JOB = {"properties": {**GRANTED["properties"], "Type": "oneshot", "ActiveState":
         pytest.param(DEMAND, "", (("listening", UNKNOWN),), id="a trial bound it"),
         pytest.param(DEMAND, "EACCES", (("listening", UNKNOWN), ("trial", FAIL)), id="a trial may not"),
         pytest.param(DEMAND, "status 226", (("listening", UNKNOWN), ("trial", UNKNOWN)), id="a trial did not start"),
+        pytest.param(
+            DEMAND, "core-dump, status 31", (("listening", UNKNOWN), ("trial", UNKNOWN)), id="a trial was killed"
+        ),
         pytest.param(DEMAND, None, (("listening", UNKNOWN), ("trial", UNKNOWN)), id="no trial"),
         pytest.param(JOB, "", (("listening", UNKNOWN),), id="a job"),
     ],

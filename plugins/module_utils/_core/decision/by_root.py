@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.case import ROOT, Case
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import Process
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import port_words
 
 
 def needs_no_grant(case: Case) -> str:
@@ -19,18 +20,18 @@ def needs_no_grant(case: Case) -> str:
         return ""
     if unit is None or not case.starts_as_root:
         return ""
-    ports = ", ".join(map(str, service.ports))
+    ports = ", ".join(port_words(service.ports))
     return f"{unit.name} starts as root and binds port {ports} itself, {_serves(case)}; {_way(case)}"
 
 
 def _serves(case: Case) -> str:
     holders = _holders(case)
-    if not all(map(case.listens, case.service.ports)):
+    if not all(map(case.listens, case.served_ports)):
         return "and does not listen there now"
     workers = [it for it in holders if not it.is_root]
     if not workers:
         return f"and serves there as root: {holders[0]}"
-    if case.gave_up_root(case.service.ports):
+    if case.gave_up_root(case.served_ports):
         return (
             f"and serves there as {workers[0].whose}, with {', '.join(workers[0].status.effective) or 'no capability'}"
         )
@@ -38,7 +39,7 @@ def _serves(case: Case) -> str:
 
 
 def _way(case: Case) -> str:
-    given_up = case.gave_up_root(case.service.ports)
+    given_up = case.gave_up_root(case.served_ports)
     user = next((it.user for it in given_up if it.user), "NAME")
     return f"if it can start as a user, with files that this one may read and write, say user: {user}"
 

@@ -69,10 +69,12 @@ class Case(NamedTuple):
 
         () where it has not, or does not listen on one of them.
         """
+        if not self.starts_as_root:
+            return ()
         held = [[it for on in self.facts.listeners_on(port) for it in on.owners if self.owns(it)] for port in ports]
         found = {it.pid: it for holders in held for it in holders}
         still_root = any(it.is_root for it in (*found.values(), *self.processes))
-        return tuple(found.values()) if self.starts_as_root and all(held) and not still_root else ()
+        return tuple(found.values()) if all(held) and not still_root else ()
 
     @property
     def privileged_ports(self) -> tuple[Port, ...]:
@@ -102,7 +104,12 @@ class Case(NamedTuple):
             if last - first >= _MANY
             for number in range(first, last + 1)
         }
-        idle -= {Port(it.port, it.protocol) for it in self.facts.listeners}
+        # Who else has taken one of them has taken it from nobody.
+        idle -= {
+            Port(it.port, it.protocol)
+            for it in self.facts.listeners
+            if not it.owners_known or any(owner.pid == 1 or self.owns(owner) for owner in it.owners)
+        }
         return tuple(port for port in self.service.ports if port not in idle) or self.service.ports[:1]
 
     @property
@@ -134,14 +141,14 @@ class Case(NamedTuple):
 
     @property
     def may_take_attribute(self) -> bool:
-        """Whether the attribute of that file is the collection's to take, or was named to be taken over.
+        """Whether the attribute of that file is the collection's to take, or may be taken over by a strategy's name.
 
         An empty one gives nobody anything. That of an interpreter serves other scripts, too.
         """
         file = self.granted_file
         there = file is not None and file.attribute and file.capability
         ours = (not there or self.grants_attribute) and file is self.facts.program
-        return ours or self.service.strategy != "auto"
+        return ours or (self.service.strategy != "auto" and self.service.state == "present")
 
     def held_by(self, port: Port) -> str:
         """The socket unit that holds the port for the service, '' for none."""

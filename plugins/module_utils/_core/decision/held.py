@@ -18,7 +18,7 @@ def held_port(case: Case) -> str:
     Of a service that names no addresses that is every address: on a single one nobody need be in the way, for the
     service may bind another.
     """
-    for port in case.service.ports:
+    for port in case.served_ports:
         for listener in () if case.handed_by(port) else case.facts.listeners_on(port):
             others = _others(case, listener)
             if in_its_way(case, listener) and others and len(others) == len(listener.owners):

@@ -8,6 +8,7 @@ from typing import Any, Dict, Mapping
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.decide import Decision
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.document import dump
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.instances import NO_INSTANCE
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Service, port_words
 
 
@@ -24,6 +25,9 @@ def as_data(decision: Decision, service: Service) -> Dict[str, Any]:
         del described[key]
     if service.template:
         described["unit"] = service.template
+        # Of those that run each is told by itself, and is to be proven by itself.
+        instance = service.unit.rpartition(".")[0].partition("@")[2]
+        described["instances"] = [] if instance == NO_INSTANCE else [instance]
     return {**dump(decision), "service": _given(described)}
 
 

@@ -32,7 +32,9 @@ def _parsed(word: str, *, where: str) -> str:
     if address.is_unspecified:
         way = "leave addresses out, which stands for all of them"
         raise InvalidInput(f"{where} holds {word!r}; {way}, and say families: where it is one family's")
-    return f"{address}{(match['interface'] or '') if match else ''}"
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    interface = (match["interface"] or "") if match else ""
+    return f"{mapped or address}{interface}"
 
 
 def family_of(address: str) -> str:

@@ -8,7 +8,7 @@ controller. Optional means: could not be read, or is not there; the field's comm
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple, Tuple
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.authbind.rules import RuleFile
 from ansible_collections.netbind.privport.plugins.module_utils._core.capability.executable import is_interpreter
@@ -299,7 +299,31 @@ class ServiceFacts(NamedTuple):
     diversions: tuple[Diversion, ...] = ()
 
     def listeners_on(self, port: Port) -> tuple[Listener, ...]:
-        return tuple(it for it in self.listeners if (it.port, it.protocol) == (port.number, port.protocol))
+        return _on_port(self.listeners, port)
+
+    def diversions_on(self, port: Port) -> tuple[Diversion, ...]:
+        return _on_port(self.diversions, port)
+
+
+# What is known of each port, by the identity of the tuple that holds it for all ports.
+_by_port: dict[int, tuple[Any, dict[tuple[int, str], Tuple[Any, ...]]]] = {}
+_MOST_TUPLES = 1024
+
+
+def _on_port(items: Tuple[Any, ...], port: Port) -> Tuple[Any, ...]:
+    """Those of a port. A service may hold ten thousand, and is asked for each of them many times."""
+    known = _by_port.get(id(items))
+    if known is None:
+        found: dict[tuple[int, str], Tuple[Any, ...]] = {}
+        lists: dict[tuple[int, str], list[Any]] = {}
+        for it in items:
+            lists.setdefault((it.port, it.protocol), []).append(it)
+        found.update((key, tuple(listed)) for key, listed in lists.items())
+        if len(_by_port) >= _MOST_TUPLES:
+            _by_port.clear()
+        # It holds the tuple too, so that no other one can get its identity.
+        known = _by_port[id(items)] = (items, found)
+    return known[1].get((port.number, port.protocol), ())
 
 
 class Observation(NamedTuple):

@@ -214,7 +214,11 @@ def _parse_service(description: Mapping[Any, Any]) -> Service:
         executable=_absolute(given.get("executable", ""), where=f"{where} executable"),
         user=options.text(given.get("user", ""), where=f"{where} user"),
         strategy=options.choice(given.get("strategy", "auto"), ("auto", *STRATEGY_NAMES), where=f"{where} strategy"),
-        instances=options.words(given.get("instances", ()), where=f"{where} instances", example="[site-a, site-b]"),
+        instances=tuple(
+            dict.fromkeys(
+                options.words(given.get("instances", ()), where=f"{where} instances", example="[site-a, site-b]")
+            )
+        ),
         listens=options.choice(given.get("listens", "always"), LISTENS, where=f"{where} listens"),
         widen=_some(given.get("widen", ()), WIDENS, where=f"{where} widen"),
         timeout=options.whole_number(given["timeout"], where=f"{where} timeout") if "timeout" in given else None,

@@ -353,7 +353,7 @@ def _taken_checks(seen: Seen) -> tuple[Check, ...]:
     """What takes connections away before the socket on the port gets them; a redirect has nothing but that."""
     if not seen.case.facts.network.is_host or not seen.case.facts.listeners_on(seen.port):
         return ()
-    found = (it for it in seen.case.facts.diversions if Port(it.port, it.protocol) == seen.port)
+    found = seen.case.facts.diversions_on(seen.port)
     return tuple(_taken_check(seen, it) for it in found if it.family in seen.families)
 
 

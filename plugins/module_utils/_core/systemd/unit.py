@@ -203,6 +203,10 @@ def _takes_back(setting: Assignment, *, capability: str) -> bool:
     """An empty assignment does, '~' with the capability, and another user (systemd.exec(5), systemd.service(5))."""
     if setting.key == "AmbientCapabilities":
         return not setting.value or (setting.value.startswith("~") and capability in _capabilities(setting))
+    if setting.key == "CapabilityBoundingSet":
+        return not setting.value or (setting.value.startswith("~") and capability in _capabilities(setting))
+    if setting.key == "PrivateUsers":
+        return setting.value.lower() not in ("", "no", "false", "off", "0", "n", "f")
     return setting.key == "User" or (setting.key == "ExecStart" and not setting.value)
 
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.case import Case
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.hazards import sandbox
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import CAPABILITY
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.reason import Reason, Unknown
 
@@ -36,6 +37,14 @@ def user_overridden(case: Case) -> Reason | None:
 
 def command_overridden(case: Case) -> Reason | None:
     return _overridden(case, "ExecStart")
+
+
+def widening_overridden(case: Case) -> Reason | None:
+    """For a strategy whose drop-in widens the sandbox: what it needs of that has to come into force."""
+    unit = case.facts.unit
+    allowed = (sandbox.WIDENING[name][0] for name in case.service.widen)
+    needed = [key for key in allowed if unit is not None and sandbox.is_narrow(unit, key)]
+    return next((it for it in (_overridden(case, key) for key in needed) if it is not None), None)
 
 
 def _overridden(case: Case, name: str) -> Reason | None:

@@ -43,6 +43,7 @@ _HAZARDS = (
     dropins.foreign_dropin,
     dropins.ambient_overridden,
     dropins.user_overridden,
+    dropins.widening_overridden,
     *sandbox.IN_PROCESS_WIDENED,
     program.image,
     program.unread_program,

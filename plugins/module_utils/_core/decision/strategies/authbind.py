@@ -112,6 +112,7 @@ _HAZARDS = (
     execution.authbind_closed,
     dropins.foreign_dropin,
     dropins.command_overridden,
+    dropins.widening_overridden,
     *sandbox.IN_PROCESS_WIDENED,
     sandbox.helper_forbidden,
     privileges.helper_no_new_privs,

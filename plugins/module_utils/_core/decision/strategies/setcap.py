@@ -115,13 +115,17 @@ class Setcap(Strategy):
         if not program.capability:
             # Where it cannot be removed, other strategies judge whether it is in their way.
             return not program.obstacle
-        if not case.may_take_attribute:
+        if not self._may_take(case):
             return False
         held = parse_text(program.capability)
         return CAP_NET_BIND_SERVICE in held.permitted | held.inheritable
 
+    def _may_take(self, case: Case) -> bool:
+        """Also for a removal that names this strategy."""
+        return case.may_take_attribute or case.service.strategy == self.name
+
     def stands(self, case: Case) -> bool:
-        return _works_by_others(case) and not case.may_take_attribute
+        return _works_by_others(case) and not self._may_take(case)
 
     def against_next_start(self, case: Case) -> tuple[Reason, ...]:
         """What nobody should be granted works all the same where it is there."""
@@ -130,7 +134,7 @@ class Setcap(Strategy):
         return tuple(it for it in self.blockers(case) if not (there and it.code == "program_refused"))
 
     def left_alone(self, case: Case) -> str:
-        if case.may_take_attribute:
+        if self._may_take(case):
             return comes_back(case) if case.service.state == "absent" else ""
         also, program = _executed_too(case), case.granted_file
         shared = program is not None and program.shared_interpreter
@@ -138,7 +142,7 @@ class Setcap(Strategy):
         return f"{_foreign(case)}, and keeps it{also and f'; {also}'}; {way}"
 
     def taken_over(self, case: Case, *, removed: bool) -> str:
-        if case.grants_attribute or not case.may_take_attribute or not _foreign(case):
+        if case.grants_attribute or not self._may_take(case) or not _foreign(case):
             return ""
         also = _executed_too(case)
         if not removed:
