@@ -8,6 +8,7 @@ from typing import Any, Dict
 
 import pytest
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.by_root import needs_no_grant
+from ansible_collections.netbind.privport.plugins.module_utils._core.proof.verdict import strategy_in_force
 from ansible_collections.netbind.privport.tests.unit.core.cases import CAP, case, listener, process
 
 AS_ROOT: Dict[str, Any] = {"properties": {"User": ""}}
@@ -53,3 +54,9 @@ def serving(*holders: Any, **fields: Any) -> Dict[str, Any]:
 )
 def test_what_is_said(fields: Dict[str, Any], told: str) -> None:
     assert needs_no_grant(case(**fields)) == told
+
+
+def test_a_proof_says_so_too() -> None:
+    """It judges as if nobody else held the port, and sees who of the service does."""
+    _name, error = strategy_in_force(case(**serving(MASTER)))
+    assert f"{BINDS_ITSELF}serves there as root: pid 10" in error

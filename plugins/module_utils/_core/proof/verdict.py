@@ -69,7 +69,8 @@ def strategy_in_force(case: Case) -> tuple[str, str]:
     granted = [name for name, strategy in STRATEGIES.items() if strategy.granted(case)]
     if len(granted) == 1:
         return granted[0], ""
-    alone = case.host._replace(services=(case.facts._replace(listeners=()),))
+    own = tuple(it for it in case.facts.listeners if any(map(case.owns, it.owners)))
+    alone = case.host._replace(services=(case.facts._replace(listeners=own),))
     decision = decide(alone, [case.service])[0]
     return decision.strategy, decision.error
 
