@@ -169,7 +169,8 @@ def judge(*allowed):
 def refused():
     settle(params("absent"))
     failing = {"path": wrapper("failing", "echo Connection timed out >&2; exit 1")}
-    hanging = {"path": wrapper("hanging", "sleep 1000 & wait")}
+    # A command has as much time as the services have.
+    hanging = {"path": wrapper("hanging", "sleep 1000 & wait"), "seconds": 1}
     faults = {
         "daemon-reload fails in a transaction of five": (failing, "daemon-reload failed with status 1"),
         "systemctl hangs in a transaction of five": (hanging, f"did not finish within {TIMEOUT} seconds"),

@@ -43,7 +43,8 @@ CLEAN = """
 systemctl stop 'case*' '_case*' cpu 2>/dev/null || true
 nft delete table inet case 2>/dev/null || true
 nft delete table ip case 2>/dev/null || true
-rm -rf "$units"/{case*,_case*,cpu.service*} "$bin" /etc/authbind/by{port,uid}/* {/var/lib,/run}/netbind.privport
+rm -rf "$units"/{case*,_case*,cpu.service*,*.wants/case*} "$bin"
+rm -rf /etc/authbind/by{port,uid}/* {/var/lib,/run}/netbind.privport
 for user in casey casez; do id "$user" >/dev/null 2>&1 || useradd --system "$user"; done
 mkdir -p "$bin"
 cp /usr/bin/socat "$bin/server"
