@@ -21,11 +21,12 @@ from ansible_collections.netbind.privport.plugins.module_utils._apply.transactio
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.decide import digest_of
 from ansible_collections.netbind.privport.plugins.module_utils._core.managed.state import Desired, Entry
-from ansible_collections.netbind.privport.plugins.module_utils._core.managed.undo import FORMAT, Before
+from ansible_collections.netbind.privport.plugins.module_utils._core.managed.undo import FORMAT, Before, Held
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import HostError, Refused
-from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import parse_services
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Port, parse_services
 from ansible_collections.netbind.privport.plugins.module_utils._host.temporary import temporaries
 from ansible_collections.netbind.privport.plugins.module_utils._observe.view import JOURNAL, look
+from ansible_collections.netbind.privport.tests.unit.core.cases import listener, process
 from ansible_collections.netbind.privport.tests.unit.running import Killed, RunningHost, dropin
 
 PORTS = {"a": 81, "b": 82, "c": 83, "d": 84, "e": 85}
@@ -452,3 +453,20 @@ def test_jobs_are_waited_for(monkeypatch: pytest.MonkeyPatch, jobs: List[str], l
     monkeypatch.setattr(own_services.time, "sleep", lambda seconds: None)
     monkeypatch.setattr(own_services.time, "monotonic", lambda: next(ticks))
     assert own_services.await_jobs(host, ["a.service"], seconds=5) == left
+
+
+@pytest.mark.parametrize(
+    ("holders", "known", "expected"),
+    [
+        ((process(unit="a.service"),), True, True),
+        ((process(pid=1, unit="init.scope"),), True, True),
+        # Two services may have a port in common, at addresses of their own.
+        ((process(unit="b.service"),), True, False),
+        ((), True, False),
+        ((), False, True),
+    ],
+    ids=["its own", "systemd's for it", "another's", "nobody's", "not to be told"],
+)
+def test_whose_socket_on_the_port_it_is(holders: Any, known: bool, expected: bool) -> None:
+    held = Held(service="a", unit="a.service", port="80")
+    assert undo._is_of(listener(*holders, known=known), held, port=Port(80)) is expected

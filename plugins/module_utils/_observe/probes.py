@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import errno
 from typing import Mapping, Sequence
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.authbind.rules import WILDCARDS
@@ -20,7 +19,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.net
     passes,
     passes_loopback,
 )
-from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.trial import FIRST_STATUS, trial_unit
+from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.trial import outcome_of, trial_unit
 from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host
 from ansible_collections.netbind.privport.plugins.module_utils._host.looks import CLOSED
 from ansible_collections.netbind.privport.plugins.module_utils._observe import units
@@ -69,8 +68,7 @@ def _front(ways: Ways, on_inner: Sequence[Listener], *, port: Port, families: Se
 def try_in_unit(host: Host, case: Case) -> str | None:
     """What comes of bind(2) of all ports in the sandbox of the service's unit, by a program that stands in for its own.
 
-    '' for success, else the errno's name, or 'status N' where the program ended otherwise. None where that cannot be
-    tried, or would tell nothing.
+    As outcome_of(). None where that cannot be tried, or would tell nothing.
     """
     unit, strategy = case.facts.unit, STRATEGIES.get(strategy_in_force(case)[0])
     words = strategy.starts(case) if strategy is not None else None
@@ -81,13 +79,7 @@ def try_in_unit(host: Host, case: Case) -> str | None:
     )
     instance = unit.name.rpartition(".")[0].partition("@")[2]
     found = host.start_once(text, instance)
-    if found is None or found == ("success", 0):
-        return None if found is None else ""
-    result, status = found
-    # A signal's number is no status, and from 126 on statuses are those of shells and of systemd.
-    if result != "exit-code":
-        return f"{result}, status {status}"
-    return errno.errorcode.get(status - FIRST_STATUS, f"status {status}") if status < 126 else f"status {status}"
+    return None if found is None else outcome_of(*found)
 
 
 class Ways:

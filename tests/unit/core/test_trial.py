@@ -13,7 +13,11 @@ from typing import Any, Dict, Tuple
 
 import pytest
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.registry import STRATEGIES
-from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.trial import FIRST_STATUS, trial_unit
+from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.trial import (
+    FIRST_STATUS,
+    outcome_of,
+    trial_unit,
+)
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import parse_unit_file
 from ansible_collections.netbind.privport.tests.unit.core.cases import AUTHBIND, case
 
@@ -101,3 +105,20 @@ def test_what_another_program_can_show(name: str, fields: Dict[str, Any], expect
 def test_what_is_not_started(name: str, properties: Dict[str, str], listens: str, steps: Any) -> None:
     pending = STRATEGIES[name].pending(case(properties=properties, description={"listens": listens}))
     assert {"start", "restart"} & set(pending) == steps
+
+
+@pytest.mark.parametrize(
+    ("result", "status", "expected"),
+    [
+        ("success", 0, ""),
+        ("exit-code", FIRST_STATUS + errno.EACCES, "EACCES"),
+        ("exit-code", 1, "status 1"),
+        ("exit-code", 127, "status 127"),
+        ("exit-code", 226, "status 226"),
+        ("core-dump", 31, "core-dump, status 31"),
+        ("signal", 11, "signal, status 11"),
+        ("timeout", 15, "timeout, status 15"),
+    ],
+)
+def test_what_comes_of_a_trial(result: str, status: int, expected: str) -> None:
+    assert outcome_of(result, status) == expected

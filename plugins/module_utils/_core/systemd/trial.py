@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 from typing import Sequence
 
@@ -20,6 +21,8 @@ _DECIDING = re.compile(
 )
 # The exit status is this and the errno, so that it is none of Python's own.
 FIRST_STATUS = 10
+# From here on they are those of shells and of systemd (systemd.exec(5), "Process Exit Codes").
+_NO_ERRNO = 126
 # On all addresses, for the unit may be started where the host has its own: bind(2) looks for the address first.
 _BINDS = f"""
 import errno, socket, sys
@@ -38,6 +41,19 @@ for word in sys.argv[1:]:
  for port in range(int(first), int(last or first) + 1):
   bind(port, socket.SOCK_DGRAM if protocol == 'udp' else socket.SOCK_STREAM)
 """
+
+
+def outcome_of(result: str, status: int) -> str:
+    """What Result= and ExecMainStatus= of the unit mean: '' for success, else the name of an errno.
+
+    Where the program ended otherwise, as by a signal, whose number is no status, it is a text that is no errno's name.
+    """
+    if result == "success":
+        return ""
+    if result != "exit-code":
+        return f"{result}, status {status}"
+    told = f"status {status}"
+    return errno.errorcode.get(status - FIRST_STATUS, told) if status < _NO_ERRNO else told
 
 
 def trial_unit(files: Sequence[str], *, command: Sequence[str], ports: Sequence[str]) -> str:
