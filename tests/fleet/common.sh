@@ -11,7 +11,7 @@ FLEET_STATE=$FLEET_CACHE/run/$FLEET
 FLEET_KEY=$FLEET_CACHE/ssh/id_ed25519
 # Those that start where none is named, and those that start only by name.
 FLEET_HOSTS=(bullseye bookworm trixie bare)
-FLEET_BY_NAME=(forky field field-forky)
+FLEET_BY_NAME=(forky field field-forky openrc runit)
 
 declare -A FLEET_ADDRESS=(
   [bullseye]=10.43.80.11
@@ -21,12 +21,17 @@ declare -A FLEET_ADDRESS=(
   [forky]=10.43.80.15
   [field]=10.43.80.16
   [field-forky]=10.43.80.17
+  [openrc]=10.43.80.18
+  [runit]=10.43.80.19
 )
 
 FLEET_SSH=(ssh -F none -i "$FLEET_KEY" -o BatchMode=yes -o ConnectTimeout=5 -o IdentitiesOnly=yes
   -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR)
 
 export FLEET FLEET_KEY
+
+# Whether systemd does not run the host of this name.
+is_bare() { [[ $1 == bare || $1 == openrc || $1 == runit ]]; }
 
 die() {
   printf 'error: %s\n' "$*" >&2

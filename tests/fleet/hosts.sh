@@ -19,7 +19,7 @@ start() {
     --volume "$FLEET_KEY.pub:/etc/ssh/fleet_authorized_keys:ro"
   )
   for name in "${!FLEET_ADDRESS[@]}"; do options+=(--add-host "$name:${FLEET_ADDRESS[$name]}"); done
-  if [[ $host == bare ]]; then
+  if is_bare "$host"; then
     options+=(--systemd=false)
   else
     options+=(--systemd=always)
@@ -34,7 +34,7 @@ wait_for() {
       die "$host does not answer on SSH: $(podman logs --tail 5 "$host" 2>&1)"
     sleep 0.1
   done
-  if [[ $host != bare ]]; then
+  if ! is_bare "$host"; then
     state=$(podman exec "$host" systemctl is-system-running --wait) || die "$host is $state: $(
       podman exec "$host" systemctl list-units --failed --no-legend
     )"

@@ -19,7 +19,7 @@ podman_images() {
 
 suite_of() {
   case $1 in
-    bare) echo bookworm ;;
+    bare | openrc | runit) echo bookworm ;;
     field) echo trixie ;;
     field-forky) echo forky ;;
     *) echo "$1" ;;
@@ -31,8 +31,12 @@ daemons() { PYTHONPATH=$ROOT/tests python3 -m field.table "$@"; }
 
 packages_of() {
   local packages=python3,procps,passwd,openssh-server,sudo
-  if [[ $1 == bare ]]; then
-    packages+=,sysvinit-core
+  if is_bare "$1"; then
+    case $1 in
+      bare) packages+=,sysvinit-core ;;
+      openrc) packages+=,sysvinit-core,openrc,nftables,daemontools ;;
+      runit) packages+=,runit-init,nftables ;;
+    esac
   else
     # Everything that a test needs: the hosts have no way to install more.
     packages+=,systemd,systemd-sysv,dbus,iproute2,libcap2-bin,authbind,nginx,webfs,curl,nftables
@@ -42,6 +46,8 @@ packages_of() {
   # Bullseye has no caddy.
   case $1 in bookworm | trixie | forky) packages+=,caddy ;; esac
   case $1 in bookworm) packages+=,nodejs ;; esac
+  # What supervises services beside systemd; nothing of it starts by itself here.
+  case $1 in bookworm | trixie) packages+=,supervisor,runit,s6,daemontools ;; esac
   # Its systemd does not bring it along.
   case $1 in forky | field-forky) packages+=,mount ;; esac
   case $1 in
