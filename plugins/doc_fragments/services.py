@@ -37,6 +37,23 @@ options:
           - The systemd service unit that runs it, where systemd does. C(.service) may be left out.
           - A template, C(web@.service), stands for its C(instances).
         type: str
+      manager:
+        description: >-
+          What starts it where systemd does not, in the place of C(unit). Its state and its process are told by the
+          supervisor, which also restarts it. What its run script or its section says is not changed.
+        type: dict
+        suboptions:
+          kind:
+            description:
+              - "The supervisor. V(sysv) and V(openrc) are init scripts, on hosts that sysv-rc or OpenRC run."
+            type: str
+            choices: [runit, s6, daemontools, openrc, sysv, supervisord]
+            required: true
+          name:
+            description:
+              - The name that the supervisor knows it by, or the path of its service's folder. By default that of the
+                service. Of supervisord a program of a group is V(group:name).
+            type: str
       executable:
         description: The absolute path of its program. By default that of the unit's C(ExecStart=).
         type: str

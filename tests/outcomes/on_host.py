@@ -8,8 +8,10 @@ the modules and their module_utils lie beside this file.
 """
 
 import json
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 from runs import HERE, run, systemctl, touched, tree
 from table import ROWS
@@ -27,6 +29,30 @@ server() {{ echo "$bin/server TCP-LISTEN:$1,fork,reuseaddr EXEC:/bin/cat"; }}
 # python OPTION...: the command of serve.py with a Python of everybody's; own_python: with one for casey alone.
 python() {{ echo "/usr/bin/python3 {HERE}/serve.py $*"; }}
 own_python() {{ echo "$bin/python3 {HERE}/serve.py $*"; }}
+# supervised SCANNED COMMAND WORD...: a folder with a run script of these words and the command, found by its name.
+supervised() {{
+  local scanned=$1 command=$2
+  shift 2
+  mkdir -p /run/case-sv/case "$scanned"
+  printf '%s\\n' '#!/bin/sh' 'exec 2>&1' "$* $command" >/run/case-sv/case/run
+  chmod +x /run/case-sv/case/run
+  ln -sfn /run/case-sv/case "$scanned/case"
+}}
+# under COMMAND: a unit of root's that runs a supervisor.
+under() {{
+  unit case-supervisor.service "ExecStart=$1"
+  systemctl daemon-reload
+  systemctl start case-supervisor
+  sleep 1
+}}
+# section COMMAND LINE...: a program of supervisord, which runs.
+section() {{
+  local command=$1
+  shift
+  printf '%s\\n' '[program:case]' "command=$command" startsecs=0 "$@" >/etc/supervisor/conf.d/case.conf
+  systemctl restart supervisor
+  for _ in $(seq 50); do sleep 0.1; ! supervisorctl pid >/dev/null || return 0; done
+}}
 # serves PORT [ADDRESS]: whether something answers there.
 # A forwarder ends a connection of which one side has ended.
 serves() {{ [[ -n $({{ echo hello; sleep 0.3; }} | timeout 5 socat -t 2 - "TCP:${{2:-127.0.0.1}}:$1") ]]; }}
@@ -41,6 +67,8 @@ dropin() {{
 # Nothing of the row before is left, and every row finds the same.
 CLEAN = """
 systemctl stop 'case*' '_case*' cpu 2>/dev/null || true
+if [[ -e /etc/supervisor/conf.d/case.conf ]]; then systemctl stop supervisor; fi
+rm -rf /run/case-sv {/etc,/run}/service/case /etc/supervisor/conf.d/case.conf
 nft delete table inet case 2>/dev/null || true
 nft delete table ip case 2>/dev/null || true
 rm -rf "$units"/{case*,_case*,cpu.service*,*.wants/case*} "$bin"
@@ -102,7 +130,28 @@ def invocations(row):
     """By which start each unit runs."""
     # A template has no start of its own; its running instances have.
     units = [it["unit"].replace("@.service", "@*.service") for it in row.services if "unit" in it]
-    return systemctl("show", "--property=Id,InvocationID", "--", *units) if units else ""
+    told = systemctl("show", "--property=Id,InvocationID", "--", *units) if units else ""
+    return told, served_by() if any("manager" in it for it in row.services) else ()
+
+
+def served_by():
+    """The processes of the rows' own programs, without those that serve a single connection."""
+    found = {it.parent.name for it in Path("/proc").glob("[0-9]*/exe") if target(it).startswith(str(SERVED))}
+    return sorted(it for it in found if parent(it) not in found)
+
+
+def parent(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[1]
+    except OSError:
+        return ""
+
+
+def target(link):
+    try:
+        return os.readlink(link)
+    except OSError:
+        return ""
 
 
 def outcome(row, **options):
@@ -116,7 +165,7 @@ def told(result):
 
 def shown(result):
     """The part of a result that tells what went wrong."""
-    keys = ("exception", "verdict", "reasons", "restored", "left", "warnings", "steps")
+    keys = ("exception", "msg", "verdict", "reasons", "restored", "left", "warnings", "steps")
     bad = [it["text"] for one in result.get("evidence", ()) for it in one["checks"] if it["verdict"] != "pass"]
     plan = [(it["strategy"], it["error"]) for it in result.get("plan", ())]
     lines = [line for found in result.get("journal", {}).values() for line in found][-3:]

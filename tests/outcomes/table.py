@@ -7,9 +7,10 @@ import giving_up
 import grants
 import predictions
 import proofs
+import supervisors
 import units
 
 ROWS = (
     *(*grants.ROWS, *giving_up.ROWS, *descriptions.ROWS),
-    *(*proofs.ROWS, *predictions.ROWS, *units.ROWS),
+    *(*proofs.ROWS, *predictions.ROWS, *units.ROWS, *supervisors.ROWS),
 )

@@ -22,10 +22,12 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model.servi
     parse_services,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service_spec import (
+    MANAGER_OPTIONS,
     SERVICE_OPTIONS,
     SERVICES,
     SOCKET_OPTIONS,
 )
+from ansible_collections.netbind.privport.plugins.module_utils._core.supervision.manager import Manager
 from ansible_collections.netbind.privport.plugins.modules import privport, privport_info, privport_verify
 
 ROOT = Path(__file__).parents[2]
@@ -84,11 +86,13 @@ def test_the_parser_makes_a_field_of_each_key() -> None:
     # keep is the role's, not the description's, and the others are made of it.
     assert (*SERVICE_OPTIONS, "keep", "template", "declared") == Service._fields
     assert set(SOCKET_OPTIONS) == set(SocketOptions._fields)
+    assert set(MANAGER_OPTIONS) == set(Manager._fields)
 
 
 OPTIONS = [
     *[("", key, option) for key, option in SERVICE_OPTIONS.items()],
     *[("socket", key, option) for key, option in SOCKET_OPTIONS.items()],
+    *[("manager", key, option) for key, option in MANAGER_OPTIONS.items()],
 ]
 # One value for each key that is not its default, and what the parser makes of it.
 READ = {
@@ -96,6 +100,7 @@ READ = {
     "ports": (["25"], ((25, "tcp"),)),
     "addresses": (["::1"], ("::1",)),
     "unit": ("mail", "mail.service"),
+    "manager": ({"kind": "s6"}, Manager("s6", "web")),
     "executable": ("/opt/mail", "/opt/mail"),
     "user": ("mail", "mail"),
     "instances": (["a", 1], ("a", "1")),
@@ -112,15 +117,17 @@ READ = {
     "address_deny": (["any"], ("any",)),
 }
 # Without which a key means nothing.
-BESIDE = {"instances": {"unit": "web@"}}
+BESIDE = {"instances": {"unit": "web@"}, "name": {"kind": "runit"}}
 
 
 @pytest.mark.parametrize(("outer", "key", "option"), OPTIONS, ids=[f"{outer}.{key}" for outer, key, _ in OPTIONS])
 def test_the_parser_reads_each_key_as_it_is_declared(outer: str, key: str, option: Mapping[str, Any]) -> None:
     def read(value: Any) -> Any:
-        given = {outer: {key: value}} if outer else {key: value}
-        (service,) = parse_services([{**WEB, **BESIDE.get(key, {}), **given}])
-        return getattr(service.socket if outer else service, key)
+        beside = BESIDE.get(key, {})
+        if outer:
+            inner = {**(beside if outer == "manager" else {}), key: value}
+            return getattr(getattr(parse_services([{**WEB, outer: inner}])[0], outer), key)
+        return getattr(parse_services([{**WEB, **(beside if key != "name" else {}), key: value}])[0], key)
 
     for value, meant in [(it, it) for it in option["choices"]] if "choices" in option else [READ[key]]:
         assert read(value) == meant
@@ -145,6 +152,7 @@ LEGAL = [
     *[{**WEB, "backend_ports": value} for value in ({80: 8080}, {"80": "8080"}, '{"80": "8080"}', "{80: 8080}")],
     *[{**WEB, "families": value} for value in ("ipv4", ["ipv4", "ipv6"], "ipv6, ipv4", "ipv6 ipv4", [])],
     {**WEB, "forward_with": "socat"},
+    *[{**WEB, "manager": it} for it in ({"kind": "s6"}, '{"kind": "runit", "name": "web"}', "{'kind': 'sysv'}")],
     *[{**WEB, "widen": it} for it in ("bounding_set", "bounding_set, private_users", ["private_users"], [])],
     *[{**WEB, "unit": "web@", "instances": it} for it in ("a", "a,b", "a b", ["a", 1], [])],
     *[{**WEB, "addresses": it} for it in ("192.0.2.1", "192.0.2.1, ::1", ["fe80::1%eth0"], ["::1 192.0.2.1"], [])],

@@ -7,12 +7,14 @@ from __future__ import annotations
 import re
 from typing import Dict, Mapping, Sequence, Tuple
 
+from ansible_collections.netbind.privport.plugins.module_utils._apply import starts
 from ansible_collections.netbind.privport.plugins.module_utils._core.managed.installation import (
     SCRIPT_FOLDER,
     is_script,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.managed.state import UnitState
 from ansible_collections.netbind.privport.plugins.module_utils._core.process.status import parse_status
+from ansible_collections.netbind.privport.plugins.module_utils._core.supervision.manager import is_unit
 from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host
 from ansible_collections.netbind.privport.plugins.module_utils._observe import systemd
 
@@ -24,9 +26,12 @@ _SCRIPT_SECONDS = 60.0
 
 
 def states(host: Host, names: Sequence[str]) -> Dict[str, UnitState]:
-    """The states of the units and scripts of these names."""
-    shown = systemd.show(host, [name for name in names if not is_script(name)], properties=_PROPERTIES)
-    return {name: _script(host, name) if is_script(name) else _unit(name, shown[name]) for name in names}
+    """The states of the units and scripts of these names, and of the services that supervisors start."""
+    supervised = {name: starts.state(host, name) for name in names if not is_unit(name)}
+    others = [name for name in names if name not in supervised]
+    shown = systemd.show(host, [name for name in others if not is_script(name)], properties=_PROPERTIES)
+    found = {name: _script(host, name) if is_script(name) else _unit(name, shown[name]) for name in others}
+    return {**found, **supervised}
 
 
 def _unit(name: str, shown: Mapping[str, str]) -> UnitState:
@@ -78,7 +83,8 @@ def stop(host: Host, names: Sequence[str], *, alone: bool = False) -> None:
 
     A script has to be there still, or nothing of it runs. Raises HostError.
     """
-    of_systemd = [name for name in names if not is_script(name)]
+    starts.bring(host, "stop", names)
+    of_systemd = [name for name in names if is_unit(name) and not is_script(name)]
     if of_systemd:
         mode = ("--job-mode=ignore-dependencies",) if alone else ()
         host.run(["systemctl", "stop", *mode, "--", *of_systemd]).checked()

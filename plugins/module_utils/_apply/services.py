@@ -7,7 +7,9 @@ from __future__ import annotations
 import time
 from typing import Dict, Iterable, Mapping, Sequence, Tuple
 
+from ansible_collections.netbind.privport.plugins.module_utils._apply import starts
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.decide import Decision
+from ansible_collections.netbind.privport.plugins.module_utils._core.supervision.manager import is_unit
 from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host
 from ansible_collections.netbind.privport.plugins.module_utils._observe import units
 
@@ -37,22 +39,28 @@ def start(host: Host, decisions: Sequence[Decision]) -> Tuple[Tuple[str, str], .
         host.run(["systemctl", "reset-failed", "--", *forgiving])
     for verb in ("restart", "start"):
         names = [name for name, it in verbs.items() if it == verb]
-        if names:
-            # Without waiting: systemd itself may wait for ever for a unit to say that it is ready.
-            host.run(["systemctl", "--no-block", verb, "--", *names]).checked()
+        _bring(host, verb, names)
     return tuple((name, f"{verb}ed") for name, verb in verbs.items())
 
 
 def restart(host: Host, names: Sequence[str]) -> None:
     """Restart units without waiting for them. Raises HostError."""
-    if names:
-        host.run(["systemctl", "--no-block", "restart", "--", *names]).checked()
+    _bring(host, "restart", names)
+
+
+def _bring(host: Host, verb: str, names: Sequence[str]) -> None:
+    """By systemd, or by the supervisor that starts it."""
+    of_systemd = [name for name in names if is_unit(name)]
+    if of_systemd:
+        # Without waiting: systemd itself may wait for ever for a unit to say that it is ready.
+        host.run(["systemctl", "--no-block", verb, "--", *of_systemd]).checked()
+    starts.bring(host, verb, names)
 
 
 def await_jobs(host: Host, names: Sequence[str], *, seconds: float) -> Tuple[str, ...]:
     """Wait until systemd is done with these units; gives those that it still works on when the time is up."""
     deadline = time.monotonic() + seconds
-    busy = _busy(host, names)
+    busy = _busy(host, [name for name in names if is_unit(name)])
     while busy and time.monotonic() < deadline:
         time.sleep(_PAUSE_SECONDS)
         busy = _busy(host, busy)

@@ -348,6 +348,9 @@ class _Transaction:
     def _proved(self) -> Tuple[Proof, ...]:
         """The proofs of those that did not fail before; what fails now is taken back."""
         self._view = _look(self._host, self._request)
+        lost = next((it.error for it in self._good.values() if it.error), "")
+        if lost:
+            raise HostError(lost)
         proofs = _prove(self._host, self._request, [it for it in self._view.chosen if it.service.name in self._good])
         failed = {proof.case.service.name for proof in proofs if proof.failed}
         if failed:

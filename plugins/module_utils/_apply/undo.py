@@ -8,7 +8,7 @@ import json
 import time
 from typing import Dict, List, NamedTuple, Sequence, Tuple
 
-from ansible_collections.netbind.privport.plugins.module_utils._apply import managed, own_units
+from ansible_collections.netbind.privport.plugins.module_utils._apply import managed, own_units, starts
 from ansible_collections.netbind.privport.plugins.module_utils._core.managed.changes import as_desired
 from ansible_collections.netbind.privport.plugins.module_utils._core.managed.state import (
     Desired,
@@ -28,6 +28,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model.docum
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import HostError, InvalidInput
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import Listener
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Port, parse_ports
+from ansible_collections.netbind.privport.plugins.module_utils._core.supervision.manager import advice_to_look, is_unit
 from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host
 from ansible_collections.netbind.privport.plugins.module_utils._observe import processes
 from ansible_collections.netbind.privport.plugins.module_utils._observe.view import JOURNAL
@@ -134,6 +135,11 @@ def _actions(host: Host, before: Before, now: State) -> Dict[UnitState, str]:
 
 
 def _bring_unit(host: Host, was: UnitState, action: str) -> None:
+    if not is_unit(was.path):
+        # That it fails again is how it was.
+        if action != "reset-failed":
+            starts.bring(host, action, [was.path])
+        return
     # Failed starts in between must not keep it from starting now (systemd.unit(5), StartLimitBurst=); one that failed
     # before may be there for nothing but that.
     if was.active != "failed":
@@ -167,11 +173,12 @@ def _is_of(on: Listener, held: Held, *, port: Port) -> bool:
     """Whether the socket is the service's, or systemd's for it: others may have the port on other addresses."""
     if (on.port, on.protocol) != (port.number, port.protocol):
         return False
-    return not on.owners_known or any(held.unit in ("", it.unit) or it.pid == 1 for it in on.owners)
+    supervised = bool(held.unit) and not is_unit(held.unit)
+    return not on.owners_known or supervised or any(held.unit in ("", it.unit) or it.pid == 1 for it in on.owners)
 
 
 def _silent(held: Held) -> str:
-    advice = f"; see journalctl -u {held.unit}" if held.unit else ""
+    advice = f"; {advice_to_look(held.unit)}" if held.unit else ""
     return f"{held.service} listened on port {held.port} before and does not now{advice}"
 
 

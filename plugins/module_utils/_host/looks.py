@@ -7,7 +7,7 @@ from __future__ import annotations
 import contextlib
 from typing import Sequence, Tuple
 
-from ansible_collections.netbind.privport.plugins.module_utils._host.units import Units
+from ansible_collections.netbind.privport.plugins.module_utils._host.units import Shown, Units
 
 # An outcome of connect().
 CLOSED = "CLOSED"
@@ -39,7 +39,7 @@ LOOKS = (
         "saved_rules",
     ),
     *("security_label", "show_units", "socket_source", "sockets", "start_once", "status", "status_lines"),
-    *("status_of_itself", "texts_with", "unit_file", "units_executing", "user_name", "which"),
+    *("status_of_itself", "texts_with", "supervised", "unit_file", "units_executing", "user_name", "which"),
 )
 # Those of an open file.
 FILE_LOOKS = (
@@ -93,6 +93,15 @@ class Looks(Units):
         from ansible_collections.netbind.privport.plugins.module_utils._host import trial_unit
 
         return trial_unit.start_once(self.run, text, instance=instance) if self.effective_uid() == 0 else None
+
+    def supervised(self, kind: str, name: str) -> Shown:
+        """What a supervisor says of one of its services, as show_units() does of units, and its main process.
+
+        kind: one of manager.KINDS.
+        """
+        from ansible_collections.netbind.privport.plugins.module_utils._host import supervisors
+
+        return supervisors.show(self, kind, name)
 
     def interface_address(self, interface: str, family: str) -> str:
         """An address of a network interface, '' for none."""

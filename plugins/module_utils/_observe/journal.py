@@ -10,6 +10,7 @@ import time
 from typing import Sequence
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import HostError, PrivportError
+from ansible_collections.netbind.privport.plugins.module_utils._core.supervision.manager import is_unit
 from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host
 from ansible_collections.netbind.privport.plugins.module_utils._observe.denials import last_denials
 
@@ -24,7 +25,7 @@ def last_lines(host: Host, unit: str, *, since: float = 0) -> tuple[str, ...]:
 
     since: no older ones than of this second of time.time().
     """
-    if host.which("journalctl") is None:
+    if host.which("journalctl") is None or not is_unit(unit):
         return ()
     options = ["--quiet", "--no-pager", "--output=short-iso", f"--lines={LINES}"]
     options += [f"--since=@{since:.0f}"] if since else []

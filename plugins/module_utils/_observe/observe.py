@@ -49,7 +49,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.uni
 )
 from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host, OpenFile
 from ansible_collections.netbind.privport.plugins.module_utils._host.processes import IDENTITY
-from ansible_collections.netbind.privport.plugins.module_utils._observe import execution, processes, units
+from ansible_collections.netbind.privport.plugins.module_utils._observe import execution, processes, supervision, units
 from ansible_collections.netbind.privport.plugins.module_utils._observe.confinement import Confinements
 from ansible_collections.netbind.privport.plugins.module_utils._observe.firewall import Firewall
 from ansible_collections.netbind.privport.plugins.module_utils._observe.network import host_network, network_of
@@ -77,6 +77,7 @@ def observe(host: Host, services: Sequence[Service]) -> Observation:
     services = members(services, running)
     names = sorted({it.unit for it in services if it.unit})
     shown = units.look(host, names) if systemd is not None else {}
+    shown.update(supervision.look(host, sorted({it.started_by for it in services if it.manager})))
     network = host_network(host)
     ground = forwarding.ground(host, systemd=systemd.version if systemd else None)
     rules = authbind_files.read_rules(host)
@@ -92,7 +93,9 @@ def observe(host: Host, services: Sequence[Service]) -> Observation:
     found = tuple(_service(host, service, machine=machine) for service in services)
     confinements = Confinements(host, authbind=authbind_found.program if authbind_found else "")
     found = tuple(
-        facts._replace(confinement=confinements.of(facts, ports=service.ports, label=_label(shown.get(service.unit))))
+        facts._replace(
+            confinement=confinements.of(facts, ports=service.ports, label=_label(shown.get(service.started_by)))
+        )
         for service, facts in zip(services, found)
     )
     observation = Observation(
@@ -147,16 +150,19 @@ class _Machine(NamedTuple):
 def _service(host: Host, service: Service, *, machine: _Machine) -> ServiceFacts:
     """All but the listeners."""
     unread: dict[str, str] = {}
-    shown = machine.shown.get(service.unit)
-    unit = _unit(host, shown, template=service.template, unread=unread) if shown else None
+    shown = machine.shown.get(service.started_by)
+    unit = _started_by(host, service, shown, unread=unread) if shown else None
+    # What systemd alone can tell or do is asked of a unit of its own.
+    of_systemd = unit if unit is not None and unit.manager is None else None
     user = service.user or (unit.launch.user or unit.user if unit else "")
     properties = unit.properties if unit else {}
     account = _account(host, user, properties=properties) if user else None
     by = execution.runner(host, properties=properties, account=account)
     started = execution.find(host, executable_of(unit.commands, properties), by=by) if unit else ""
     last = execution.find(host, unit.launch.program, by=by) if unit and unit.launch.wrappers else ""
+    running = supervision.executed(unit) if unit and unit.manager and not unit.launch.program else ""
     # Which of several commands listens cannot be told.
-    path = service.executable or ("" if unit and len(unit.commands) > 1 else last or started)
+    path = service.executable or ("" if unit and len(unit.commands) > 1 else running or last or started)
     # What a person declares is a path of the host's.
     seen = HOSTS_OWN if service.executable else by.namespace
     program = _program(host, path, seen=seen, unread=unread, taking=_takes_sockets(service))
@@ -170,10 +176,10 @@ def _service(host: Host, service: Service, *, machine: _Machine) -> ServiceFacts
         program=program,
         interpreter=_interpreter(host, program, by=by._replace(namespace=seen), unread=unread),
         account=account,
-        user_unit=_user_unit(host, unit, user=user) if unit else "",
+        user_unit=_user_unit(host, of_systemd, user=user) if of_systemd else "",
         authbind_ports=_authbind_ports(host, service, account=account, machine=machine),
         network=network_of(
-            host, None if handed else unit, running=shown.main if shown else None, of_host=machine.network
+            host, None if handed else of_systemd, running=shown.main if shown else None, of_host=machine.network
         ),
         sockets=sockets,
         listeners=(),
@@ -183,10 +189,16 @@ def _service(host: Host, service: Service, *, machine: _Machine) -> ServiceFacts
         ),
         authbind_closed=execution.authbind_closed(host, wrapper, by=by) if wrapper else "",
         confinement=None,
-        installed={name: look(host, service, unit) for name, look in INSTALLING.items()},
+        installed={name: look(host, service, of_systemd) for name, look in INSTALLING.items()},
         redirect=redirect.ground(host, service, firewall=machine.firewall),
         diversions=machine.firewall.diversions(service.ports) if service.state == "present" else (),
     )
+
+
+def _started_by(host: Host, service: Service, shown: units.Seen, *, unread: dict[str, str]) -> Unit:
+    if service.manager is not None:
+        return supervision.unit_of(host, shown, user=service.user)
+    return _unit(host, shown, template=service.template, unread=unread)
 
 
 def _user_unit(host: Host, unit: Unit, *, user: str) -> str:

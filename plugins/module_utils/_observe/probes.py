@@ -70,7 +70,7 @@ def try_in_unit(host: Host, case: Case) -> str | None:
 
     As outcome_of(). None where that cannot be tried, or would tell nothing.
     """
-    unit, strategy = case.facts.unit, STRATEGIES.get(strategy_in_force(case)[0])
+    unit, strategy = case.unit, STRATEGIES.get(strategy_in_force(case)[0])
     words = strategy.starts(case) if strategy is not None else None
     if unit is None or strategy is None or words is None or grant_check(case, strategy).verdict != checks.PASS:
         return None

@@ -17,8 +17,9 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.proof.advic
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.proof.checks import FAIL, Probe
 from ansible_collections.netbind.privport.plugins.module_utils._core.proof.verdict import Evidence, inner_ports, prove
+from ansible_collections.netbind.privport.plugins.module_utils._core.supervision.manager import is_unit
 from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host
-from ansible_collections.netbind.privport.plugins.module_utils._observe import units
+from ansible_collections.netbind.privport.plugins.module_utils._observe import supervision, units
 from ansible_collections.netbind.privport.plugins.module_utils._observe.journal import denials, last_lines
 from ansible_collections.netbind.privport.plugins.module_utils._observe.observe import observe
 from ansible_collections.netbind.privport.plugins.module_utils._observe.probes import probe, try_in_unit
@@ -167,7 +168,9 @@ def _glance(host: Host, proofs: Sequence[Proof]) -> _Glance:
     for proof in proofs:
         services.setdefault(proof.case.facts.network.path, []).append(proof.case.service)
     sockets = (it for path, of_network in services.items() for it in _sockets_in(host, path, of_network))
-    return _summary(frozenset(sockets), units.show(host, names, properties=_STATE))
+    shown = units.show(host, [name for name in names if is_unit(name)], properties=_STATE)
+    shown.update({name: seen.properties for name, seen in supervision.look(host, names).items()})
+    return _summary(frozenset(sockets), shown)
 
 
 def _sockets_in(host: Host, path: str, services: Sequence[Service]) -> Iterator[tuple[str, str, str, int]]:

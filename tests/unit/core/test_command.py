@@ -12,6 +12,8 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.com
 from hypothesis import given
 from hypothesis import strategies as st
 
+S6 = {"wrappers": ("s6-envdir", "s6-softlimit", "s6-setuidgid"), "user": "web"}
+
 
 @pytest.mark.parametrize(
     ("line", "program", "fields"),
@@ -67,7 +69,15 @@ from hypothesis import strategies as st
             "/a",
             {"wrappers": ("start-stop-daemon",), "user": "web"},
         ),
+        (
+            "start-stop-daemon --start --background --make-pidfile --pidfile /run/a.pid --user b --exec /a",
+            "/a",
+            {"wrappers": ("start-stop-daemon",)},
+        ),
         ("chpst -u web:www /a", "/a", {"wrappers": ("chpst",), "user": "web"}),
+        ("chpst -P -e ./env -o 99 -u web /a", "/a", {"wrappers": ("chpst",), "user": "web"}),
+        ("chpst -/ /srv /a", "", {"wrappers": ("chpst",)}),
+        ("s6-envdir -I env s6-softlimit -o 9 s6-setuidgid web /a", "/a", S6),
         ("setuidgid web /a", "/a", {"wrappers": ("setuidgid",), "user": "web"}),
         (
             "sudo -u web env A=b sh -c 'exec /a'",

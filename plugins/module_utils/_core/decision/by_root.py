@@ -41,6 +41,8 @@ def _serves(case: Case) -> str:
 def _way(case: Case) -> str:
     given_up = case.gave_up_root(case.served_ports)
     user = next((it.user for it in given_up if it.user), "NAME")
+    if case.facts.unit is not None and case.facts.unit.manager is not None:
+        return f"if it can start as a user, have {case.facts.unit.says('FragmentPath')} start it so"
     return f"if it can start as a user, with files that this one may read and write, say user: {user}"
 
 

@@ -20,9 +20,11 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model.obser
     Program,
     ServiceFacts,
     SocketUnit,
+    Unit,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.record import Record
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Port, Service, runs_of
+from ansible_collections.netbind.privport.plugins.module_utils._core.supervision.manager import tells_pid
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.name import template_of
 
 # The steps that are done to the service itself, and to nothing that a strategy holds.
@@ -48,12 +50,22 @@ class Case(NamedTuple):
 
     @property
     def processes(self) -> tuple[Process, ...]:
-        """Those of the service that are known: its unit's main process, else who of it holds its ports."""
+        """Those of the service that are known: its unit's main process, else who of it holds its ports.
+
+        A supervisor knows the shell of a run script that does not end in exec, and not what that started.
+        """
         unit = self.facts.unit
-        if unit is not None and unit.process is not None:
-            return (unit.process,)
+        main = unit.process if unit is not None else None
+        if main is not None and unit is not None and unit.manager is None:
+            return (main,)
         owners = {owner.pid: owner for it in self.facts.listeners for owner in it.owners if self.owns(owner)}
-        return tuple(owners.values())
+        return tuple(owners.values()) or ((main,) if main is not None else ())
+
+    @property
+    def unit(self) -> Unit | None:
+        """The systemd unit that starts it; None where nothing does, and where a supervisor does."""
+        unit = self.facts.unit
+        return unit if unit is not None and unit.manager is None else None
 
     @property
     def starts_as_root(self) -> bool:
@@ -180,14 +192,31 @@ class Case(NamedTuple):
         return self.is_own(process) or (process.pid == 1 and not self.own_units.isdisjoint(sockets))
 
     def owns(self, process: Process) -> bool:
-        """Whether the process is the service's: by its unit's control group, else by its program, else by its user."""
+        """Whether the process is the service's: by its unit's control group, else by its program, else by its user.
+
+        What a supervisor runs descends from the process that it knows.
+        """
         unit, program, account = self.facts.unit, self.facts.program, self.facts.account
-        if unit is not None:
+        if unit is not None and unit.manager is None:
             return process.unit == unit.name
+        if unit is not None and unit.process is not None:
+            return self._descends(process, unit.process)
+        # One that starts again and again may have a process a moment after its supervisor was asked.
+        if unit is not None and tells_pid(unit.name) and not unit.runs:
+            return False
         # A script's process runs its interpreter, and often something else that the script starts.
         if program is not None and program.form != "script":
             return process.executable == program.real_path
         return account is not None and process.status.uid == account.uid
+
+    def _descends(self, process: Process, main: Process) -> bool:
+        holders = {owner.pid: owner for it in self.facts.listeners for owner in it.owners}
+        parents = [process.pid]
+        found: Process | None = process
+        while found is not None and found.pid != main.pid and len(parents) <= len(holders) + 1:
+            parents.append(found.status.parent)
+            found = holders.get(found.status.parent)
+        return main.pid in parents
 
     def is_sibling(self, process: Process) -> bool:
         """Whether the process is of another instance of the unit's template, which may bind the same ports."""
@@ -234,6 +263,12 @@ def cases(host: Observation, services: Sequence[Service]) -> tuple[Case, ...]:
         Case(host, service, facts, others=tuple(other for other in services if other is not service))
         for service, facts in zip(services, host.services)
     )
+
+
+def no_unit_text(case: Case) -> str:
+    """What starts it instead of a systemd unit, as evidence."""
+    unit = case.facts.unit
+    return f"{unit.name} does" if unit is not None else f"service {case.service.name} has no unit"
 
 
 def unit_grants(case: Case) -> frozenset[str]:

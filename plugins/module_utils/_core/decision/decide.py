@@ -22,6 +22,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model.insta
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import Observation
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.reason import Reason
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Service, port_words
+from ansible_collections.netbind.privport.plugins.module_utils._core.supervision.manager import see_names
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.name import instance_of
 
 
@@ -219,10 +220,13 @@ def _missing(case: Case) -> str:
     service, unit, facts = case.service, case.facts.unit, case.facts
     if service.user and facts.account is None:
         return f"user {service.user!r} does not exist on this host; create it first"
+    if unit is not None and unit.manager is not None and unit.says("LoadState") == "not-found":
+        told = f"{unit.manager.kind} tells of no service {unit.manager.name!r} on this host ({unit.says('LoadError')})"
+        return f"{told}; {see_names(unit.manager)}"
     if unit is not None and not facts.user_unit and unit.says("LoadState") == "not-found":
         name = service.template or unit.name
         return f"unit {name!r} does not exist on this host; install it first or correct the name"
-    if unit is not None and service.unit == instance_of(service.template, NO_INSTANCE):
+    if unit is not None and service.template and service.unit == instance_of(service.template, NO_INSTANCE):
         told = f"unit {service.template!r} is a template of which no instance runs or is enabled"
         return f"{told}; start one, or name them by instances: in the service's description"
     if service.executable and facts.program is None and "program" not in facts.unread:
@@ -283,7 +287,7 @@ def _decision(choice: _Choice, *, others: Sequence[_Choice]) -> Decision:
         error=error,
         missing=bool(choice.error) and bool(_missing(case)),
         unit=facts.unit.name if facts.unit else "",
-        unit_forgives=facts.unit is not None and not facts.unit.is_lost_by_reset,
+        unit_forgives=case.unit is not None and not case.unit.is_lost_by_reset,
         executable=facts.program.real_path if facts.program else "",
         user=facts.account.name if facts.account else "",
     )

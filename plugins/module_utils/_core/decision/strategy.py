@@ -184,7 +184,7 @@ class Strategy(ABC):
 
     def dropin(self, case: Case, text: str) -> tuple[Entry, ...]:
         """The one drop-in of the service's unit with this text; none for a service without a unit."""
-        unit = case.facts.unit
+        unit = case.unit
         return () if unit is None else (file(unit.dropin_path, text),)
 
     def without_dropin(self, case: Case, planned: Desired) -> tuple[Entry, ...]:
@@ -192,7 +192,7 @@ class Strategy(ABC):
 
         What a killed run left of one is nobody's.
         """
-        unit = case.facts.unit
+        unit = case.unit
         if unit is None:
             return ()
         path = unit.dropin_path

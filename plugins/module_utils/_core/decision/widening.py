@@ -24,12 +24,12 @@ def settings(case: Case) -> tuple[tuple[str, str], ...]:
 
 def in_force(case: Case) -> bool:
     """Whether systemd has the unit with all of them."""
-    unit = case.facts.unit
+    unit = case.unit
     return unit is not None and not any(sandbox.is_narrow(unit, key) for key, _value in settings(case))
 
 
 def warnings(case: Case) -> tuple[str, ...]:
     """What the unit gets beyond the grant itself."""
     told = ", ".join("=".join(it) for it in settings(case))
-    unit = case.facts.unit
+    unit = case.unit
     return (f"the drop-in widens the sandbox of {unit.name}: {told}",) if told and unit is not None else ()

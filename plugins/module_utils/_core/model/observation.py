@@ -19,6 +19,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model.servi
 from ansible_collections.netbind.privport.plugins.module_utils._core.netfilter.nat import Diversion
 from ansible_collections.netbind.privport.plugins.module_utils._core.netfilter.redirect import Ground
 from ansible_collections.netbind.privport.plugins.module_utils._core.process.status import ProcessStatus
+from ansible_collections.netbind.privport.plugins.module_utils._core.supervision.manager import Manager, manager_of
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.command import Launch
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.command_line import Command
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.name import template_of
@@ -100,7 +101,11 @@ class Listener(NamedTuple):
 
 
 class Unit(NamedTuple):
-    """A systemd unit: its effective properties (systemctl show), original ExecStart= commands and our drop-in."""
+    """A systemd unit: its effective properties (systemctl show), original ExecStart= commands and our drop-in.
+
+    Or the service of a supervisor in the same words: it has the sandbox of the unit that runs the supervisor, and no
+    drop-in.
+    """
 
     name: str
     # The template whose drop-in grants to this instance; '' for a unit that has a drop-in of its own.
@@ -129,6 +134,11 @@ class Unit(NamedTuple):
     def dropin_path(self) -> str:
         """Where the collection's drop-in is, or would be."""
         return dropin_path(unit=self.template or self.name, dropin=DROPIN_NAME)
+
+    @property
+    def manager(self) -> Manager | None:
+        """The supervisor that runs it, None for systemd."""
+        return manager_of(self.name)
 
     @property
     def granted_by_template(self) -> bool:

@@ -18,12 +18,14 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model.error
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service_spec import (
     FORWARDERS,
     LISTENS,
+    MANAGER_OPTIONS,
     SERVICE_OPTIONS,
     SOCKET_OPTIONS,
     STATES,
     STRATEGY_NAMES,
     WIDENS,
 )
+from ansible_collections.netbind.privport.plugins.module_utils._core.supervision.manager import KINDS, Manager
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.name import (
     instance_of,
     is_template,
@@ -36,6 +38,8 @@ FAMILIES = ("ipv4", "ipv6")
 _ADDRESS_NAMES = ("any", "localhost", "link-local", "multicast")
 # JSON, for that is right in a text as well as in YAML.
 _EXAMPLE = '{"name": "caddy", "ports": [80, 443], "unit": "caddy.service"}'
+# What tools take as a name and never as an option, of supervisord with its group, or the path of a service's folder.
+_MANAGED_NAME = re.compile(r"/?[A-Za-z0-9_][A-Za-z0-9_.:@+/-]{0,254}")
 _PORT = re.compile(r"(?P<first>[0-9]{1,5})(?:-(?P<last>[0-9]{1,5}))?(?:/(?P<protocol>tcp|udp))?")
 
 
@@ -67,6 +71,8 @@ class Service(NamedTuple):
     # Those that it listens on; none for whatever it listens on.
     addresses: tuple[str, ...] = ()
     unit: str = ""
+    # What starts it instead of a unit.
+    manager: Optional[Manager] = None
     executable: str = ""
     user: str = ""
     strategy: str = "auto"
@@ -91,6 +97,11 @@ class Service(NamedTuple):
     # Of one that stands for an instance: the template of its unit, and the name in the description (instances.py).
     template: str = ""
     declared: str = ""
+
+    @property
+    def started_by(self) -> str:
+        """The name of the unit or, in its place, of the supervisor's service that starts it; '' for neither."""
+        return str(self.manager) if self.manager is not None else self.unit
 
     @property
     def all_ports(self) -> tuple[Port, ...]:
@@ -211,6 +222,7 @@ def _parse_service(description: Mapping[Any, Any]) -> Service:
         ports=parse_ports(given.get("ports", ()), where=f"{where} ports"),
         addresses=parse_addresses(given.get("addresses", ()), where=f"{where} addresses"),
         unit=unit_name(unit, where=f"{where} unit", template=True) if unit else "",
+        manager=parse_manager(given["manager"], of=name, where=f"{where} manager") if "manager" in given else None,
         executable=_absolute(given.get("executable", ""), where=f"{where} executable"),
         user=options.text(given.get("user", ""), where=f"{where} user"),
         strategy=options.choice(given.get("strategy", "auto"), ("auto", *STRATEGY_NAMES), where=f"{where} strategy"),
@@ -231,7 +243,31 @@ def _parse_service(description: Mapping[Any, Any]) -> Service:
     )
     _refuse_families_without_address(service, where=where)
     _refuse_wrong_instances(service, where=where)
+    _refuse_two_starters(service, where=where)
     return service
+
+
+def parse_manager(value: Any, *, of: str, where: str) -> Manager:
+    """What starts the service of this name, by which it is known there if none is given. Raises InvalidInput."""
+    found = options.mapping(value, where=where, example='{"kind": "runit", "name": "web"}')
+    given = {key: item for key, item in found.items() if item is not None}
+    _refuse_unknown_keys(given, MANAGER_OPTIONS, where=f"{where}:")
+    kind = options.choice(given.get("kind", ""), tuple(KINDS), where=f"{where} kind")
+    name = options.text(given.get("name", of), where=f"{where} name")
+    if not _MANAGED_NAME.fullmatch(name):
+        raise InvalidInput(f"{where} name is {name!r}; write the name that {kind} knows the service by")
+    return Manager(kind, name)
+
+
+def _refuse_two_starters(service: Service, *, where: str) -> None:
+    if service.manager is None:
+        return
+    for key in ("unit", "socket_activation", "widen"):
+        if getattr(service, key):
+            raise InvalidInput(f"{where} {key} is given, and manager as well; {key} is for what systemd itself starts")
+    if service.strategy in ("ambient", "socket") and service.manager.kind != "openrc":
+        text = f"{where} strategy is {service.strategy}, and {service.manager.kind} starts the service"
+        raise InvalidInput(f"{text}; only a unit of systemd can be given that: choose another strategy, or auto")
 
 
 def _refuse_wrong_instances(service: Service, *, where: str) -> None:

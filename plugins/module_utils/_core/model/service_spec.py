@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import Any, Mapping
 
+from ansible_collections.netbind.privport.plugins.module_utils._core.supervision.manager import KINDS
+
 STRATEGY_NAMES = ("unneeded", "socket", "ambient", "setcap", "authbind", "redirect", "forward", "sysctl")
 FORWARDERS = ("proxyd", "socat", "haproxy", "nginx")
 STATES = ("present", "absent")
@@ -23,11 +25,16 @@ SOCKET_OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "address_allow": {"type": "list", "elements": "str"},
     "address_deny": {"type": "list", "elements": "str"},
 }
+MANAGER_OPTIONS: Mapping[str, Mapping[str, Any]] = {
+    "kind": {"type": "str", "choices": list(KINDS), "required": True},
+    "name": {"type": "str"},
+}
 SERVICE_OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "name": {"type": "str", "required": True},
     "ports": {"type": "list", "elements": "str", "required": True},
     "addresses": {"type": "list", "elements": "str"},
     "unit": {"type": "str"},
+    "manager": {"type": "dict", "options": MANAGER_OPTIONS},
     "executable": {"type": "str"},
     "user": {"type": "str"},
     "strategy": {"type": "str", "choices": ["auto", *STRATEGY_NAMES], "default": "auto"},

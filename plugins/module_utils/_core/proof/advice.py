@@ -104,7 +104,7 @@ def _advice(case: Case, evidence: Evidence, check: Check, *, journal: Sequence[s
         "strategy": "see what helps: ansible-playbook netbind.privport.plan" if has_reasons(check.text) else "",
         "grant": "apply it with the role netbind.privport.privport or the playbook netbind.privport.rollout",
         "owner": f"stop the other one, then start {name}",
-        "user": f"set User= in {name}, or user: in the service's description to what it really runs as",
+        "user": f"{_set_user(unit)}, or user: in the service's description to what it really runs as",
         "held": f"restart {name}; where that does not help, look what it grants itself (systemctl cat, getcap)",
         "root_parent": _ROOT_PARENT.format(unit=name, capability=CAPABILITY),
         "restart": f"mend that before {name} is started again, or let the role choose another strategy",
@@ -115,6 +115,12 @@ def _advice(case: Case, evidence: Evidence, check: Check, *, journal: Sequence[s
         "family": f"have {name} listen on that family too, or correct families: in the service's description",
     }
     return [sentences[check.code]] if sentences.get(check.code) else []
+
+
+def _set_user(unit: Unit | None) -> str:
+    if unit is not None and unit.manager is not None:
+        return f"have what {unit.name} executes run as that user"
+    return f"set User= in {unit.name if unit is not None else 'the program'}"
 
 
 def _of_unit(unit: Unit) -> list[str]:

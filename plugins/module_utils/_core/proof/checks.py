@@ -15,6 +15,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model.addre
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import Listener, Process
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Port
 from ansible_collections.netbind.privport.plugins.module_utils._core.netfilter.nat import Diversion
+from ansible_collections.netbind.privport.plugins.module_utils._core.supervision.manager import advice_to_look
 
 PASS, FAIL, UNKNOWN = "pass", "fail", "unknown"
 NOT_LISTENING = "granted, not listening"
@@ -164,7 +165,7 @@ def _on_demand(seen: Seen) -> Check:
 
 def _trial_checks(seen: Seen) -> tuple[Check, ...]:
     """What came of a trial in the unit's sandbox, of what has a unit and no forwarder."""
-    unit, outcome = seen.case.facts.unit, seen.probe.trial
+    unit, outcome = seen.case.unit, seen.probe.trial
     if unit is None or seen.inner != seen.port:
         return ()
     where = f"port {seen.port} in the sandbox of {unit.name}"
@@ -183,8 +184,9 @@ def _not_listening(seen: Seen) -> Check:
     if unit is not None:
         restarts = unit.says("NRestarts")
         again = f", restarted {restarts} times" if restarts not in ("", "0") else ""
-        state = f"{unit.says('ActiveState')} ({unit.says('SubState')}, result {unit.says('Result')}{again})"
-        text = f"{nothing}; {unit.name} is {state}; see journalctl -u {unit.name}"
+        result = f", result {unit.says('Result')}" if unit.manager is None else ""
+        state = f"{unit.says('ActiveState')} ({unit.says('SubState')}{result}{again})"
+        text = f"{nothing}; {unit.name} is {state}; {advice_to_look(unit.name)}"
         return Check("listening", FAIL, text)
     granted = seen.strategy is not None and grant_check(seen.case, seen.strategy).verdict == PASS
     if granted:

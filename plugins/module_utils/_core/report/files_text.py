@@ -16,6 +16,8 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.managed.sta
     Desired,
     Entry,
 )
+from ansible_collections.netbind.privport.plugins.module_utils._core.supervision.manager import manager_of
+from ansible_collections.netbind.privport.plugins.module_utils._core.supervision.registry import SUPERVISORS
 
 _NOTHING = "nothing is to be written"
 
@@ -59,5 +61,8 @@ def _commands(wanted: Desired) -> Iterator[str]:
 def _starts(decisions: Sequence[Decision]) -> Iterator[str]:
     for verb in ("restart", "start"):
         names = dict.fromkeys(it.unit for it in decisions if verb in it.pending and it.unit)
-        if names:
-            yield f"systemctl {verb} {' '.join(names)}"
+        units = [it for it in names if manager_of(it) is None]
+        if units:
+            yield f"systemctl {verb} {' '.join(units)}"
+        for manager in filter(None, map(manager_of, names)):
+            yield from (" ".join(argv) for argv in SUPERVISORS[manager.kind].commands(verb, manager.name))

@@ -116,14 +116,29 @@ WRAPPERS: Mapping[str, _Wrapper] = {
         user=("--reuid",),
     ),
     "start-stop-daemon": _Wrapper(
-        flags=("--start", "-S", "--quiet", "-q", "--oknodo", "-o"),
-        valued=("--pidfile", "-p", "--chdir", "-d", "--group", "-g", "--name", "-n"),
+        flags=(
+            *("--start", "-S", "--quiet", "-q", "--oknodo", "-o", "--background", "-b", "--make-pidfile", "-m"),
+            *("--no-close", "-C", "--verbose", "-v", "--remove-pidfile"),
+        ),
+        valued=(
+            *("--pidfile", "-p", "--chdir", "-d", "--group", "-g", "--name", "-n", "--user", "-u", "--umask", "-k"),
+            *("--nicelevel", "-N", "--procsched", "-P", "--iosched", "-I", "--output", "-O", "--retry", "-R"),
+        ),
         user=("--chuid", "-c"),
         program=("--exec", "-x", "--startas", "-a"),
     ),
-    "chpst": _Wrapper(valued=("-o", "-n", "-d", "-m"), user=("-u",)),
+    # runit: chpst(8). With -/ the program is of another root folder, and cannot be told.
+    "chpst": _Wrapper(
+        flags=("-v", "-P", "-0", "-1", "-2"),
+        valued=("-U", "-b", "-e", "-C", "-n", "-l", "-L", *(f"-{letter}" for letter in "mdosapfcrt")),
+        user=("-u",),
+    ),
     "setuidgid": _Wrapper(positional=("user",)),
     "s6-setuidgid": _Wrapper(positional=("user",)),
+    "s6-envdir": _Wrapper(flags=("-i", "-I", "-f", "-n", "-L"), valued=("-c",), positional=("folder",)),
+    "s6-envuidgid": _Wrapper(flags=("-i", "-n", "-D", "-u", "-g", "-B"), positional=("account",)),
+    "s6-softlimit": _Wrapper(flags=("-H", "-h"), valued=tuple(f"-{letter}" for letter in "acdflmoprst")),
+    "s6-setlock": _Wrapper(flags=("-n", "-N", "-r", "-w"), valued=("-t", "-d"), positional=("file",)),
     "gosu": _Wrapper(positional=("user",)),
     # unshare(1)
     "unshare": _Wrapper(

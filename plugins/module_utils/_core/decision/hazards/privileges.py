@@ -28,10 +28,10 @@ def file_no_new_privs(case: Case) -> Reason | None:
     257, a setting that needs seccomp(2), where NoNewPrivileges= is said as well: of Debian's units with both some bind.
     """
     unit = case.facts.unit
-    if unit is not None and _own_ambient(unit):
+    if unit is not None and unit.manager is None and _own_ambient(unit):
         return None
     reason = no_new_privs(case)
-    if reason is None or unit is None or not _keeps_until_exec(case, unit):
+    if reason is None or unit is None or unit.manager is not None or not _keeps_until_exec(case, unit):
         return reason
     return Unknown(reason.code, f"{reason.text}, but for what systemd keeps until it executes", reason.evidence)
 
@@ -72,7 +72,8 @@ def no_new_privs(case: Case) -> Reason | None:
 
 
 def _implied_no_new_privs(case: Case, *, unit: Unit, text: str) -> Reason | None:
-    if unit.user == "root":
+    # Of what a supervisor starts its process tells.
+    if unit.user == "root" or unit.manager is not None:
         return None
     implying = [name for name in IMPLIES_NO_NEW_PRIVS if unit.says(name) not in UNSET]
     if (case.host.systemd or 0) >= _FIRST_WITHOUT_IMPLIED:

@@ -13,6 +13,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.capability.
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision import boot, widening
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.case import (
     Case,
+    no_unit_text,
     unit_grants,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.hazards import (
@@ -55,7 +56,7 @@ _HAZARDS = (
 
 def unit_user(case: Case) -> str:
     """The User= that the drop-in sets: only for a unit that would run as root without it, '' otherwise."""
-    unit, account = case.facts.unit, case.facts.account
+    unit, account = case.unit, case.facts.account
     if unit is None or account is None or not case.service.user:
         return ""
     return account.name if unit.user in ("root", "0") or unit.dropin_user else ""
@@ -63,7 +64,7 @@ def unit_user(case: Case) -> str:
 
 def text(case: Case) -> str:
     """The text of the unit's drop-in."""
-    unit, user = case.facts.unit, unit_user(case)
+    unit, user = case.unit, unit_user(case)
     # They make folders, send signals and the like, as root.
     of_root = unit.other_commands if unit is not None and user else {}
     return render_ambient(capabilities=[CAPABILITY], user=user, of_root=of_root, also=widening.settings(case))
@@ -78,13 +79,13 @@ def _without_root(case: Case) -> tuple[str, ...]:
 
 
 def _loaded(case: Case) -> bool:
-    unit = case.facts.unit
+    unit = case.unit
     return unit is not None and CAPABILITY in unit.says("AmbientCapabilities").split()
 
 
 def _grants_itself(case: Case) -> bool:
     """Whether the unit gives the capability without a drop-in of ours, and to the right user."""
-    unit = case.facts.unit
+    unit = case.unit
     # While systemd has not read that our drop-in is gone, it is the one that is loaded.
     ours = unit is not None and (unit.dropin_strategy or unit.interrupted or unit.granted_by_template)
     return not ours and _loaded(case) and not unit_user(case) and not widening.settings(case)
@@ -104,12 +105,12 @@ class Ambient(Strategy):
         if case.host.systemd < _FIRST_SYSTEMD:
             evidence = f"systemd {case.host.systemd}"
             return (Reason("old_systemd", f"ambient capabilities came with systemd {_FIRST_SYSTEMD}", evidence),)
-        if case.facts.unit is None:
-            return (Reason("no_unit", "no systemd unit starts it", f"service {case.service.name} has no unit"),)
+        if case.unit is None:
+            return (Reason("no_unit", "no systemd unit starts it", no_unit_text(case)),)
         return judge(case, _HAZARDS) + confinement.refused(case)
 
     def why(self, case: Case) -> str:
-        unit = case.facts.unit
+        unit = case.unit
         name = unit.name if unit else case.service.name
         if _loaded(case) and not self.granted(case):
             return f"{name} itself grants {CAPABILITY} already"
@@ -117,7 +118,7 @@ class Ambient(Strategy):
 
     def warnings(self, case: Case) -> tuple[str, ...]:
         """Children inherit ambient capabilities (capabilities(7)); worth a word where starting others is its work."""
-        found, unit, others = case.facts.program, case.facts.unit, (*_without_root(case), *widening.warnings(case))
+        found, unit, others = case.facts.program, case.unit, (*_without_root(case), *widening.warnings(case))
         if found is None or unit is None:
             return others
         if found.form != "script" and not is_interpreter(found.real_path) and program.launcher(case) is None:
@@ -125,7 +126,7 @@ class Ambient(Strategy):
         return (f"every program that {found.real_path} starts in {unit.name} gets {CAPABILITY} as well", *others)
 
     def granted(self, case: Case) -> bool:
-        unit = case.facts.unit
+        unit = case.unit
         return unit is not None and (unit.dropin_strategy == self.name or unit.interrupted)
 
     def pending(self, case: Case) -> tuple[str, ...]:
@@ -134,7 +135,7 @@ class Ambient(Strategy):
         return steps + self.process_steps(case, changing=bool(steps) or case.granted_now)
 
     def _is_written(self, case: Case) -> bool:
-        unit = case.facts.unit
+        unit = case.unit
         if unit is None or unit.interrupted:
             return False
         return unit.dropin_text == text(case) if unit.dropin_strategy else _grants_itself(case)
@@ -158,14 +159,14 @@ class Ambient(Strategy):
         return ()
 
     def volatile(self, case: Case) -> str:
-        granting = case.facts.unit.capability_files if case.facts.unit is not None else ()
+        granting = case.unit.capability_files if case.unit is not None else ()
         if not granting or not all(map(boot.forgets, granting)):
             return ""
         return f"the capability is granted by {granting[-1]} alone, which a boot forgets"
 
     def replaced_by(self, case: Case, chosen: Strategy) -> bool:
         """The drop-in is all that there is of it."""
-        return chosen.by_dropin and case.facts.unit is not None
+        return chosen.by_dropin and case.unit is not None
 
     def desired(self, case: Case, planned: Desired) -> Desired:
         return Desired() if _grants_itself(case) else Desired(entries=self.dropin(case, text(case)))

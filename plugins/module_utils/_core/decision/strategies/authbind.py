@@ -36,7 +36,11 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.managed.sta
     Entry,
     gone,
 )
-from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import AuthbindPort, Process
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import (
+    AuthbindPort,
+    Process,
+    Unit,
+)
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.reason import Reason, Unknown
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.record import Record
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import render_authbind
@@ -65,11 +69,26 @@ def _no_user(case: Case) -> Reason | None:
 
 def _no_unit(case: Case) -> Reason | None:
     """A person who names the strategy starts the program through authbind; auto cannot know that."""
-    if case.facts.unit is not None or case.service.strategy != "auto":
+    if case.facts.unit is not None and case.facts.unit.manager is not None:
+        return _not_through_authbind(case.facts.unit)
+    if case.unit is not None or case.service.strategy != "auto":
         return None
     text = "no unit starts it, and authbind works only for a program that is started through it"
     evidence = f"service {case.service.name} has no unit here; say strategy: authbind if you start it so"
     return Reason("no_unit", text, evidence)
+
+
+def _not_through_authbind(unit: Unit) -> Reason | None:
+    """What a supervisor executes is written in a file of somebody else's, and may say authbind there."""
+    launch = unit.launch
+    if "authbind" in launch.wrappers:
+        return None
+    words = list(unit.commands[0].words) if unit.commands else []
+    if launch.program in words:
+        words.insert(words.index(launch.program), "authbind --deep")
+    line = " ".join(words) or "authbind --deep PROGRAM"
+    text = f"the collection does not change {unit.says('FragmentPath')}; have it execute: {line}"
+    return Reason("not_through_authbind", text, unit.name)
 
 
 def _high_port(case: Case) -> Reason | None:
@@ -87,7 +106,7 @@ def _preload_in_vain(case: Case) -> Reason | None:
 
 
 def _command(case: Case) -> Reason | None:
-    unit = case.facts.unit
+    unit = case.unit
     if unit is None:
         return None
     if not unit.commands:
@@ -128,7 +147,7 @@ _HAZARDS = (
 
 def deep(case: Case) -> bool:
     """Whether a wrapper starts the program: only --deep then keeps authbind in force (authbind(1))."""
-    unit, program = case.facts.unit, case.facts.program
+    unit, program = case.unit, case.facts.program
     words = unit.commands[0].words if unit and unit.commands else ()
     script = program is not None and program.form == "script"
     wrapped = unit is not None and bool(unit.launch.wrappers)
@@ -136,7 +155,7 @@ def deep(case: Case) -> bool:
 
 
 def _text(case: Case) -> str:
-    unit, authbind = case.facts.unit, case.host.authbind
+    unit, authbind = case.unit, case.host.authbind
     if unit is None or authbind is None:
         return ""
     also = widening.settings(case)
@@ -253,7 +272,7 @@ class Authbind(Strategy):
         return rules
 
     def granted(self, case: Case) -> bool:
-        unit = case.facts.unit
+        unit = case.unit
         wrapped = unit is not None and unit.dropin_strategy == self.name
         return wrapped or (bool(_rules_of(case)) and _may_take_rules(case))
 
@@ -263,7 +282,7 @@ class Authbind(Strategy):
         return f"{_foreign(case)}, and they stay; say strategy: authbind to have them managed and taken back"
 
     def taken_over(self, case: Case, *, removed: bool) -> str:
-        unit = case.facts.unit
+        unit = case.unit
         # Where the drop-in is the collection's, so are the rules; a recorded rule is as well.
         ours = unit is not None and unit.dropin_strategy == self.name
         if ours or not _foreign(case) or case.service.strategy == "auto":
@@ -297,7 +316,7 @@ class Authbind(Strategy):
         return False if refused else super().is_held_by(case, process)
 
     def _is_wrapped(self, case: Case) -> bool:
-        unit = case.facts.unit
+        unit = case.unit
         if unit is None or case.host.authbind is None:
             return unit is None
         right = unit.dropin_text == _text(case) and not unit.interrupted

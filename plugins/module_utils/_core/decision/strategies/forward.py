@@ -80,7 +80,7 @@ def _ground(case: Case) -> forward.Ground:
 
 def request(case: Case) -> forward.Request:
     """What the service asks for."""
-    service, unit = case.service, case.facts.unit
+    service, unit = case.service, case.unit
     inner = {port: service.backend(port) for port in service.ports}
     return forward.Request(
         name=service.name,

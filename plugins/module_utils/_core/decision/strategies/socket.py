@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.case import (
     Case,
+    no_unit_text,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.hazards import (
     backend,
@@ -34,7 +35,7 @@ def _undeclared(case: Case) -> Reason | None:
 
 def _foreign_socket(case: Case) -> Reason | None:
     """Somebody else's socket unit, which hands the ports over already or would be replaced."""
-    installed, unit = _installed(case), case.facts.unit
+    installed, unit = _installed(case), case.unit
     if unit is not None and installed.foreign:
         text = socket_unit.foreign_text(socket_unit.socket_name(unit.name), path=installed.foreign[0])
         return Reason("foreign_socket", text, installed.foreign[0])
@@ -47,7 +48,7 @@ def _foreign_socket(case: Case) -> Reason | None:
 
 def _other_network(case: Case) -> Reason | None:
     """systemd binds in the host's network; a unit with loopback alone gains by that, and no other one does."""
-    unit = case.facts.unit
+    unit = case.unit
     name = next((it for it in ("NetworkNamespacePath", "JoinsNamespaceOf") if unit and unit.says(it)), "")
     if unit is None or not name or (name == "JoinsNamespaceOf" and not unit.is_on("PrivateNetwork")):
         return None
@@ -56,7 +57,7 @@ def _other_network(case: Case) -> Reason | None:
 
 def _root_keeps_them(case: Case) -> Reason | None:
     """su(1) and runuser(1) wait as root for the program, and have its descriptors."""
-    unit = case.facts.unit
+    unit = case.unit
     waiting = [name for name in unit.launch.wrappers if name in ("su", "runuser")] if unit else []
     if unit is None or not waiting:
         return None
@@ -66,7 +67,7 @@ def _root_keeps_them(case: Case) -> Reason | None:
 
 def _cannot_accept(case: Case) -> Reason | None:
     """SystemCallFilter= without the calls that take a connection (accept(2)); bind(2) and listen(2) are systemd's."""
-    unit = case.facts.unit
+    unit = case.unit
     calls = ("accept", "accept4")
     if unit is None or sandbox.forbidden_calls(unit, calls) != list(calls):
         return None
@@ -74,7 +75,7 @@ def _cannot_accept(case: Case) -> Reason | None:
 
 
 def _environment_lost(case: Case) -> Reason | None:
-    unit = case.facts.unit
+    unit = case.unit
     if unit is None or unit.launch.environment:
         return None
     text = f"{', '.join(unit.launch.wrappers)} does not hand LISTEN_FDS and the sockets to the program"
@@ -129,7 +130,7 @@ def _handed(case: Case, unit: Unit) -> socket_unit.Handed:
 
 
 def _is_in_place(case: Case) -> bool:
-    unit, installed = case.facts.unit, _installed(case)
+    unit, installed = case.unit, _installed(case)
     if unit is None or unit.interrupted or installed.leftovers or installed.unread:
         return False
     wanted = _handed(case, unit)
@@ -151,24 +152,24 @@ class Socket(Strategy):
     def hazards(self, case: Case) -> tuple[Reason, ...]:
         if case.host.systemd is None:
             return (Reason("no_systemd", "systemd does not run this host", "no /run/systemd/system"),)
-        if case.facts.unit is None:
-            return (Reason("no_unit", "no systemd unit starts it", f"service {case.service.name} has no unit"),)
+        if case.unit is None:
+            return (Reason("no_unit", "no systemd unit starts it", no_unit_text(case)),)
         return judge(case, _HAZARDS)
 
     def why(self, case: Case) -> str:
-        unit = case.facts.unit
+        unit = case.unit
         name = socket_unit.socket_name(unit.name) if unit else case.service.name
         return f"{name} has systemd bind the ports and hand them over, and no process of the service has a privilege"
 
     def warnings(self, case: Case) -> tuple[str, ...]:
-        unit = case.facts.unit
+        unit = case.unit
         if unit is None or not socket_unit.names_its_sockets(unit.launch.program):
             return ()
         lines = ", ".join(repr(line) for line in _handed(case, unit).listen_lines)
         return (f"nginx takes a socket only for the same address in its configuration, which must say {lines}",)
 
     def granted(self, case: Case) -> bool:
-        unit = case.facts.unit
+        unit = case.unit
         return not _installed(case).nothing or (unit is not None and unit.dropin_strategy == self.name)
 
     def pending(self, case: Case) -> tuple[str, ...]:
@@ -185,7 +186,7 @@ class Socket(Strategy):
         return None if None in handed else super().is_held_by(case, process)
 
     def desired(self, case: Case, planned: Desired) -> Desired:
-        unit = case.facts.unit
+        unit = case.unit
         return Desired() if unit is None else _handed(case, unit).desired(self.installed(case))
 
     def absent(self, case: Case, planned: Desired) -> Desired:
