@@ -25,10 +25,17 @@ SETCAP_AT_START = """
 unit case.service User=casey "ExecStartPre=+/usr/sbin/setcap cap_net_bind_service=ep $bin/server" \\
   "ExecStart=$(server 84)"
 """
-BLANK = r"""
-mkdir "$bin/my app"
-cp /usr/bin/socat "$bin/my app/server"
-unit case.service User=casey "ExecStart=$bin/my\x20app/server TCP-LISTEN:84,fork,reuseaddr 'EXEC:/bin/cat'"
+ESCAPES = r"""
+mkdir "$bin/my äpp"
+cp /usr/bin/socat "$bin/my äpp/server"
+unit case.service User=casey "ExecStart=$bin/my\x20\xc3\244pp/server TCP-LISTEN:84,fork,reuseaddr 'EXEC:/bin/cat'"
+"""
+# systemctl ends with an error where it comes to a unit of which a setting holds bytes that are no UTF-8.
+UNSHOWN = rf"""
+unit case.service User=casey "ExecStart=$(server 84)"
+unit case-unshown.service User=casez "ExecStart=/usr/bin/env A=\xe4 $(server 8084)"
+{START} case-unshown
+! systemctl show '*.service' >/dev/null 2>&1
 """
 LATER = """
 unit case.service User=casey "ExecStart=$(server 84)"
@@ -68,7 +75,23 @@ ROWS = (
         since="true",
         removal_says=["gives the program a file capability again"],
     ),
-    Row("a program in a folder with a blank in its name", BLANK, [ONE], "pass", {"one": "ambient"}),
+    Row("a program in a folder whose name is written in escapes", ESCAPES, [ONE], "pass", {"one": "ambient"}),
+    Row(
+        "somebody else's unit that systemd cannot show",
+        UNSHOWN,
+        [{**ONE, "strategy": "setcap"}],
+        "pass",
+        {"one": "setcap"},
+        holds="serves 84",
+    ),
+    Row(
+        "a unit that systemd cannot show, beside another",
+        UNSHOWN,
+        [ONE, {"name": "two", "ports": [85], "unit": "case-unshown.service"}],
+        "refused",
+        {"one": "ambient", "two": ""},
+        says=["'case-unshown.service' cannot be shown by systemd"],
+    ),
     Row("a later drop-in that takes the ambient capability away", LATER, [ONE], "pass", {"one": "setcap"}),
     Row(
         "an interpreter that somebody gave the capability",

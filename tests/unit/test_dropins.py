@@ -93,7 +93,7 @@ def test_a_dropin_that_systemd_does_not_read_is_taken_back() -> None:
     [
         ("missing.service", "present", "does not exist on this host"),
         ("masked.service", "present", "which is masked"),
-        ("broken.service", "present", "which is bad-setting"),
+        ("broken.service", "present", "which is bad-setting; mend its file"),
     ],
 )
 def test_units_that_cannot_be_changed(name: str, state: str, sentence: str) -> None:

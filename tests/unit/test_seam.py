@@ -13,6 +13,7 @@ from typing import Any, Iterator, List, Sequence, Tuple
 
 import pytest
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import HostError
+from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import parse_show
 from ansible_collections.netbind.privport.plugins.module_utils._host import accounts, another, probe
 from ansible_collections.netbind.privport.plugins.module_utils._host.host import Completed, Host
 from ansible_collections.netbind.privport.tests.unit.fake_host import FakeHost
@@ -194,6 +195,37 @@ def test_what_systemctl_shows_holds_no_secrets() -> None:
     assert "Environment=LD_PRELOAD\n" in shown.text
     assert "Environment=PATH\n" in shown.text
     assert {pid: record.status for pid, record in shown.processes.items()} == {7: "Name:\tb\nUid:\t1 1 1 1\n"}
+
+
+class Unshown(Host):
+    """systemctl, which ends where it comes to a unit that systemd cannot show."""
+
+    active = ("a.service", "bad.service", "c.service")
+
+    def run(self, argv: Sequence[str], *, seconds: float = 0) -> Completed:
+        names = argv[argv.index("--") + 1 :] if "--" in argv else []
+        if "list-units" in argv:
+            return Completed(tuple(argv), 0, "".join(f"{it} loaded active running It\n" for it in self.active), "")
+        names = [it for name in names for it in (self.active if "*" in name else (name,))]
+        shown = names[: names.index("bad.service")] if "bad.service" in names else names
+        text = "\n".join(f"Id={it}\nLoadState=loaded\nExecStart={{ path=/p ; status=0/0 }}\n" for it in shown)
+        failed = shown != names
+        return Completed(tuple(argv), int(failed), text, "Failed to get properties: Invalid argument" if failed else "")
+
+    def status(self, path: str) -> Any:
+        return True
+
+
+@pytest.mark.parametrize("names", [["a.service", "bad.service", "c.service"], ["*.service"]])
+def test_a_unit_that_cannot_be_shown_is_its_own_matter(names: Sequence[str]) -> None:
+    shown = parse_show(Unshown().show_units(names, ["Id", "LoadState"]).text)
+    assert [(it["Id"], it["LoadState"]) for it in shown] == [
+        ("a.service", "loaded"),
+        ("bad.service", "error"),
+        ("c.service", "loaded"),
+    ]
+    assert shown[1]["LoadError"] == "Failed to get properties: Invalid argument"
+    assert Unshown().units_executing(["/p"]) == ("a.service", "c.service")
 
 
 @pytest.mark.parametrize(

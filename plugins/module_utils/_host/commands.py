@@ -21,6 +21,7 @@ _OF_ROOT = "/usr/local/sbin:/usr/sbin:/sbin"
 # How a command begins that tells something and changes nothing, its program by the base name.
 _TELLING = (
     ("systemctl", "show"),
+    ("systemctl", "list-units"),
     ("systemctl", "--version"),
     ("ss", "-H"),
     ("nft", "--check"),
@@ -50,11 +51,16 @@ class Completed(NamedTuple):
     def checked(self) -> Completed:
         """Itself when the command succeeded, else HostError with what it said."""
         if self.rc != 0:
-            lines = (self.stderr.strip() or self.stdout.strip() or "nothing").splitlines()
-            # systemctl says last where else to look, and in the line before why.
-            said = [line for line in lines if not line.startswith(("See ", "See: "))] or lines
-            raise HostError(f"{' '.join(self.argv)} failed with status {self.rc}: {said[-1]}")
+            raise HostError(f"{' '.join(self.argv)} failed with status {self.rc}: {self.complaint}")
         return self
+
+    @property
+    def complaint(self) -> str:
+        """The line in which it says why it failed."""
+        lines = (self.stderr.strip() or self.stdout.strip() or "nothing").splitlines()
+        # systemctl says last where else to look, and in the line before why.
+        said = [line for line in lines if not line.startswith(("See ", "See: "))] or lines
+        return said[-1]
 
 
 class Commands:

@@ -12,6 +12,7 @@ import re
 from typing import Iterator, List, Mapping, NamedTuple, Sequence, Tuple
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import HostError
+from ansible_collections.netbind.privport.plugins.module_utils._host.commands import Completed
 from ansible_collections.netbind.privport.plugins.module_utils._host.processes import Processes, ProcessRecord
 
 # Begins a name for Host.network(): the network namespace that the main process of the unit of that name is in.
@@ -42,15 +43,37 @@ class Units(Processes):
     """The systemd of this machine."""
 
     def show_units(self, names: Sequence[str], properties: Sequence[str]) -> Shown:
-        """The properties of units, a block for each in their order. Raises HostError where systemctl fails."""
-        argv = ["systemctl", "show", "--no-pager", "--property=" + ",".join(properties), "--", *names]
-        text = self.query(argv).checked().stdout
+        """The properties of units, a block for each in their order; a pattern stands for the active ones it fits.
+
+        One that systemd cannot show has Id, LoadState=error and LoadError. Raises HostError where systemctl fails.
+        """
+        text = self._blocks(names, properties)
         pids = {int(pid) for pid in re.findall(r"^MainPID=([1-9][0-9]*)$", text, re.MULTILINE)}
         found = {pid: self.process(pid) for pid in pids}
         return Shown(
             text="\n\n".join(self._without_secrets(block) for block in text.split("\n\n")),
             processes={pid: record for pid, record in found.items() if record is not None},
         )
+
+    def _blocks(self, names: Sequence[str], properties: Sequence[str]) -> str:
+        done = self._systemctl_show(names, properties)
+        if done.rc == 0:
+            return done.stdout
+        # One unit ends the call for all: a byte that is no UTF-8 has no place in a message of D-Bus. Does it answer?
+        self.query(["systemctl", "show", "--property=Version"]).checked()
+        named = (self._matching(name) if set(name) & set("*?[") else (name,) for name in names)
+        return "\n".join(self._block(name, properties) for found in named for name in found)
+
+    def _systemctl_show(self, names: Sequence[str], properties: Sequence[str]) -> Completed:
+        return self.query(["systemctl", "show", "--no-pager", "--property=" + ",".join(properties), "--", *names])
+
+    def _matching(self, pattern: str) -> Iterator[str]:
+        argv = ["systemctl", "list-units", "--no-pager", "--no-legend", "--plain", "--full", "--", pattern]
+        return (line.split()[0] for line in self.query(argv).checked().stdout.splitlines() if line.strip())
+
+    def _block(self, name: str, properties: Sequence[str]) -> str:
+        done = self._systemctl_show([name], properties)
+        return done.stdout if done.rc == 0 else f"Id={name}\nLoadState=error\nLoadError={done.complaint}\n"
 
     def _without_secrets(self, block: str) -> str:
         if not re.search("^Environment=", block, re.MULTILINE):
@@ -67,8 +90,7 @@ class Units(Processes):
         """The loaded units whose ExecStart= is one of these paths; none without systemd. Raises HostError."""
         if self.status("/run/systemd/system") is None:
             return ()
-        argv = ["systemctl", "show", "--no-pager", "--property=Id,ExecStart", "--", "*.service"]
-        blocks = self.query(argv).checked().stdout.split("\n\n")
+        blocks = self._blocks(["*.service"], ["Id", "ExecStart"]).split("\n\n")
         started = [block for block in blocks if any(f"{{ path={path} ;" in block for path in paths)]
         names = (re.search("^Id=(.*)$", block, re.MULTILINE) for block in started)
         return tuple(sorted(name[1] for name in names if name))

@@ -78,8 +78,7 @@ def _held(value: bytes | None) -> str:
 def _units(host: Host) -> Iterator[Grant]:
     if units.systemd_version(host) is None:
         return
-    argv = ["systemctl", "show", "--no-pager", "--property=Id,AmbientCapabilities", "--", "*.service"]
-    for properties in parse_show(host.query(argv).checked().stdout):
+    for properties in parse_show(host.show_units(["*.service"], ("Id", "AmbientCapabilities")).text):
         held = properties.get("AmbientCapabilities", "")
         if CAPABILITY in held.split():
             yield Grant(mechanism="ambient", subject=properties["Id"], detail=held)

@@ -68,11 +68,9 @@ def show_unit(host: Host, name: str, *, state: str) -> dict[str, str]:
     if systemd_version(host) is None:
         raise HostError(f"unit is {name!r}, but systemd does not run this host; use privport_setcap instead")
     properties = show(host, [name])[name]
-    state = properties.get("LoadState", "") if state == "present" else "loaded"
-    if state == "not-found":
-        raise InvalidInput(f"unit is {name!r}, which does not exist on this host; install it first or correct the name")
-    if state != "loaded":
-        raise InvalidInput(f"unit is {name!r}, which is {state}; see systemctl status {name}")
+    problem = units.why_not_loaded(properties) if state == "present" else ""
+    if problem:
+        raise InvalidInput(f"unit is {name!r}, which {problem}")
     return properties
 
 

@@ -117,6 +117,11 @@ def test_choice(fields: Dict[str, Any], strategy: str) -> None:
         ),
         pytest.param({"properties": {"LoadState": "masked"}}, ("is masked", "systemctl unmask"), id="masked"),
         pytest.param({"properties": {"LoadState": "bad-setting"}}, ("is bad-setting", "mend its file"), id="broken"),
+        pytest.param(
+            {"properties": {"LoadState": "error", "LoadError": "Invalid argument"}},
+            ("cannot be shown by systemd", "Invalid argument", "in UTF-8"),
+            id="unshown",
+        ),
     ],
 )
 def test_errors_say_what_to_do(fields: Dict[str, Any], parts: Tuple[str, ...]) -> None:

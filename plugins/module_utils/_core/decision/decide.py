@@ -24,6 +24,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model.reaso
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Service, port_words
 from ansible_collections.netbind.privport.plugins.module_utils._core.supervision.manager import see_names
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.name import instance_of
+from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import why_not_loaded
 
 
 class Decision(NamedTuple):
@@ -208,11 +209,8 @@ def _description_problem(case: Case) -> str:
             f"{where} unit {unit.name!r} is the manager of all that its user runs, which a restart would end; make the "
             "service a unit of the system with User=, or leave unit out and name the program as executable"
         )
-    if unit is not None and unit.says("LoadState") == "masked":
-        return f"{where} unit {unit.name!r} is masked; unmask it first (systemctl unmask {unit.name})"
-    if unit is not None and unit.says("LoadState") != "loaded":
-        return f"{where} unit {unit.name!r} is {unit.says('LoadState')}; mend its file (systemctl status {unit.name})"
-    return held_port(case)
+    unusable = why_not_loaded(unit.properties) if unit is not None else ""
+    return f"{where} unit {unit.name!r} {unusable}" if unit is not None and unusable else held_port(case)
 
 
 def _missing(case: Case) -> str:
@@ -225,7 +223,7 @@ def _missing(case: Case) -> str:
         return f"{told}; {see_names(unit.manager)}"
     if unit is not None and not facts.user_unit and unit.says("LoadState") == "not-found":
         name = service.template or unit.name
-        return f"unit {name!r} does not exist on this host; install it first or correct the name"
+        return f"unit {name!r} {why_not_loaded(unit.properties)}"
     if unit is not None and service.template and service.unit == instance_of(service.template, NO_INSTANCE):
         told = f"unit {service.template!r} is a template of which no instance runs or is enabled"
         return f"{told}; start one, or name them by instances: in the service's description"

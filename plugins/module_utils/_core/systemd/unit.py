@@ -99,6 +99,21 @@ def parse_show(text: str) -> tuple[dict[str, str], ...]:
     return tuple(shown)
 
 
+def why_not_loaded(properties: Mapping[str, str]) -> str:
+    """What is wrong with a unit that systemd does not have in force, with the way out; '' for nothing."""
+    name, state = properties.get("Id", ""), properties.get("LoadState", "")
+    if state == "loaded":
+        return ""
+    if state == "not-found":
+        return "does not exist on this host; install it first or correct the name"
+    if state == "masked":
+        return f"is masked; unmask it first (systemctl unmask {name})"
+    if "LoadError" in properties:
+        way = r"where its file has an escape such as \xe4, write the character in UTF-8"
+        return f"cannot be shown by systemd (systemctl show {name}: {properties['LoadError']}); {way}"
+    return f"is {state}; mend its file (systemctl status {name})"
+
+
 def _records(text: str) -> Iterator[str]:
     """The lines, but a command whole: its arguments are printed raw, newlines and empty lines included."""
     pending = ""
