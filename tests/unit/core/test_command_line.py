@@ -24,6 +24,11 @@ from hypothesis import strategies as st
         ("sh -c 'exec a \"b\"'", ["sh", "-c", 'exec a "b"']),
         ('"/my server" x', ["/my server", "x"]),
         ("/my\\x20server a\\sb \\x41\\101\\u00e9\\U0001F600", ["/my server", "a b", "AA\u00e9\U0001f600"]),
+        # Escaped bytes are characters together, and what is no UTF-8 stays bytes.
+        (
+            r"/a \xc3\xa4\303\244 \xe4 \377 \400 \x00 \ud800",
+            ["/a", "ää", "\udce4", "\udcff", r"\400", r"\x00", r"\ud800"],
+        ),
         ('/a "it\'s" \'a\'"b"c', ["/a", "it's", "abc"]),
         (r"/a 'a\'b' \"c\" d\\e \t", ["/a", "a'b", '"c"', r"d\e", "\t"]),
         (r"/a \q \x4 \U00110000 \000 b" + "\\", ["/a", r"\q", r"\x4", r"\U00110000", r"\000", "b\\"]),

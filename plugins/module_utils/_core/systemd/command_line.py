@@ -24,9 +24,15 @@ _ESCAPES = {
     "'": "'",
     "s": " ",
 }
-_NUMBER = re.compile(r"x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|([0-7]{3})")
+_NUMBER = re.compile(
+    r"x(?P<byte>[0-9a-fA-F]{2})|(?P<octal>[0-7]{3})|u(?P<character>[0-9a-fA-F]{4})|U(?P<long>[0-9a-fA-F]{8})"
+)
 _BLANKS = " \t\n\r"
+# Escaped bytes, which may be characters together.
+_BYTES = re.compile("[\udc80-\udcff]+")
 _LAST_CHARACTER = 0x10FFFF
+# Surrogates.
+_NO_CHARACTERS = range(0xD800, 0xE000)
 # What authbind(1) puts before the command that the unit had.
 _BEHIND_AUTHBIND = r"(?:\S*/authbind (?:--deep )?)?"
 _SHOWN = re.compile(r"\A\{ path=(?P<path>.*?) ; argv\[\]=(?P<argv>.*?) ; ignore_errors=", re.DOTALL)
@@ -108,7 +114,11 @@ def _word(line: str, at: int) -> tuple[str, int]:
         else:
             word += character
         at += 1
-    return word, at
+    return _BYTES.sub(_characters, word), at
+
+
+def _characters(found: re.Match[str]) -> str:
+    return found[0].encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
 
 
 def _escaped(line: str, at: int) -> tuple[str, int]:
@@ -121,9 +131,12 @@ def _escaped(line: str, at: int) -> tuple[str, int]:
     match = _NUMBER.match(line, at)
     if match is None:
         return "\\", at
-    octal, hexadecimal = match[4], match[1] or match[2] or match[3]
-    number = int(octal, 8) if octal else int(hexadecimal, 16)
-    return (chr(number), match.end()) if 0 < number <= _LAST_CHARACTER else ("\\", at)
+    byte, octal, character = match["byte"], match["octal"], match["character"] or match["long"]
+    number = int(octal, 8) if octal else int(byte or character, 16)
+    if not 0 < number <= (_LAST_CHARACTER if character else 0xFF) or number in _NO_CHARACTERS:
+        return "\\", at
+    whole = chr(number).encode("utf-8" if character else "latin-1")
+    return whole.decode("utf-8", "surrogateescape"), match.end()
 
 
 def path_in(shown: str) -> str:
