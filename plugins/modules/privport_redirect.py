@@ -111,7 +111,7 @@ rules:
     table inet privport_web {
       chain prerouting {
         type nat hook prerouting priority -100; policy accept;
-        fib daddr type local tcp dport 80 redirect to :8080
+        fib daddr type local tcp dport 80 dnat to :8080
       }
 
       chain output {

@@ -53,6 +53,8 @@ section() {{
   systemctl restart supervisor
   for _ in $(seq 50); do sleep 0.1; ! supervisorctl pid >/dev/null || return 0; done
 }}
+# own: an address of this host's.
+own() {{ hostname -I | cut -d ' ' -f 1; }}
 # serves PORT [ADDRESS]: whether something answers there.
 # A forwarder ends a connection of which one side has ended.
 serves() {{ [[ -n $({{ echo hello; sleep 0.3; }} | timeout 5 socat -t 2 - "TCP:${{2:-127.0.0.1}}:$1") ]]; }}
@@ -66,7 +68,9 @@ dropin() {{
 """
 # Nothing of the row before is left, and every row finds the same.
 CLEAN = """
-systemctl stop 'case*' '_case*' cpu 2>/dev/null || true
+# Under systemd 262 a unit that is not there ends the call for all.
+systemctl stop 'case*' '_case*'
+systemctl stop cpu 2>/dev/null || true
 if [[ -e /etc/supervisor/conf.d/case.conf ]]; then systemctl stop supervisor; fi
 rm -rf /run/case-sv {/etc,/run}/service/case /etc/supervisor/conf.d/case.conf
 nft delete table inet case 2>/dev/null || true

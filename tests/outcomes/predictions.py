@@ -5,6 +5,8 @@
 from row import Row
 
 ONE = {"name": "one", "ports": [84], "unit": "case.service"}
+BEHIND = {**ONE, "backend_ports": {84: 8084}}
+START = "systemctl daemon-reload\nsystemctl start case"
 SERVED = 'User=casey "ExecStart=$(python 84)"'
 
 ROWS = (
@@ -25,6 +27,40 @@ ROWS = (
             holds='serves 84 && getcap "$bin/server" | grep -q bind',
         )
         for wrapper in ("nice -n 1", "env A=1", "setsid --wait", "taskset 1", "flock /tmp", "prlimit --nofile=1000")
+    ),
+    # --- where what leads to backend_ports arrives
+    Row(
+        "it listens on one interface behind its port",
+        'unit case.service User=casey "ExecStart=$(python @eth0:8084)"\n' + START,
+        [BEHIND],
+        "pass",
+        {"one": "redirect"},
+        holds="serves 84 $(own)",
+    ),
+    Row(
+        "it listens on one interface, where no forwarder comes",
+        'unit case.service User=casey "ExecStart=$(python @eth0:8084)"\n' + START,
+        [{**BEHIND, "strategy": "forward"}],
+        "refused",
+        {"one": ""},
+        says=["redirect leads there"],
+    ),
+    Row(
+        "it listens on each address of the host alone, as named does",
+        'unit case.service User=casey "ExecStart=$(python 127.0.0.1:8084 $(own):8084 ::1:8084)"\n' + START,
+        [BEHIND],
+        "pass",
+        {"one": "redirect"},
+        holds="serves 84 && serves 84 $(own)",
+    ),
+    Row(
+        "it listens on one address of the host",
+        'unit case.service User=casey "ExecStart=$(python $(own):8084)"\n' + START,
+        [BEHIND],
+        "pass",
+        {"one": "redirect"},
+        says=["it is reached where it listens and nowhere else"],
+        holds="serves 84 $(own)",
     ),
     Row(
         "an empty bounding set",

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A server that does what real ones do. Only the standard library of Python 3.9.
 
-Usage: serve.py [OPTION…] PORT…, each port also as ADDRESS:PORT. It answers each connection with who it is.
+Usage: serve.py [OPTION…] PORT…, each port also as [ADDRESS][@INTERFACE]:PORT. It answers each one with who it is.
   --drop SETS     give capabilities up once bound: 'all', 'ambient' or 'bounding' (capabilities(7))
   --become USER   be this user once bound, as a server does that is started as root
   --fork          go into the background once bound, as Type=forking wants
@@ -61,12 +61,15 @@ def main():
 
 def listener(port, *, share):
     address, _colon, number = port.rpartition(":")
+    address, _at, interface = address.partition("@")
     found = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
     found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, int(share))
     if ":" not in address:
         # An address that another host has now.
         found.setsockopt(socket.SOL_IP, _IP_FREEBIND, 1)
+    if interface:
+        found.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, interface.encode())
     found.bind((address, int(number)))
     found.listen()
     return found

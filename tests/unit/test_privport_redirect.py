@@ -116,7 +116,7 @@ def test_rules_that_are_not_in_force_are_loaded_again(loaded: Optional[str]) -> 
     host.loaded = loaded
     foreseen = run(host, check_mode=True)
     (shown,) = foreseen["diff"]
-    assert (shown["before_header"], "tcp dport 80 redirect to :8080" in shown["after"]) == ("the kernel", True)
+    assert (shown["before_header"], "tcp dport 80 dnat to :8080" in shown["after"]) == ("the kernel", True)
     assert run(host) == foreseen
     assert run(host)["changed"] is False
 

@@ -153,6 +153,15 @@ def test_a_port_in_front(said: bytes, seconds: float, outcome: str, listening: i
     assert (tried.connect, tried.front["ipv4"]) == ({"127.0.0.1": ""}, outcome)
 
 
+def test_a_port_that_leads_to_one_address() -> None:
+    with socket.create_server(("127.0.0.2", 0)) as server:
+        port = server.getsockname()[1]
+        observed = observe(FakeHost(), parse_services([{"name": "web", "ports": [80]}])).services[0]
+        facts = observed._replace(listeners=(on(9, address="127.0.0.2"),))
+        tried = probe(facts, port=Port(port), inner=Port(9))
+    assert tried.front["ipv4"] == ""
+
+
 def test_a_service_that_closes_at_once_itself() -> None:
     inner = answering(b"", seconds=0, times=2)
     observed = observe(FakeHost(), parse_services([{"name": "web", "ports": [80]}])).services[0]

@@ -57,7 +57,7 @@ def probe(
 
 def _front(ways: Ways, on_inner: Sequence[Listener], *, port: Port, families: Sequence[str]) -> dict[str, str | None]:
     """A forwarder that finds nobody behind it closes the connection at once; so do some services by themselves."""
-    found = {family: ways.reach(family, port.number, staying=_FORWARDER_SECONDS) for family in families}
+    found = {family: ways.lead(family, port.number, on_inner, staying=_FORWARDER_SECONDS) for family in families}
     if CLOSED not in found.values():
         return dict(found)
     closes = any(ways.connect(listener, staying=_FORWARDER_SECONDS) == CLOSED for listener in on_inner)
@@ -123,6 +123,17 @@ class Ways:
             others = self._host.addresses(family)[:_MOST_ADDRESSES]
             elsewhere = self._first(others, port, staying=staying)
             return outcome if elsewhere is None else elsewhere
+        return outcome
+
+    def lead(self, family: str, port: int, to: Sequence[Listener], *, staying: float) -> str | None:
+        """The same of a port of which something leads to these sockets, over loopback or where they are bound."""
+        sockets = [it for it in to if family in families_of(it)]
+        at_home = any(it.address in WILDCARDS or it.address == _LOOPBACK[family] for it in sockets)
+        outcome = self.reach(family, port, staying=staying) if at_home or not sockets else None
+        for it in sockets if outcome is None else ():
+            outcome = self.connect(it._replace(port=port), staying=staying)
+            if outcome == "":
+                break
         return outcome
 
     def _first(self, targets: Sequence[str], port: int, *, staying: float) -> str | None:

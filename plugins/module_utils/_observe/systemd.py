@@ -57,6 +57,7 @@ PROPERTIES = (
     "IPAddressAllow",
     "IPAddressDeny",
     "RestrictNetworkInterfaces",
+    "BindNetworkInterface",
     "RootDirectory",
     "RootImage",
     "RootMStack",

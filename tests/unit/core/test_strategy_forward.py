@@ -17,6 +17,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.forwarding.
     installation,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.managed.installation import Installed
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import Listener
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Port
 from ansible_collections.netbind.privport.plugins.module_utils._core.proof.checks import (
     CLOSED,
@@ -43,6 +44,13 @@ from ansible_collections.netbind.privport.tests.unit.core.cases import (
 FORWARD = STRATEGIES["forward"]
 BACKEND: Dict[str, Any] = {"port": 8080, "address": "127.0.0.1"}
 BEHIND = listener(process(), **BACKEND)
+
+
+def on(address: str) -> Listener:
+    """What the service listens on behind the port."""
+    return listener(process(), port=8080, address=address)
+
+
 OTHER = listener(process(pid=7, unit="other.service"), **BACKEND)
 SYSTEMD = process(pid=1, uid=0, unit="init.scope", effective=(CAP,), permitted=(CAP,))
 UNITS = ("privport-forward-web-80.socket", "privport-forward-web-80.service")
@@ -81,6 +89,12 @@ def behind(**fields: Any) -> Case:
         ({}, {"network": network(unprivileged_port_start=None)}, ()),
         ({}, {"listeners": (OTHER,)}, ("backend_held",)),
         ({}, {"listeners": (BEHIND, OTHER)}, ()),
+        ({}, {"listeners": (on("0.0.0.0%eth0"),)}, ("backend_interface",)),
+        ({}, {"listeners": (on("fe80::1%eth0"), on("::%eth0"))}, ("backend_interface",)),
+        ({}, {"listeners": (on("fe80::1%eth0"), BEHIND)}, ()),
+        ({}, {"listeners": (on("0.0.0.0%lo"),)}, ()),
+        ({}, {"listeners": (), "properties": {"BindNetworkInterface": "eth0"}}, ("backend_interface",)),
+        ({}, {"listeners": (), "properties": {"BindNetworkInterface": "lo"}}, ()),
         ({}, {"properties": {"PrivateNetwork": "yes"}}, ("private_network",)),
         ({}, {"network": network(is_host=False, path="/run/netns/a")}, ("other_network",)),
         (
@@ -132,6 +146,8 @@ def test_doubts(fields: Dict[str, Any], expected: Tuple[str, ...]) -> None:
         ((listener(process(), port=8080, address="::1"),), "::1"),
         ((listener(process(), port=8080, address="::1"), BEHIND), "127.0.0.1"),
         ((listener(process(), port=8080, address="10.0.0.1"),), "10.0.0.1"),
+        ((on("0.0.0.0%eth0"), on("10.0.0.1")), "10.0.0.1"),
+        ((on("0.0.0.0%lo"),), "127.0.0.1"),
     ],
 )
 def test_it_goes_where_the_service_listens(listeners: Any, address: str) -> None:

@@ -26,6 +26,7 @@ from ansible_collections.netbind.privport.tests.unit.core.cases import (
 )
 
 NFT = Tool(name="nftables", programs={"nft": "/usr/sbin/nft"})
+OLD_NFT = NFT._replace(keeps_address=False)
 RULES = redirect.rules("web", [Redirect(Port(80), 8080)], families=(), tool=NFT)
 WANTED = redirect.installation("web", RULES, tool=NFT)
 NAMES: Dict[str, Any] = {"paths": redirect.paths("web"), "units": WANTED.units}
@@ -70,8 +71,16 @@ def behind(*addresses: str, **owner: Any) -> Dict[str, Any]:
         ({"properties": {"PrivateNetwork": "yes"}}, ("private_network",)),
         (behind("127.0.0.1"), ("backend_loopback",)),
         (behind("127.0.0.1", "::1"), ("backend_loopback",)),
-        (behind("10.0.0.1"), ("backend_address",)),
-        (behind("127.0.0.1", "10.0.0.1"), ("backend_address",)),
+        (behind("::ffff:127.0.0.1"), ("backend_loopback",)),
+        (behind("0.0.0.0%lo"), ("backend_loopback",)),
+        ({"listeners": (), "properties": {"BindNetworkInterface": "lo"}}, ("backend_loopback",)),
+        ({"listeners": (), "properties": {"BindNetworkInterface": "eth0"}}, ()),
+        (behind("10.0.0.1"), ()),
+        (behind("127.0.0.1", "10.0.0.1"), ()),
+        ({**behind("10.0.0.1"), "redirect": ground(tool=OLD_NFT)}, ("backend_address",)),
+        # What listens on loopback and on each of the others may be met wherever a redirect leads.
+        ({**behind("127.0.0.1", "10.0.0.1"), "redirect": ground(tool=OLD_NFT)}, ()),
+        ({**behind("0.0.0.0"), "redirect": ground(tool=OLD_NFT)}, ()),
         (behind("0.0.0.0"), ()),
         (behind("0.0.0.0%eth0"), ()),
         (behind("127.0.0.1", "::"), ()),
@@ -108,6 +117,7 @@ def test_blockers(more: Dict[str, Any], expected: Tuple[str, ...]) -> None:
     [
         ({}, ()),
         ({"redirect": ground(PERHAPS)}, ("input_rules",)),
+        ({**behind("127.0.0.1", "10.0.0.1"), "redirect": ground(tool=OLD_NFT)}, ("backend_address",)),
         ({"redirect": ground(unread("not root"))}, ("input_rules",)),
         ({"redirect": ground(PERHAPS, DROPS)}, ()),
         # It may have to be told to listen there first.
@@ -180,6 +190,9 @@ BOTH = (listener(process()), listener(process(), port=8080, address="::"))
             {"listeners": BOTH},
             ("port 80, on which it listens too, is reached no more: all is led to the other", OPEN),
         ),
+        (behind("10.0.0.1"), ("it is reached where it listens and nowhere else: 10.0.0.1", OPEN)),
+        (behind("0.0.0.0%eth0"), ("it is reached where it listens and nowhere else: 0.0.0.0%eth0", OPEN)),
+        (behind("127.0.0.1", "10.0.0.1"), (OPEN,)),
     ],
 )
 def test_warnings(more: Dict[str, Any], expected: Tuple[str, ...]) -> None:

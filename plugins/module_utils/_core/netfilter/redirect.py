@@ -3,7 +3,8 @@
 """Rules that lead a service's low ports to the high ports that it listens on, as text, and the unit that loads them.
 
 Only what is for the host itself is redirected, from others and from the host (nft(8), fib and nat statements;
-iptables-extensions(8), addrtype and REDIRECT). The client's address stays as it is.
+iptables-extensions(8), addrtype and DNAT). The client's address stays as it is, and where the tool can, so does the
+one that it asked.
 """
 
 from __future__ import annotations
@@ -167,9 +168,10 @@ def _nft_rules(service: str, wanted: Sequence[Redirect], *, families: Tuple[str,
     table, nft = table_name(service), tool.programs["nft"]
     only = f"meta nfproto {families[0]} " if len(families) == 1 else ""
     conditions = [f"{only}fib daddr type local {it.port.protocol} dport {it.port.number}" for it in wanted]
+    action = "dnat" if tool.keeps_address else "redirect"
     chains = [
         _nft_chain(hook, [f"{condition} {action} to :{it.to}" for condition, it in zip(conditions, wanted)])
-        for hook, action in (("prerouting", "redirect"), ("output", "dnat" if tool.keeps_address else "redirect"))
+        for hook in ("prerouting", "output")
     ]
     text = f"table inet {table} {{\n" + "\n".join(chains) + "}\n"
     return Rules(
@@ -191,12 +193,12 @@ def _iptables_rules(service: str, wanted: Sequence[Redirect], *, families: Tuple
     path, chains = rules_path(service, tool=IPTABLES), chain_names(service)
     # As iptables-save(8) prints them.
     lines = [f"-A {hook} -j {chain}" for hook, chain in chains.items()]
-    for chain, action in zip(chains.values(), ("REDIRECT --to-ports ", "DNAT --to-destination :")):
-        lines += [
-            f"-A {chain} -p {it.port.protocol} -m addrtype --dst-type LOCAL -m {it.port.protocol} "
-            f"--dport {it.port.number} -j {action}{it.to}"
-            for it in wanted
-        ]
+    lines += [
+        f"-A {chain} -p {it.port.protocol} -m addrtype --dst-type LOCAL -m {it.port.protocol} "
+        f"--dport {it.port.number} -j DNAT --to-destination :{it.to}"
+        for chain in chains.values()
+        for it in wanted
+    ]
     programs = [tool.programs[_PROGRAMS[family]] for family in families]
     # --noflush appends, also what is there already.
     again = tuple(command for program in programs for command in _without_jumps(program, chains))

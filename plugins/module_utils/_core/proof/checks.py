@@ -39,7 +39,7 @@ class Probe(NamedTuple):
 
     # By the address of each listener.
     connect: Mapping[str, str | None] = {}
-    # Over loopback to the port itself, by family, where the service listens on another one; CLOSED counts as errno.
+    # To the port itself, by family, where the service listens on another one; CLOSED counts as errno.
     front: Mapping[str, str | None] = {}
     # bind(2) by a uid that nobody granted anything, by family: 'ipv4' or 'ipv6'.
     stranger: Mapping[str, str | None] = {}

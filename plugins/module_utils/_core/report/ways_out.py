@@ -126,6 +126,7 @@ STEPS = (
     Step("program_refused", _PROGRAM, "{advice}"),
     Step("backend_loopback", _PROGRAM, "{advice}"),
     Step("backend_address", _PROGRAM, "{advice}"),
+    Step("backend_interface", _SAY, "say strategy: redirect"),
     Step("setuid_program", _PROGRAM, "take the set-user-ID and set-group-ID bits away by chmod: {evidence}"),
     Step("other_capability", _PROGRAM, "take away by setcap -r what others gave it: {evidence}"),
     Step("takes_no_sockets", _PROGRAM, "upgrade it: {advice}"),

@@ -21,6 +21,22 @@ def behind(case: Case) -> Case:
     return case._replace(service=case.service._replace(ports=backends(case) or case.service.ports))
 
 
+def addresses(case: Case, port: Port) -> tuple[str, ...]:
+    """Where the service listens on a backend port, as ss(8) shows it; () where it does not.
+
+    What it is bound to by BindNetworkInterface= shows in that as well, and is known before it listens.
+    """
+    own = [it for it in case.facts.listeners_on(port) if any(map(case.owns, it.owners))]
+    bound = case.facts.unit.says("BindNetworkInterface") if case.facts.unit else ""
+    return tuple(it.address for it in own) or ((f"*%{bound}",) if bound else ())
+
+
+def is_loopback(address: str) -> bool:
+    """Whether nobody but the host itself comes to a socket with this address."""
+    ip, _percent, interface = address.partition("%")
+    return interface == "lo" or ip.startswith(("127.", "::ffff:127.")) or ip == "::1"
+
+
 def template(case: Case) -> Reason | None:
     """Units and files of the collection's own are those of one service, and one drop-in serves all instances."""
     unit = case.facts.unit

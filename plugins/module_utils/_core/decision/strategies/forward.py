@@ -51,6 +51,21 @@ def _privileged_backend(case: Case) -> Reason | None:
     return Reason("privileged_backend", text, f"port {low[0]}") if low else None
 
 
+def _reached(addresses: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of them that a forwarder comes to, which is at home on loopback."""
+    return tuple(it for it in addresses if it.partition("%")[2] in ("", "lo"))
+
+
+def _other_interface(case: Case) -> Reason | None:
+    """A socket that is bound to an interface gets nothing over lo (socket(7), SO_BINDTODEVICE; systemd.exec(5))."""
+    for port in backend.backends(case):
+        addresses = backend.addresses(case, port)
+        if addresses and not _reached(addresses):
+            text = "it listens on an interface to which a forwarder does not come over lo; redirect leads there"
+            return Reason("backend_interface", text, f"{', '.join(addresses)} port {port}")
+    return None
+
+
 _HAZARDS = (
     backend.runs_as_root,
     identity.no_account,
@@ -62,6 +77,7 @@ _HAZARDS = (
     backend.other_network,
     _privileged_backend,
     backend.held,
+    _other_interface,
     backend.silent,
 )
 _OF_BACKENDS = (
@@ -98,7 +114,7 @@ def request(case: Case) -> forward.Request:
 
 def _address(case: Case, port: Port) -> str:
     """Where the service listens on its backend port, by IPv4 if it can be; where it does not, what was so before."""
-    own = [it for it in case.facts.listeners_on(port) if any(map(case.owns, it.owners))]
+    own = [it for it in case.facts.listeners_on(port) if any(map(case.owns, it.owners)) and _reached((it.address,))]
     found = sorted((it.address.partition("%")[0] for it in own), key=lambda address: ":" in address)
     dual = any(it.address == "::" and it.v6only is not True for it in own)
     if not found:

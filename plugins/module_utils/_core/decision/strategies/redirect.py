@@ -53,19 +53,38 @@ def _refused(case: Case) -> Reason | None:
 
 
 def _listens_elsewhere(case: Case) -> Reason | None:
-    """A redirect leads to an address of the interface by which a client came, and from the host itself to loopback."""
+    """A redirect leads to the address that was asked, where the tool can change a port alone.
+
+    Else to an address of the interface by which a client came, and from the host itself to loopback.
+    """
+    keeps = case.facts.redirect is None or case.facts.redirect.tool is None or case.facts.redirect.tool.keeps_address
     for port in backend.backends(case):
-        own = [it for it in case.facts.listeners_on(port) if any(map(case.owns, it.owners))]
-        addresses = [it.address for it in own]
-        if not own or any(address.partition("%")[0] in WILDCARDS for address in addresses):
-            continue
+        addresses = backend.addresses(case, port)
+        inside = [backend.is_loopback(it) for it in addresses]
         told = f"{', '.join(addresses)} port {port}"
-        if all(address.startswith("127.") or address == "::1" for address in addresses):
+        if addresses and all(inside):
             text = "it listens on loopback, where no redirect leads from another host; have it listen on all addresses"
             return Reason("backend_loopback", text, told)
-        text = "it listens on single addresses, and a redirect may lead to another; have it listen on all addresses"
-        return Reason("backend_address", text, told)
+        if keeps or not addresses or any(map(_is_wildcard, addresses)):
+            continue
+        text = "it listens on single addresses, and this nft may lead to another; have it listen on all addresses"
+        # named(8) and its like take loopback and each of the others.
+        kind = Unknown if any(inside) else Reason
+        return kind("backend_address", text, told)
     return None
+
+
+def _is_wildcard(address: str) -> bool:
+    return address.partition("%")[0] in (*WILDCARDS, "*")
+
+
+def _alone(case: Case) -> tuple[str, ...]:
+    """A sentence where it does not listen on all addresses of the host, nor on loopback beside others."""
+    found = dict.fromkeys(it for port in backend.backends(case) for it in backend.addresses(case, port))
+    everywhere = any(it in WILDCARDS or backend.is_loopback(it) for it in found)
+    if not found or everywhere:
+        return ()
+    return (f"it is reached where it listens and nowhere else: {', '.join(found)}",)
 
 
 def _input_rules(case: Case) -> tuple[Reason, ...]:
@@ -132,7 +151,7 @@ class Redirect(Strategy):
         start = case.facts.network.unprivileged_port_start
         free = [str(port) for port in backend.backends(case) if start is not None and port.number >= start]
         open_to_all = f"while it does not run, every user of the host may take its place on port {', '.join(free)}"
-        return (*own, *([open_to_all] if free else ()))
+        return (*own, *_alone(case), *([open_to_all] if free else ()))
 
     def granted(self, case: Case) -> bool:
         return not _found(case).nothing
