@@ -103,6 +103,21 @@ ROWS = (
         {"one": "ambient"},
         holds="serves 84",
     ),
+    Row(
+        "a unit that was mended after its drop-in widened it",
+        f"""
+        unit case.service {SERVED}
+        dropin case.service 50-privport AmbientCapabilities=CAP_NET_BIND_SERVICE PrivateUsers=no \\
+          CapabilityBoundingSet=CAP_NET_BIND_SERVICE
+        sed -i '1i # Managed by netbind.privport (ambient); state=absent removes this file.' \\
+          $units/case.service.d/50-privport.conf
+        """,
+        [ONE],
+        "pass",
+        {"one": "ambient"},
+        holds=f"{GRANTED} && ! grep -E 'Users|Bounding' $units/case.service.d/50-privport.conf && serves 84",
+        since="true",
+    ),
     # --- ports
     Row(
         "a range of ten thousand ports of which a few are in use, beside one",

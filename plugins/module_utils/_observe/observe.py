@@ -43,6 +43,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.com
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.namespace import HOSTS_OWN, Namespace
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import (
     DROPIN_NAME,
+    NARROWING,
     dropin_path,
     executable_of,
     parse_own_dropin,
@@ -258,11 +259,14 @@ def _unit(host: Host, shown: units.Seen, *, template: str, unread: dict[str, str
     commands: dict[str, tuple[Command, ...]] = {}
     overriding: dict[str, str] = {}
     capability_files: tuple[str, ...] = ()
+    # What cannot be read is left as it is.
+    narrow: tuple[str, ...] = NARROWING
     try:
         # systemd itself only warns of a line that it cannot parse.
         commands = units.commands(host, properties, own_dropin=path)
         overriding = units.overriding(host, properties)
         capability_files = units.granting(host, properties)
+        narrow = units.narrow(host, properties)
     except PrivportError as problem:
         unread["unit"] = str(problem)
     return Unit(
@@ -279,6 +283,7 @@ def _unit(host: Host, shown: units.Seen, *, template: str, unread: dict[str, str
         leftovers=left,
         foreign_dropin=units.foreign_dropin(host, properties, own_dropin=path),
         capability_files=capability_files,
+        narrow=narrow,
         process=processes.read_process(shown.main) if shown.main else None,
     )
 

@@ -72,6 +72,7 @@ def unit_of(host: Host, seen: Seen, *, user: str) -> Unit:
         leftovers=(),
         foreign_dropin="",
         capability_files=(),
+        narrow=(),
         process=process,
     )
 

@@ -153,6 +153,12 @@ def granting(host: Host, properties: Mapping[str, str]) -> tuple[str, ...]:
     return units.granting({path: _read(host, path) for path in paths if path}, capability=CAPABILITY)
 
 
+def narrow(host: Host, properties: Mapping[str, str]) -> tuple[str, ...]:
+    """The settings by which the unit's files keep the capability to bind ports from it, whatever our drop-in says."""
+    others = (text for text in files(host, properties) if units.parse_own_dropin(text) is None)
+    return units.narrow(list(others), capability=CAPABILITY)
+
+
 def require_in_force(host: Host, unit: str, *, dropin: str, holds: Callable[[Mapping[str, str]], bool]) -> None:
     """Raises HostError where holds says of the unit's properties that the drop-in at this path is not in force."""
     properties = show(host, [unit])[unit]

@@ -130,6 +130,7 @@ def unit(*, properties: Optional[Mapping[str, str]] = None, **fields: Any) -> Un
         "leftovers": (),
         "foreign_dropin": "",
         "capability_files": (),
+        "narrow": (),
         "process": None,
     }
     return Unit(properties=shown, **{**plain, **fields})

@@ -17,6 +17,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.uni
     effective_commands,
     executable_of,
     granting,
+    narrow,
     overriding,
     parse_own_dropin,
     parse_show,
@@ -388,3 +389,33 @@ TAKEN = "[Service]\nAmbientCapabilities=~CAP_NET_BIND_SERVICE\n"
 )
 def test_which_files_grant_a_capability(files: Any, expected: Any) -> None:
     assert granting(files, capability="cap_net_bind_service") == expected
+
+
+BOUND, NO_USERS = "CapabilityBoundingSet", "PrivateUsers"
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        ((), ()),
+        (("CapabilityBoundingSet=",), (BOUND,)),
+        (("CapabilityBoundingSet=CAP_CHOWN",), (BOUND,)),
+        (("CapabilityBoundingSet=CAP_CHOWN", "CapabilityBoundingSet=CAP_NET_BIND_SERVICE"), ()),
+        (("CapabilityBoundingSet=", "CapabilityBoundingSet=cap_net_bind_service CAP_CHOWN"), ()),
+        (("CapabilityBoundingSet=CAP_NET_BIND_SERVICE", "CapabilityBoundingSet="), (BOUND,)),
+        (("CapabilityBoundingSet=~CAP_NET_BIND_SERVICE",), (BOUND,)),
+        (("CapabilityBoundingSet=~CAP_CHOWN",), ()),
+        (("CapabilityBoundingSet=~CAP_CHOWN", "CapabilityBoundingSet=~CAP_NET_BIND_SERVICE CAP_KILL"), (BOUND,)),
+        (("CapabilityBoundingSet=~CAP_NET_BIND_SERVICE", "CapabilityBoundingSet=CAP_NET_BIND_SERVICE"), ()),
+        (("CapabilityBoundingSet=CAP_NET_BIND_SERVICE CAP_KILL", "CapabilityBoundingSet=~CAP_KILL"), ()),
+        (("CapabilityBoundingSet=CAP_CHOWN", "CapabilityBoundingSet=~"), ()),
+        (("PrivateUsers=yes",), (NO_USERS,)),
+        (("PrivateUsers=identity",), (NO_USERS,)),
+        (("PrivateUsers=yes", "PrivateUsers=no"), ()),
+        (("PrivateUsers=yes", "PrivateUsers="), ()),
+        (("PrivateUsers=yes", "CapabilityBoundingSet="), (BOUND, NO_USERS)),
+    ],
+)
+def test_what_keeps_the_capability_from_a_unit(lines: Tuple[str, ...], expected: Tuple[str, ...]) -> None:
+    files = [f"[Service]\n{line}\n" for line in lines]
+    assert narrow([*files, "[Unit]\nPrivateUsers=yes\n"], capability="cap_net_bind_service") == expected

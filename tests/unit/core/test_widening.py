@@ -49,7 +49,12 @@ def test_what_is_added(name: str, properties: Dict[str, str], widen: Any, blocke
 def widened(*lines: Tuple[str, str], **properties: str) -> Dict[str, Any]:
     """A unit with our drop-in that adds these."""
     text = render_ambient(capabilities=[CAP], also=lines)
-    fields = {"dropin_strategy": "ambient", "dropin_text": text, "process": ambient_process()}
+    fields = {
+        "dropin_strategy": "ambient",
+        "dropin_text": text,
+        "process": ambient_process(),
+        "narrow": tuple(key for key, _value in lines),
+    }
     return {"properties": {"AmbientCapabilities": CAP, **properties}, "unit_fields": fields}
 
 
@@ -70,6 +75,16 @@ def test_it_is_judged_without_what_the_drop_in_adds() -> None:
     assert {"private_users", "bounding_set"} <= set(codes("setcap", description=BOTH, **fields))
     narrowed = render_ambient(capabilities=[CAP], bounding_set=[CAP])
     assert codes("ambient", unit_fields={"dropin_strategy": "ambient", "dropin_text": narrowed}) == ()
+
+
+@pytest.mark.parametrize("widen", [[], BOTH["widen"]])
+def test_a_unit_that_was_mended_needs_it_no_more(widen: Any) -> None:
+    fields = widened(SET, USERS)
+    judged = case(**{**fields, "unit_fields": {**fields["unit_fields"], "narrow": ()}}, description={"widen": widen})
+    assert STRATEGIES["ambient"].blockers(judged) == ()
+    assert STRATEGIES["ambient"].pending(judged)[:1] == ("dropin",)
+    (written,) = STRATEGIES["ambient"].desired(judged, Desired()).entries
+    assert not {"=".join(SET), "=".join(USERS)}.intersection(written.content.splitlines())
 
 
 def test_a_host_is_not_widened() -> None:

@@ -128,6 +128,8 @@ class Unit(NamedTuple):
     foreign_dropin: str
     # The unit's files that grant the capability to bind ports, in systemd's order.
     capability_files: tuple[str, ...]
+    # The settings that keep that capability from it, as its files are without the collection's drop-in.
+    narrow: tuple[str, ...]
     process: Process | None
 
     @property

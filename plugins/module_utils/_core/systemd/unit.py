@@ -40,6 +40,9 @@ IMPLIES_NO_NEW_PRIVS = (
     "ProtectHostname",
 )
 
+# What narrow() looks at.
+NARROWING = ("CapabilityBoundingSet", "PrivateUsers")
+
 _DEFAULT_PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
 
 # systemd.service(5): the settings that hold commands.
@@ -221,8 +224,13 @@ def _takes_back(setting: Assignment, *, capability: str) -> bool:
     if setting.key == "CapabilityBoundingSet":
         return not setting.value or (setting.value.startswith("~") and capability in _capabilities(setting))
     if setting.key == "PrivateUsers":
-        return setting.value.lower() not in ("", "no", "false", "off", "0", "n", "f")
+        return _makes_users(setting)
     return setting.key == "User" or (setting.key == "ExecStart" and not setting.value)
+
+
+def _makes_users(setting: Assignment) -> bool:
+    """Whether PrivateUsers= gives the unit a user namespace of its own."""
+    return setting.value.lower() not in ("", "no", "false", "off", "0", "n", "f")
 
 
 def _capabilities(setting: Assignment) -> list[str]:
@@ -250,6 +258,36 @@ def granting(files: Mapping[str, str], *, capability: str) -> tuple[str, ...]:
                 found.append(path)
             held = bool(names) or inverted
     return tuple(dict.fromkeys(found))
+
+
+def narrow(files: Sequence[str], *, capability: str) -> tuple[str, ...]:
+    """The settings of these files, in the order systemd reads them, that keep a capability from taking effect."""
+    bounds = CapabilityBound()
+    private = False
+    for setting in (it for text in files for it in parse_unit_file(text) if it.section == "Service"):
+        if setting.key == "CapabilityBoundingSet":
+            bounds = bounds.assigned(setting)
+        elif setting.key == "PrivateUsers":
+            private = _makes_users(setting)
+    found = {"CapabilityBoundingSet": not bounds.holds(capability), "PrivateUsers": private}
+    return tuple(key for key, is_narrow in found.items() if is_narrow)
+
+
+class CapabilityBound(NamedTuple):
+    """What CapabilityBoundingSet= comes to (systemd.exec(5)): these capabilities, or all but these."""
+
+    all_but: bool = True
+    names: frozenset[str] = frozenset()
+
+    def assigned(self, setting: Assignment) -> CapabilityBound:
+        """The same after one more assignment: an empty one resets, and so does any while all are in the set."""
+        names, inverted = frozenset(_capabilities(setting)), setting.value.startswith("~")
+        if not names or (self.all_but and not self.names):
+            return CapabilityBound(inverted, names)
+        return self._replace(names=self.names | names if self.all_but is inverted else self.names - names)
+
+    def holds(self, capability: str) -> bool:
+        return (capability in self.names) is not self.all_but
 
 
 def executable_of(commands: Sequence[Command], properties: Mapping[str, str]) -> str:

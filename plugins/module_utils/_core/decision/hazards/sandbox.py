@@ -35,9 +35,9 @@ def is_narrow(unit: Unit, key: str) -> bool:
 
 
 def _is_widened(unit: Unit, name: str) -> bool:
-    """Whether the collection's drop-in is what takes a narrow setting back."""
+    """Whether the collection's drop-in is what takes a narrow setting of the unit's other files back."""
     key, value = WIDENING[name]
-    return f"\n{key}={value}\n" in unit.dropin_text and f"\n{key}=\n" not in unit.dropin_text
+    return key in unit.narrow and f"\n{key}={value}\n" in unit.dropin_text and f"\n{key}=\n" not in unit.dropin_text
 
 
 def _evidence(unit: Unit, name: str, key: str) -> str:
