@@ -9,7 +9,7 @@ folder=$(realpath "$2")
 
 gcc -O2 -Wall -Wextra -o "$folder/standin" "$here/standin.c"
 cd "$folder/$suite"
-stamp=$(sha256sum "$here/packages.txt" "$here/fetch.sh")
+stamp=$(cat "$here/packages.txt" "$here/fetch.sh" | sha256sum)
 [[ ! -f stamp || $(<stamp) != "$stamp" ]] || exit 0
 
 # An apt of its own, which knows nothing of this machine's packages.

@@ -97,8 +97,11 @@ def try_grants(work):
         if argv[:2] == ("systemctl", "stop"):
             subprocess.run(["systemctl", "kill", "--signal=KILL", *argv[2:]], check=False, capture_output=True)
         if argv[0] == "systemctl" and argv[1] in ("start", "stop"):
-            # One that cannot even be tried is seen by its state.
-            return subprocess.run(argv, check=False, capture_output=True, text=True).stdout
+            options = [it for it in argv if it.startswith("--")]
+            # Under systemd 262 one unit that cannot be loaded ends the call for all. It is seen by its state.
+            for name in argv[2 + len(options) :]:
+                subprocess.run([*argv[:2], *options, name], check=False, capture_output=True)
+            return ""
         return stop(*argv)
 
     hazards.run = run

@@ -19,7 +19,7 @@ and what `[Install]` says are left out, the users, groups and folders that it na
 replaced: the server by one that binds the port it is told and answers as `Type=` asks, all others by true(1). What does
 not even serve a port above 1023 so, with no privilege, is left out and counted below.
 
-Then a low port is asked for, with `user: www-data` for a unit of root's, and for each of `ambient`, `setcap` and
+Then a low port is asked for, with a `user:` of its own for a unit of root's, and for each of `ambient`, `setcap` and
 `authbind` what the filter `privport_plan` predicts is compared with what the kernel does when the strategy is applied
 even where it is refused. The codes are those of [the hazards](hazards.md), and so is their reading: `works` and codes
 without a mark mean that both agree, `(unsafe)` that the kernel would allow what is refused, `?` what cannot be known,

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Set, Tuple
@@ -70,9 +71,12 @@ class Shipped:
 
     @property
     def user(self) -> str:
-        """The user that the collection has to be told: of a unit of root's."""
+        """The user that the collection has to be told: of a unit of root's.
+
+        Each has its own, for LimitNPROC= counts all processes of a user (setrlimit(2)).
+        """
         dynamic = self.last("DynamicUser").lower() in ("yes", "true", "1", "on")
-        return "www-data" if self.last("User") in _ROOT and not dynamic else ""
+        return f"own-{zlib.crc32(self.file.encode()):08x}" if self.last("User") in _ROOT and not dynamic else ""
 
     @property
     def runs_as(self) -> str:
@@ -125,7 +129,7 @@ class Shipped:
             "text": self.alone,
             "dropin": f"[Service]\nEnvironment={environment}\nTimeoutStopSec=2\nSendSIGKILL=yes\n"
             + "".join(f"{key}=\n" for key in sorted(beside)),
-            "users": [it for it in (self.runs_as,) if it and not it.isdigit()],
+            "users": [it for it in (self.user or self.runs_as,) if it and not it.isdigit()],
             "groups": [it for it in self.every("Group", "SupplementaryGroups") if not it.isdigit()],
             "folders": [it for it in folders if it.startswith("/")],
             "files": [it for it in files if it.startswith("/")],
