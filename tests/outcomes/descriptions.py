@@ -50,11 +50,11 @@ ROWS = (
         """
         unit case@.service User=casey "ExecStart=$(python --share 84)"
         systemctl daemon-reload
-        systemctl start case@a case@b || true
+        systemctl start case@a case@privport || true
         """,
-        [{**ONE, "unit": "case@.service", "instances": ["a", "b"]}],
+        [{**ONE, "unit": "case@.service", "instances": ["a", "privport"]}],
         "pass",
-        {"one[a]": "ambient", "one[b]": "ambient"},
+        {"one[a]": "ambient", "one[privport]": "ambient"},
         holds="serves 84 && [[ -e $units/case@.service.d/50-privport.conf && ! -e $units/case@a.service.d ]]",
     ),
     # --- listens: on_demand

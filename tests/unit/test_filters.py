@@ -117,6 +117,7 @@ RIGHT = {"name": "web", "ports": [80]}
         ([RIGHT], [RIGHT], []),
         (json.dumps([RIGHT]), [RIGHT], []),
         ([{"name": "bad", "ports": [0]}, RIGHT, {"ports": [81]}], [RIGHT], ["ports holds '0'", "has the name ''"]),
+        (["web", RIGHT, 5, None], [RIGHT], ["services[0] is 'web'", "services[2] is 5", "services[3] is None"]),
         ([RIGHT, {"name": "other", "ports": [80]}], [RIGHT], ["ports holds 80, which service 'web' has too"]),
     ],
 )

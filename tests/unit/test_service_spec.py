@@ -84,7 +84,7 @@ def test_a_role_documents_the_same(role: str, entry: str, option: str) -> None:
 
 def test_the_parser_makes_a_field_of_each_key() -> None:
     # keep is the role's, not the description's, and the others are made of it.
-    assert (*SERVICE_OPTIONS, "keep", "template", "declared") == Service._fields
+    assert (*SERVICE_OPTIONS, "keep", "template", "instance", "declared") == Service._fields
     assert set(SOCKET_OPTIONS) == set(SocketOptions._fields)
     assert set(MANAGER_OPTIONS) == set(Manager._fields)
 

@@ -52,6 +52,7 @@ ALONE = {"name": "other", "ports": [80], "unit": "web@a.service"}
         ),
         pytest.param(described(unit="web"), [("web", "web.service")], id="no template"),
         pytest.param(described(unit="mail@"), [("web", "mail@privport.service")], id="none runs"),
+        pytest.param(described(instances="privport"), [("web[privport]", "web@privport.service")], id="of our name"),
         pytest.param(
             described(name="web[c]", instances="c"), [("web[c]", "web@c.service")], id="as a plan describes it"
         ),
@@ -129,6 +130,13 @@ def test_a_template_of_which_nothing_runs(state: str) -> None:
     told = "service 'web': unit 'web@.service' is a template of which no instance runs or is enabled; start"
     assert decision.error.startswith(told) is (state == "present")
     assert bool(decision.error) is (state == "present")
+
+
+def test_an_instance_of_the_name_that_stands_for_none() -> None:
+    services = members(described(instances="privport"), {})
+    (only,) = seen(services, [{"properties": {"ActiveState": "inactive"}}])
+    (decision,) = decide(only.host, services)
+    assert (decision.error, as_data(decision, services[0])["service"]["instances"]) == ("", ["privport"])
 
 
 def test_a_template_that_is_not_there() -> None:

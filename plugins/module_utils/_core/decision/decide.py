@@ -18,12 +18,11 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.decision.re
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.retained import retained
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.strategy import AUDIENCES, Strategy
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import InvalidInput
-from ansible_collections.netbind.privport.plugins.module_utils._core.model.instances import NO_INSTANCE, members
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.instances import members
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import Observation
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.reason import Reason
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Service, port_words
 from ansible_collections.netbind.privport.plugins.module_utils._core.supervision.manager import see_names
-from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.name import instance_of
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import why_not_loaded
 
 
@@ -224,7 +223,7 @@ def _missing(case: Case) -> str:
     if unit is not None and not facts.user_unit and unit.says("LoadState") == "not-found":
         name = service.template or unit.name
         return f"unit {name!r} {why_not_loaded(unit.properties)}"
-    if unit is not None and service.template and service.unit == instance_of(service.template, NO_INSTANCE):
+    if unit is not None and service.template and not service.instance:
         told = f"unit {service.template!r} is a template of which no instance runs or is enabled"
         return f"{told}; start one, or name them by instances: in the service's description"
     if service.executable and facts.program is None and "program" not in facts.unread:

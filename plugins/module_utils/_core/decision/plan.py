@@ -8,7 +8,6 @@ from typing import Any, Dict, Mapping
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.decide import Decision
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.document import dump
-from ansible_collections.netbind.privport.plugins.module_utils._core.model.instances import NO_INSTANCE
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Service, port_words
 
 
@@ -21,13 +20,12 @@ def as_data(decision: Decision, service: Service) -> Dict[str, Any]:
         "strategy": decision.strategy or service.strategy,
         "socket": {key: value for key, value in dump(service.socket).items() if value not in (None, [])},
     }
-    for key in ("keep", "template", "declared"):  # The role's, and what was made of the description.
+    for key in ("keep", "template", "instance", "declared"):  # The role's, and what was made of the description.
         del described[key]
     if service.template:
         described["unit"] = service.template
         # Of those that run each is told by itself, and is to be proven by itself.
-        instance = service.unit.rpartition(".")[0].partition("@")[2]
-        described["instances"] = [] if instance == NO_INSTANCE else [instance]
+        described["instances"] = [service.instance] if service.instance else []
     return {**dump(decision), "service": _given(described)}
 
 

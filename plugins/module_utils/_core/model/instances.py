@@ -14,8 +14,8 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.nam
     template_of,
 )
 
-# What systemd is asked of where a template has no instance: nothing of this name is ever started.
-NO_INSTANCE = "privport"
+# What systemd is asked of where a template has no instance: nothing is ever started by it.
+_ANY_INSTANCE = "privport"
 
 
 def open_templates(services: Sequence[Service]) -> tuple[str, ...]:
@@ -53,7 +53,7 @@ def _members(
         )
     units = units or [unit for unit in running.get(service.unit, ()) if unit not in named]
     if not units:
-        unit = instance_of(service.unit, NO_INSTANCE)
+        unit = instance_of(service.unit, _ANY_INSTANCE)
         return (service._replace(unit=unit, template=service.unit, declared=service.name),)
     return tuple(_member(service, unit) for unit in units)
 
@@ -67,6 +67,7 @@ def _member(service: Service, unit: str) -> Service:
         name=name,
         unit=unit,
         template=service.unit,
+        instance=instance,
         declared=service.name,
         instances=(instance,) if service.instances else (),
     )

@@ -82,10 +82,16 @@ def mapping(value: Any, *, where: str, example: str) -> Mapping[Any, Any]:
 
 def mappings(value: Any, *, where: str, example: str) -> tuple[Mapping[Any, Any], ...]:
     """A list of mappings, or a text that holds one as JSON or as a Python literal."""
+    found = items(value, where=where, example=example)
+    return tuple(mapping(item, where=where_of, example=example) for where_of, item in found)
+
+
+def items(value: Any, *, where: str, example: str) -> tuple[tuple[str, Any], ...]:
+    """The items of such a list as they are written, each with the where of its own."""
     found = _literal(value)
     if not isinstance(found, (list, tuple)):
         raise InvalidInput(f"{where} is {_quoted(value)}, not a list; write a list such as [{example}]")
-    return tuple(mapping(item, where=f"{where}[{index}]", example=example) for index, item in enumerate(found))
+    return tuple((f"{where}[{index}]", item) for index, item in enumerate(found))
 
 
 def _is_scalar(value: Any) -> bool:

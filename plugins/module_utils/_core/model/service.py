@@ -94,8 +94,10 @@ class Service(NamedTuple):
     state: str = "present"
     # Whether the host is to give a file capability back after an upgrade; None: not asked, as in a proof.
     keep: Optional[bool] = None
-    # Of one that stands for an instance: the template of its unit, and the name in the description (instances.py).
+    # Of one that stands for an instance: the template of its unit, the instance, '' where the template has none, and
+    # the name in the description (instances.py).
     template: str = ""
+    instance: str = ""
     declared: str = ""
 
     @property
@@ -180,9 +182,9 @@ def parse_services(descriptions: Any) -> tuple[Service, ...]:
     Raises InvalidInput that names the service and the key, with a line for each service that is described wrongly.
     """
     services, problems = [], []
-    for description in options.mappings(descriptions, where="services", example=_EXAMPLE):
+    for where, item in options.items(descriptions, where="services", example=_EXAMPLE):
         try:
-            services.append(_parse_service(description))
+            services.append(_parse_service(options.mapping(item, where=where, example=_EXAMPLE)))
         except InvalidInput as error:
             problems.append(str(error))
     if problems:
@@ -199,8 +201,9 @@ def right_and_wrong(descriptions: Any) -> tuple[tuple[Mapping[Any, Any], ...], t
     """
     right: list[Mapping[Any, Any]] = []
     wrong: list[str] = []
-    for description in options.mappings(descriptions, where="services", example=_EXAMPLE):
+    for where, item in options.items(descriptions, where="services", example=_EXAMPLE):
         try:
+            description = options.mapping(item, where=where, example=_EXAMPLE)
             parse_services([*right, description])
         except InvalidInput as error:
             wrong.append(str(error))
