@@ -77,9 +77,16 @@ privport:
     sysctl_files:
       description: The files of C(sysctl.d) that speak of that first port, path to text, and those that hide them.
       type: dict
+    sysctl_leftovers:
+      description: What a killed run left of a change to the collection's own of them.
+      type: list
+      elements: str
     container:
       description: Whether a container's engine made the host.
       type: bool
+    init:
+      description: Process 1 as C(/proc/1/status) shows it, with its user ids and capabilities. V(null) for unknown.
+      type: dict
     systemd:
       description: The version of the systemd that runs the host. V(null) where none does.
       type: int
@@ -125,6 +132,21 @@ privport:
         acl:
           description: Its access control list. V(null) for none.
           type: dict
+    records:
+      description:
+        - What the collection granted on this host and to which service (C(service), C(strategy), C(kind), C(path)),
+          what was there before (C(before)), what it made of it (C(after)), and what is there now (C(now)).
+      type: list
+      elements: dict
+    init_scripts:
+      description: Whether a boot runs the scripts of sysv-rc.
+      type: bool
+    forwarders:
+      description: The paths of the programs that can forward connections, by what C(forward_with) calls them.
+      type: dict
+    ipv6:
+      description: Whether the kernel has IPv6.
+      type: bool
     python:
       description: The Python that units call which give a file capability back.
       type: str
@@ -173,6 +195,17 @@ privport:
             dropin_text:
               description: The text of this drop-in.
               type: str
+            foreign_dropin:
+              description: Somebody else's drop-in that the collection's would replace or hide. Empty for none.
+              type: str
+            capability_files:
+              description: The unit's files that grant the capability to bind ports.
+              type: list
+              elements: str
+            narrow:
+              description: The settings that keep that capability from it, as its files are without this drop-in.
+              type: list
+              elements: str
             interrupted:
               description: Whether a run that was ended left a change of this drop-in half done.
               type: bool
@@ -239,6 +272,10 @@ privport:
               elements: str
             warnings:
               description: What M(netbind.privport.privport_setcap) would warn of.
+              type: list
+              elements: str
+            executed_by:
+              description: The loaded units that execute it, where it has a file capability.
               type: list
               elements: str
             takes_sockets:
@@ -314,6 +351,27 @@ privport:
             - Why something is there but could not be read, by what it is. V(unit) for the files of the unit,
               V(program), V(interpreter), and V(capability) for the file capabilities of either.
           type: dict
+        user_unit:
+          description: The file of C(unit) where only the manager of a user has it, otherwise empty.
+          type: str
+        not_executable:
+          description: Why its user cannot execute the program in the unit, empty where it can.
+          type: str
+        authbind_closed:
+          description: Why its user cannot use authbind in the unit, empty where it can.
+          type: str
+        redirect:
+          description:
+            - What the host offers to redirects, the C(tool) that makes them, why it does not take them (C(refused)) and
+              what of the host's own rules keeps redirected connections out (C(barriers)). V(null) without
+              C(backend_ports).
+          type: dict
+        diversions:
+          description:
+            - The rules of the host's network that lead connections away from its ports, each with C(port), C(protocol),
+              C(family), the C(rule), and whether it is C(certain).
+          type: list
+          elements: dict
         installed:
           description:
             - What is there of the collection's own files and units for it, by strategy. C(paths) and C(units) are where

@@ -129,8 +129,8 @@ evidence:
     checks:
       description:
         - Each check with its code, verdict and text. The codes are V(strategy), V(grant), V(listening), V(address),
-          V(family), V(trial), V(owner), V(root_parent), V(user), V(held), V(connect), V(stranger),
-          V(restart) and V(boot).
+          V(family), V(trial), V(owner), V(root_parent), V(user), V(held), V(connect), V(taken),
+          V(stranger), V(restart) and V(boot).
       type: list
       elements: dict
 """

@@ -4,9 +4,11 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import importlib
 import json
+import re
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Dict, Iterator, List, Mapping, Tuple
@@ -16,9 +18,20 @@ import yaml
 from ansible.module_utils import basic
 from ansible.module_utils.testing import patch_module_args
 from ansible_collections.netbind.privport.plugins.action.privport_print import ActionModule
+from ansible_collections.netbind.privport.plugins.module_utils._core.confinement.policy import Confinement
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import HostError, Refused
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import (
+    Network,
+    Observation,
+    Program,
+    ServiceFacts,
+    SocketUnit,
+    Unit,
+)
+from ansible_collections.netbind.privport.plugins.module_utils._core.proof.verdict import Evidence
 from ansible_collections.netbind.privport.plugins.module_utils._host.looks import Looks
 from ansible_collections.netbind.privport.plugins.module_utils._module import run_module
+from ansible_collections.netbind.privport.plugins.modules import privport_verify
 
 PLUGINS = Path(__file__).parents[2] / "plugins"
 PACKAGE = "ansible_collections.netbind.privport.plugins"
@@ -97,6 +110,44 @@ def test_text_is_printed(verbosity: int) -> None:
     plugin._display = SimpleNamespace(display=shown.append, verbosity=verbosity)
     assert plugin.run() == {"changed": False, **({"text": "a\nb"} if verbosity else {})}
     assert shown == ["a\nb"]
+
+
+@pytest.mark.parametrize(
+    ("name", "keys", "fields"),
+    [
+        ("privport_verify", ("evidence",), Evidence._fields),
+        ("privport_info", ("privport",), (*Observation._fields, "grants")),
+        ("privport_info", ("privport", "services"), ServiceFacts._fields),
+        *(
+            ("privport_info", ("privport", "services", key), kind._fields)
+            for key, kind in (
+                ("unit", Unit),
+                ("program", Program),
+                ("network", Network),
+                ("sockets", SocketUnit),
+                ("confinement", Confinement),
+            )
+        ),
+    ],
+)
+def test_what_is_returned_is_what_the_code_gives(name: str, keys: Tuple[str, ...], fields: Tuple[str, ...]) -> None:
+    contains = yaml.safe_load(importlib.import_module(f"{PACKAGE}.modules.{name}").RETURN)
+    for key in keys:
+        contains = contains[key]["contains"]
+    assert set(contains) == set(fields)
+
+
+def test_each_check_of_a_proof_is_named() -> None:
+    """Its code is the first argument of what makes one."""
+    calls = [
+        node
+        for path in (PLUGINS / "module_utils").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Check" and node.args
+    ]
+    given = {call.args[0].value for call in calls if isinstance(call.args[0], ast.Constant)}
+    (told,) = yaml.safe_load(privport_verify.RETURN)["evidence"]["contains"]["checks"]["description"]
+    assert given == set(re.findall(r"V\((\w+)\)", told))
 
 
 @pytest.mark.parametrize("name", MODULES)
