@@ -166,7 +166,11 @@ def test_a_module_that_judges_is_sent_every_strategy(name: str) -> None:
     assert {CORE / f"decision/strategies/{strategy}.py" for strategy in STRATEGIES} <= sent
 
 
-@pytest.mark.parametrize("path", PLUGINS, ids=ids(PLUGINS))
+# It reads the files beside it, on the controller.
+READS_ITS_OWN = ROOT / "plugins/plugin_utils/audit/page.py"
+
+
+@pytest.mark.parametrize("path", [path for path in PLUGINS if path != READS_ITS_OWN], ids=lambda path: path.name)
 def test_nothing_is_imported_by_a_computed_name(path: Path) -> None:
     # AnsiballZ sends what it sees imported.
     assert not {name.partition(".")[0] for name in imports(path)} & {"importlib", "pkgutil"}
@@ -184,7 +188,8 @@ ABOVE_THE_SEAM = [path for path in PLUGINS if "_host" not in path.parts]
 
 @pytest.mark.parametrize("path", ABOVE_THE_SEAM, ids=ids(ABOVE_THE_SEAM))
 def test_the_host_is_the_one_seam(path: Path) -> None:
-    acting = {name for name in imports(path) if name.partition(".")[0] in ACTING}
+    # urllib.parse takes addresses apart, and asks for none.
+    acting = {name for name in imports(path) if name.partition(".")[0] in ACTING and "urllib.parse" not in name}
     assert acting == set(), "ask a Host for it"
     # What sys tells of the machine is that of whoever runs it: the controller's, when a look is replayed there.
     assert "sys" not in {name.partition(".")[0] for name in imports(path)}

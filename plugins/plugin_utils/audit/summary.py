@@ -1,0 +1,68 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How the findings of an audit are counted, in every form of its report."""
+
+from __future__ import annotations
+
+from typing import Any, Iterator, Mapping, Sequence
+
+Record = Mapping[str, Any]
+
+SEVERITIES = ("critical", "high", "medium", "low")
+# As what a finding can be counted, the worst first.
+CLASSES = (*SEVERITIES, "unknown", "accepted", "gone")
+
+
+def counted_as(finding: Record) -> str:
+    """The one of CLASSES that a finding counts as: what is gone or accepted is none of its severity any more."""
+    if finding["state"] == "gone":
+        return "gone"
+    if finding["accepted"]:
+        return "accepted"
+    return "unknown" if finding.get("unknown") else str(finding["severity"])
+
+
+def summary(hosts: Sequence[Record]) -> dict[str, Any]:
+    """The part of an audit of this name, from its hosts."""
+    counted = [counted_as(finding) for _host, finding in findings(hosts)]
+    return {
+        "hosts": len(hosts),
+        "unreachable": sum(not host["reachable"] for host in hosts),
+        "findings": {name: counted.count(name) for name in CLASSES},
+    }
+
+
+def findings(hosts: Sequence[Record]) -> Iterator[tuple[str, Record]]:
+    """Every finding with the name of its host."""
+    for host in hosts:
+        for finding in host["findings"]:
+            yield host["name"], finding
+
+
+def counts_text(counts: Mapping[str, int]) -> str:
+    """'2 critical, 1 high, 0 medium, 4 low', and what else there is."""
+    told = [f"{counts[name]} {name}" for name in CLASSES if name in SEVERITIES or counts[name]]
+    return ", ".join(told)
+
+
+def number(count: int, noun: str) -> str:
+    """'1 host', '2 hosts'."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def readable(value: Any) -> Any:
+    """A document of which no text can play tricks: a process chooses its own name, a file is named by any bytes.
+
+    What does not print (ESC, lone surrogates, marks that turn the direction of a text) stands as Python writes it;
+    line ends and tabs stay.
+    """
+    if isinstance(value, str):
+        return value if value.isprintable() else "".join(_printed(character) for character in value)
+    if isinstance(value, Mapping):
+        return {readable(key): readable(it) for key, it in value.items()}
+    return [readable(it) for it in value] if isinstance(value, (list, tuple)) else value
+
+
+def _printed(character: str) -> str:
+    kept = character.isprintable() or character in "\n\t"
+    return character if kept else character.encode("unicode_escape").decode("ascii")
