@@ -1,8 +1,13 @@
 #!/usr/bin/env bash
-# Gives services as people have them their ports, and takes them back. Runs inside the fleet's namespaces.
+# Gives services as people have them their ports, and takes them back; then audits a host with something planted for
+# each rule. Runs inside the fleet's namespaces.
 set -euo pipefail
 # shellcheck source=tests/fleet/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/fleet/common.sh"
 
 "$ROOT/tests/fleet/hosts.sh" up bookworm trixie
-PYTHONPATH=$ROOT/.collections:$ROOT/tests exec python -m outcomes "$@"
+export PYTHONPATH=$ROOT/.collections:$ROOT/tests
+failed=0
+python -m outcomes "$@" || failed=1
+[[ $# -gt 0 ]] || python -m audit || failed=1
+exit "$failed"

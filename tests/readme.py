@@ -34,6 +34,8 @@ OPTIONS = {
     "-e ansible_become=false": "plan",
     "-e privport_hosts=PATTERN": "plan",
     "-e privport_serial=25%": "rollout",
+    "-e privport_audit_baseline=audit/audit.json": "audit",
+    "-e privport_audit_fail_on=high": "audit",
     "-e privport_restart_absent=true": "remove",
 }
 PLACEHOLDERS = {"PATTERN": "web"}
@@ -44,6 +46,7 @@ SAYS = {
     "privport_plan_show=dropins": "50-privport.conf (mode 0644, owner 0:0)",
     "--check --diff": "50-privport.conf",
     "netbind.privport.verify": "pass",
+    "netbind.privport.audit": "ssh.service on port 22 is root",
 }
 _RUN_HERE = re.compile(r"ansible-playbook netbind\.privport\.(?P<playbook>\w+) -i hosts\b|ansible web -i hosts ")
 _OPTION = re.compile(r"`(-e [^`]+)`")

@@ -123,6 +123,7 @@ _value:
 from typing import Any, Callable, Mapping, Sequence
 
 from ansible.errors import AnsibleFilterError
+from ansible_collections.netbind.privport.plugins.module_utils._core.audit.grant import without_scan
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.case import Case
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.decide import cases_of, decide_cases
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.plan import as_data
@@ -169,7 +170,7 @@ def privport_plan_files(observation: Any, services: Any, policy: Any = (), keep:
 
 
 def _cases(observation: Any, services: Any, policy: Any, keep: Any) -> tuple[Case, ...]:
-    observed = load(Observation, _without_grants(observation))
+    observed = load(Observation, without_scan(observation))
     described = members(_keeping(parse_services(services), keep), observed.instances)
     return cases_of(observed, described, applying(parse_policy(policy), observed, described))
 
@@ -187,13 +188,6 @@ def privport_idle_rules(plans: Mapping[str, Sequence[Mapping[str, Any]]], policy
     except (PrivportError, AttributeError, KeyError, TypeError) as error:
         raise AnsibleFilterError(f"privport_idle_rules: {error}") from error
     return [rule for rule in rules if rule not in used]
-
-
-def _without_grants(observation: Any) -> Any:
-    """What privport_info observed, less the scan of the whole host, which decides nothing."""
-    if not isinstance(observation, Mapping):
-        return observation
-    return {key: value for key, value in observation.items() if key != "grants"}
 
 
 class FilterModule:

@@ -20,9 +20,16 @@ extends_documentation_fragment:
 options:
   scan:
     description:
-      - Also list every grant on the host, whoever made it. This looks at every file of the local file systems.
+      - Also look for every grant for privileged ports on the host, whoever made it, and for everyone who listens on
+        such a port. This looks at every file of the local file systems.
     type: bool
     default: false
+  scan_seconds:
+    description:
+      - How long O(scan=true) may look for files with capabilities, in seconds. What it did not get to is in
+        RV(privport.skipped).
+    type: int
+    default: 300
 notes:
   - Run it as root (C(become=true)). What other users cannot see, such as who holds a port, is returned as unknown.
 seealso:
@@ -411,33 +418,136 @@ privport:
               type: list
               elements: str
     grants:
-      description: Every grant on the host (mechanism, subject and detail). V(null) unless O(scan=true).
+      description:
+        - Every grant for privileged ports on the host, whoever made it. V(null) unless O(scan=true).
+      type: list
+      elements: dict
+      contains:
+        mechanism:
+          description: >-
+            V(setcap), V(ambient), V(authbind), V(socket), V(redirect), V(sysctl), V(pam_cap) or V(openrc).
+          type: str
+        subject:
+          description: The file, unit, rule or setting.
+          type: str
+        holders:
+          description: Who can use it, as text.
+          type: list
+          elements: str
+        ports:
+          description: The privileged ports that it is for. Empty for any.
+          type: list
+          elements: str
+        effective:
+          description: Whether the kernel lets it work. V(null) for unknown.
+          type: bool
+        why_not:
+          description: Why it does not work, or why nobody can tell. Empty where it works.
+          type: str
+        persistent:
+          description: Whether the next boot has it. V(null) for unknown.
+          type: bool
+        live:
+          description: Whether it is in force now. V(null) for unknown.
+          type: bool
+        file:
+          description: The file that makes it. Empty where there is none.
+          type: str
+        package:
+          description: The package that this file belongs to. Empty for none, and where no package manager tells.
+          type: str
+        evidence:
+          description: What was found, as it is written there.
+          type: str
+        units:
+          description: The units that get their ports by it.
+          type: list
+          elements: str
+        remarks:
+          description: The rules of the audit that it meets, each with C(rule) and C(text).
+          type: list
+          elements: dict
+    listeners:
+      description:
+        - Every socket that listens on a port below 1024, in every network namespace. V(null) unless O(scan=true).
+      type: list
+      elements: dict
+      contains:
+        protocol:
+          description: V(tcp) or V(udp).
+          type: str
+        address:
+          description: The address that it is bound to.
+          type: str
+        port:
+          description: The port.
+          type: int
+        network:
+          description: The network namespace, by its name or by who is in it. Empty for the host's own.
+          type: str
+        unit:
+          description: The unit of the process that holds it, or the one that systemd starts for it.
+          type: str
+        executable:
+          description: The program of that process. Empty while nobody runs.
+          type: str
+        user:
+          description: The user of that process, or the one that the unit names.
+          type: str
+        uid:
+          description: The user id of that process. V(null) while nobody runs.
+          type: int
+        capabilities:
+          description: The capabilities that it has in effect.
+          type: list
+          elements: str
+        root:
+          description: Whether one of those that hold it is root. V(null) where that is closed to the user who looks.
+          type: bool
+        set_user_id:
+          description: Whether its program is set-user-ID.
+          type: bool
+        strategy:
+          description: The strategy by which a service that runs as root need not. Empty for none, and for all others.
+          type: str
+        why:
+          description: Why that one, or why none.
+          type: str
+    skipped:
+      description: What was not looked at (C(what)) and C(why). V(null) unless O(scan=true).
       type: list
       elements: dict
 """
 
 from typing import Any
 
+from ansible_collections.netbind.privport.plugins.module_utils._core.audit.grant import Scan
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.document import dump
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import parse_services
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service_spec import SERVICES
 from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host
 from ansible_collections.netbind.privport.plugins.module_utils._host.recording import RecordingHost
 from ansible_collections.netbind.privport.plugins.module_utils._module import run_module
+from ansible_collections.netbind.privport.plugins.module_utils._observe.audit.scan import scan
 from ansible_collections.netbind.privport.plugins.module_utils._observe.observe import observe
-from ansible_collections.netbind.privport.plugins.module_utils._observe.scan import scan
 
 
 def run(params: dict[str, Any], *, host: Host, check_mode: bool) -> dict[str, Any]:
     """The observation as JSON data, with the grants of the whole host where they are asked for."""
     observation = dump(observe(host, parse_services(params["services"])))
-    grants = dump(scan(host)) if params["scan"] else None
-    return {"changed": False, "privport": {**observation, "grants": grants}}
+    found = dump(scan(host, seconds=params["scan_seconds"])) if params["scan"] else dict.fromkeys(Scan._fields)
+    return {"changed": False, "privport": {**observation, **found}}
 
 
 def main() -> None:
     run_module(
-        run, host=RecordingHost(), argument_spec={"services": SERVICES, "scan": {"type": "bool", "default": False}}
+        run,
+        host=RecordingHost(),
+        argument_spec={
+            "services": SERVICES,
+            "scan": {"type": "bool", "default": False},
+            "scan_seconds": {"type": "int", "default": 300},
+        },
     )
 
 

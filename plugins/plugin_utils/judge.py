@@ -11,6 +11,7 @@ from typing import Any
 
 from ansible_collections.netbind.privport.plugins.module_utils._apply.judge import judge
 from ansible_collections.netbind.privport.plugins.module_utils._apply.request import request_of, result_of
+from ansible_collections.netbind.privport.plugins.module_utils._core.audit.grant import without_scan
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.decide import digest_of
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.policy import Rule
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.document import dump, load
@@ -43,6 +44,6 @@ def judged(
 
 def rules_for(document: dict[str, Any], options: dict[str, Any], policy: tuple[Rule, ...]) -> dict[str, Any]:
     """The rules that apply by the service's name, from what the module privport_info observed."""
-    observed = load(Observation, {key: value for key, value in document.items() if key != "grants"})
+    observed = load(Observation, without_scan(document))
     found: dict[str, Any] = dump(applying(policy, observed, parse_services(options["services"])))
     return found

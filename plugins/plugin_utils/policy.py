@@ -29,8 +29,6 @@ def applying(
     """The rules whose expression is true, for each service by its name. Raises InvalidInput."""
     if not rules:
         return {}
-    if not HAS_JMESPATH:
-        raise InvalidInput("policy needs jmespath on the controller; install it with 'pip install jmespath'")
     # Plain JSON: JMESPath judges types by their names, which Ansible's tagged ones do not have.
     document = json.loads(json.dumps(dump(observed)))
     facts = {it["name"]: it for it in document["services"]}
@@ -45,8 +43,15 @@ def applying(
 
 
 def _is_true(rule: Rule, document: dict[str, Any]) -> bool:
+    return bool(search(rule.when, document, where=f"policy rule {rule}"))
+
+
+def search(expression: str, document: Any, *, where: str) -> Any:
+    """What a JMESPath expression makes of plain JSON data. Raises InvalidInput that begins with where."""
+    if not HAS_JMESPATH:
+        raise InvalidInput(f"{where} needs jmespath on the controller; install it with 'pip install jmespath'")
     try:
-        return bool(jmespath.search(rule.when, document))
+        return jmespath.search(expression, document)
     except JMESPathError as error:
         reason = " ".join(str(error).split())
-        raise InvalidInput(f"policy rule {rule}: its expression cannot be evaluated: {reason}") from error
+        raise InvalidInput(f"{where}: its expression cannot be evaluated: {reason}") from error

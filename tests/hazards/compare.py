@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Sequence, Set, Tuple
 
 from ansible_collections.netbind.privport.plugins.filter.privport_plan import privport_plan
+from ansible_collections.netbind.privport.plugins.module_utils._core.audit.grant import without_scan
 from ansible_collections.netbind.privport.plugins.module_utils._core.capability.text import format_xattr, parse_text
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.decide import cases_of
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.strategies.ambient import (
@@ -241,7 +242,7 @@ def observe(host: str, services: Sequence[Dict[str, Any]]) -> Dict[str, Any]:
     argv += ["--module-name=netbind.privport.privport_info", "--args", json.dumps({"services": services})]
     printed = run(argv)
     answer = json.loads(printed[printed.index("{") :])
-    return {name: found for name, found in answer["privport"].items() if name != "grants"}
+    return dict(without_scan(answer["privport"]))
 
 
 def on_host(host: str, action: str, **work: Any) -> Dict[str, Any]:

@@ -121,7 +121,11 @@ class FakeHost(Host):
         self.ran.append(tuple(argv))
         if argv[0] == "ss":
             return self._said(argv, self.ss)
-        answers = {"--version": lambda: fixture("systemctl-version-systemd252.txt"), "daemon-reload": self._reload}
+        answers = {
+            "--version": lambda: fixture("systemctl-version-systemd252.txt"),
+            "daemon-reload": self._reload,
+            "list-unit-files": lambda: "".join(f"{name} enabled enabled\n" for name in self.units),
+        }
         answer = answers.get(argv[1], lambda: self._show(argv[argv.index("--") + 1 :]))
         return self._said(argv, answer())
 
@@ -132,6 +136,7 @@ class FakeHost(Host):
         if "*.socket" in names:
             loaded = [name for name in self.units if name.endswith(".socket") and name not in self.not_loaded]
             names = [*loaded, *names[names.index("*.socket") + 1 :]]
+        names = [it for it in names if it != "*.service"]
         missing = captured_unit("missing.service")
         shown = [self.units.get(name, {**missing, "Id": name}) for name in names]
         return "\n".join("".join(map(_property, properties, properties.values())) for properties in shown)

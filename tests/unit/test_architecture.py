@@ -234,7 +234,7 @@ NAMING = {
     "_core/confinement/policy.py": "the stage at which a trial ended",
     "_host/trial.py": "the same stage",
     "_observe/observe.py": "the program authbind, and what is looked for by strategy",
-    "_observe/scan.py": "the mechanisms of grants, whoever made them",
+    "_core/audit/grant.py": "the mechanisms of grants, whoever made them",
     "_apply/authbind_unit.py": "the module of this one mechanism",
     "_apply/socket.py": "the module of this one mechanism",
 }

@@ -98,16 +98,6 @@ def test_selinux_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path:
         assert Host().ask(f"{tmp_path}/{path}", "question: ") == answer
 
 
-def test_all_regular_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("skipped/a", "looked/b"):
-        (tmp_path / name).parent.mkdir()
-        (tmp_path / name).touch()
-    (tmp_path / "looked/link").symlink_to("b")
-    walk = os.walk
-    monkeypatch.setattr(os, "walk", lambda top: walk(tmp_path))
-    assert list(Host().regular_files(skipped={f"{tmp_path}/skipped"})) == [f"{tmp_path}/looked/b"]
-
-
 def test_a_setting_of_the_kernel(tmp_path: Path) -> None:
     Host().set_kernel(str(tmp_path / "setting"), "80")
     assert (tmp_path / "setting").read_text() == "80"

@@ -18,6 +18,7 @@ import yaml
 from ansible.module_utils import basic
 from ansible.module_utils.testing import patch_module_args
 from ansible_collections.netbind.privport.plugins.action.privport_print import ActionModule
+from ansible_collections.netbind.privport.plugins.module_utils._core.audit.grant import Scan
 from ansible_collections.netbind.privport.plugins.module_utils._core.confinement.policy import Confinement
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import HostError, Refused
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import (
@@ -116,7 +117,7 @@ def test_text_is_printed(verbosity: int) -> None:
     ("name", "keys", "fields"),
     [
         ("privport_verify", ("evidence",), Evidence._fields),
-        ("privport_info", ("privport",), (*Observation._fields, "grants")),
+        ("privport_info", ("privport",), (*Observation._fields, *Scan._fields)),
         ("privport_info", ("privport", "services"), ServiceFacts._fields),
         *(
             ("privport_info", ("privport", "services", key), kind._fields)

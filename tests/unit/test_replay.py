@@ -48,7 +48,7 @@ from ansible_collections.netbind.privport.tests.unit.observed import INODES, OUR
 
 # --- What is a question, and what is none
 
-NO_QUESTIONS = {"run", "regular_files", "network", "open_regular", "begin", "end", "locked"}
+NO_QUESTIONS = {"run", "capable_files", "network", "open_regular", "begin", "end", "locked"}
 
 
 def public(*kinds: type) -> set[str]:
@@ -58,7 +58,7 @@ def public(*kinds: type) -> set[str]:
 def test_every_look_is_a_question_and_nothing_else_is() -> None:
     assert public(*Looks.__mro__[:-1]) - NO_QUESTIONS == set(LOOKS)
     assert public(OpenFile) - {"set_capability", "remove_capability"} == set(FILE_LOOKS)
-    assert set(DOES) == public(Host) | {"run", "regular_files"}
+    assert set(DOES) == public(Host) | {"run", "capable_files"}
 
 
 # --- Answers

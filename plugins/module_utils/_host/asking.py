@@ -12,7 +12,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._host.looks impor
 from ansible_collections.netbind.privport.plugins.module_utils._host.questions import OF_FILE, Question
 
 # What the machine alone does: a change, and a look that is too large to travel.
-DOES = ("run", "regular_files", *(name for name, it in vars(Host).items() if callable(it) and name[0] != "_"))
+DOES = ("run", "capable_files", *(name for name, it in vars(Host).items() if callable(it) and name[0] != "_"))
 
 
 class AskingHost(Host):

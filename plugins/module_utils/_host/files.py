@@ -13,7 +13,7 @@ import errno
 import fcntl
 import os
 import stat
-from typing import AbstractSet, Dict, Iterator, NamedTuple, Sequence, Set, Tuple
+from typing import Dict, Iterator, NamedTuple, Sequence, Set, Tuple
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import HostError
 from ansible_collections.netbind.privport.plugins.module_utils._host import netns, regular, temporary
@@ -192,15 +192,6 @@ class Files:
             return tuple(sorted(os.listdir(folder)))
         except OSError:
             return ()
-
-    def regular_files(self, *, skipped: AbstractSet[str]) -> Iterator[str]:
-        """The path of every regular file, links not followed, but below the skipped folders."""
-        for folder, folders, names in os.walk("/"):
-            folders[:] = [name for name in folders if os.path.join(folder, name) not in skipped]
-            for path in (os.path.join(folder, name) for name in names):
-                with contextlib.suppress(OSError):
-                    if stat.S_ISREG(os.lstat(path).st_mode):
-                        yield path
 
     def capability(self, path: str) -> bytes | None:
         """The raw security.capability value of a file itself; None where there is none or it cannot be read."""

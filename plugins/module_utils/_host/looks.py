@@ -5,9 +5,12 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Sequence, Tuple
+from typing import TYPE_CHECKING, AbstractSet, Sequence, Tuple
 
 from ansible_collections.netbind.privport.plugins.module_utils._host.units import Shown, Units
+
+if TYPE_CHECKING:
+    from ansible_collections.netbind.privport.plugins.module_utils._host.capable_files import CapableFiles
 
 # An outcome of connect().
 CLOSED = "CLOSED"
@@ -63,6 +66,12 @@ class Looks(Units):
         from ansible_collections.netbind.privport.plugins.module_utils._host import another
 
         another.dismiss()
+
+    def capable_files(self, tops: Sequence[str], *, ends: AbstractSet[str], seconds: float) -> CapableFiles:
+        """Every file with capabilities below some folders, as far as the seconds reach (capable_files.py)."""
+        from ansible_collections.netbind.privport.plugins.module_utils._host import capable_files
+
+        return capable_files.capable_files(tops, ends=ends, seconds=seconds)
 
     def connect(self, address: str, port: int, *, staying: float = 0) -> str:
         """What comes of a TCP connection that is closed at once: '' or the name of an errno.

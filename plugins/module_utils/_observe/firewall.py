@@ -24,7 +24,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.netfilter.i
     merged,
     unread,
 )
-from ansible_collections.netbind.privport.plugins.module_utils._core.netfilter.nat import Diversion, diversion
+from ansible_collections.netbind.privport.plugins.module_utils._core.netfilter.nat import Diversion, Led
 from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host
 
 _INPUT = "INPUT"
@@ -64,22 +64,31 @@ class Firewall:
         return min((it for it in found if it is not None), key=lambda it: not it.certain, default=None)
 
     def diversions(self, ports: Sequence[Port]) -> Tuple[Diversion, ...]:
-        """What leads connections from other hosts away from these ports; nothing where that cannot be read."""
-        if not ports or self._host.effective_uid() != 0:
-            return ()
-        judged: dict[tuple[str, str, int], Diversion | None] = {}
-        found: list[Diversion] = []
+        """What others made that leads connections from other hosts away from these ports; nothing where unreadable."""
         try:
-            for port, family in ((port, family) for port in ports for family in FAMILIES):
-                alike = (family, port.protocol, bisect(self._bounds, port.number))
-                if alike not in judged:
-                    judged[alike] = self._diversion(Packet(family, port.protocol, port.number, port.number))
-                led = judged[alike]
-                if led is not None:
-                    found.append(led._replace(port=port.number))
+            found = [(port, family, led) for port, family, led in self.led(ports) if not led.is_own]
         except PrivportError:
             return ()
-        return tuple(found)
+        return tuple(
+            Diversion(port.number, port.protocol, family, led.certain, f"{led.chain}: {led.rule}")
+            for port, family, led in found
+        )
+
+    def led(self, ports: Sequence[Port], *, local: bool = True) -> Iterator[Tuple[Port, str, Led]]:
+        """What leads connections from other hosts away from these ports: the port, the family and the rule.
+
+        local: they go to an address of this host. Nothing for who is not root. Raises PrivportError.
+        """
+        if not ports or self._host.effective_uid() != 0:
+            return
+        judged: dict[tuple[str, str, int], Led | None] = {}
+        for port, family in ((port, family) for port in ports for family in FAMILIES):
+            alike = (family, port.protocol, bisect(self._bounds, port.number))
+            if alike not in judged:
+                judged[alike] = self._led(Packet(family, port.protocol, port.number, port.number, local))
+            found = judged[alike]
+            if found is not None:
+                yield port, family, found
 
     @cached_property
     def _bounds(self) -> Sequence[int]:
@@ -88,10 +97,10 @@ class Firewall:
         named = {int(it) for text in texts for it in re.findall(r"(?<![0-9])[0-9]{1,5}(?![0-9])", text)}
         return sorted(named | {it + 1 for it in named})
 
-    def _diversion(self, packet: Packet) -> Diversion | None:
-        found = [diversion(packet, bases=bases, chains=chains) for bases, chains in self._nat_rulesets(packet)]
-        others = (it for it in found if it is not None and nat.OWN not in it.rule)
-        return min(others, key=lambda it: not it.certain, default=None)
+    def _led(self, packet: Packet) -> Led | None:
+        """What others made comes first: the collection's own rule leads nothing away from its service."""
+        found = [nat.led(packet, bases=bases, chains=chains) for bases, chains in self._nat_rulesets(packet)]
+        return min((it for it in found if it is not None), key=lambda it: (it.is_own, not it.certain), default=None)
 
     def _nat_rulesets(self, packet: Packet) -> Iterator[Tuple[Sequence[Chain], Mapping[str, Chain]]]:
         saved = [iptables_ruleset.parse(text, packet, table=nat.TABLE) for text in self._saved_nat(packet.family)]

@@ -1,35 +1,21 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How the findings of an audit are counted, in every form of its report."""
+"""What every form of an audit's report needs: the counts as text, and texts that can play no tricks."""
 
 from __future__ import annotations
 
 from typing import Any, Iterator, Mapping, Sequence
 
+from ansible_collections.netbind.privport.plugins.module_utils._core.audit.counting import (
+    CLASSES,
+    counted_as,
+    summary,
+)
+from ansible_collections.netbind.privport.plugins.module_utils._core.audit.rules import SEVERITIES
+
+__all__ = ("CLASSES", "SEVERITIES", "counted_as", "summary")
+
 Record = Mapping[str, Any]
-
-SEVERITIES = ("critical", "high", "medium", "low")
-# As what a finding can be counted, the worst first.
-CLASSES = (*SEVERITIES, "unknown", "accepted", "gone")
-
-
-def counted_as(finding: Record) -> str:
-    """The one of CLASSES that a finding counts as: what is gone or accepted is none of its severity any more."""
-    if finding["state"] == "gone":
-        return "gone"
-    if finding["accepted"]:
-        return "accepted"
-    return "unknown" if finding.get("unknown") else str(finding["severity"])
-
-
-def summary(hosts: Sequence[Record]) -> dict[str, Any]:
-    """The part of an audit of this name, from its hosts."""
-    counted = [counted_as(finding) for _host, finding in findings(hosts)]
-    return {
-        "hosts": len(hosts),
-        "unreachable": sum(not host["reachable"] for host in hosts),
-        "findings": {name: counted.count(name) for name in CLASSES},
-    }
 
 
 def findings(hosts: Sequence[Record]) -> Iterator[tuple[str, Record]]:

@@ -155,12 +155,8 @@ _FOLDER_RULES = (
 
 def judge(program: ProgramFile, *, allow_interpreter: bool = False) -> Judgement:
     """Why a grant to this file would be in vain or dangerous, and what is worth a warning."""
-    refusals = [*_in_vain(program)]
-    warnings: list[str] = []
-    for inode, rules in ((program.inode, _FILE_RULES), *((folder, _FOLDER_RULES) for folder in program.folders)):
-        for rule in rules:
-            if rule.when(inode, program.inode):
-                (refusals if rule.refused else warnings).append(_fill(rule.text, inode=inode, file=program.inode))
+    refusals = [*in_vain(program), *who_writes(program, refused=True)]
+    warnings = [*who_writes(program, refused=False)]
     shared = _shared_interpreter(program)
     if shared:
         (warnings if allow_interpreter else refusals).append(shared)
@@ -169,7 +165,19 @@ def judge(program: ProgramFile, *, allow_interpreter: bool = False) -> Judgement
     return Judgement(refusals=tuple(refusals), warnings=tuple(warnings))
 
 
-def _in_vain(program: ProgramFile) -> tuple[str, ...]:
+def who_writes(program: ProgramFile, *, refused: bool) -> tuple[str, ...]:
+    """Who may put other code into the file or in its place, refused or only warned of; a sentence each."""
+    judged = ((program.inode, _FILE_RULES), *((folder, _FOLDER_RULES) for folder in program.folders))
+    return tuple(
+        _fill(rule.text, inode=inode, file=program.inode)
+        for inode, rules in judged
+        for rule in rules
+        if rule.refused is refused and rule.when(inode, program.inode)
+    )
+
+
+def in_vain(program: ProgramFile) -> tuple[str, ...]:
+    """Why a capability of this file would have no effect, or keep it from starting; a sentence each."""
     path = shown(program.inode.path)
     found = []
     if program.executable.form == SCRIPT:

@@ -26,6 +26,8 @@ class Packet(NamedTuple):
     # The high port, to which it goes by now, and the low one, to which it was sent.
     port: int
     original: int
+    # Whether it goes to an address of this host; else the host only forwards it.
+    local: bool = True
 
 
 class Rule(NamedTuple):
@@ -39,6 +41,8 @@ class Rule(NamedTuple):
     # The chain of a jump or goto.
     target: str = ""
     text: str = ""
+    # Where it leads the packet: a port, or an address and a port; '' where it leads nowhere else, or does not say.
+    to: str = ""
 
 
 class Chain(NamedTuple):
@@ -94,6 +98,8 @@ class Outcome(NamedTuple):
     verdict: str
     by: str
     doubts: Tuple[Tuple[str, str], ...] = ()
+    # Where that rule, or the first of doubts that leads the packet away, leads it (Rule.to).
+    to: str = ""
 
     @property
     def perhaps(self) -> Tuple[str, ...]:
@@ -137,25 +143,29 @@ def barrier(packet: Packet, *, bases: Sequence[Chain], chains: Mapping[str, Chai
 def walk(chain: Chain, *, chains: Mapping[str, Chain], depth: int = 0) -> Outcome:
     """What becomes of the packet in a chain, from which depth others jumped to it."""
     doubts: list[tuple[str, str]] = []
+    to = ""
     for rule in chain.rules:
         found = _of_rule(rule, chains=chains, depth=depth) if rule.applies is not False else Outcome("", "")
         doubts.extend(found.doubts)
+        to = to or found.to
         if not found.verdict:
             continue
         if rule.applies:
             if found.verdict == RETURN:
                 break
-            return Outcome(found.verdict, found.by, tuple(doubts))
+            return Outcome(found.verdict, found.by, tuple(doubts), to)
         doubts.append((found.verdict, found.by))
-    return Outcome(chain.policy, f"policy {chain.policy}", tuple(doubts))
+    return Outcome(chain.policy, f"policy {chain.policy}", tuple(doubts), to)
 
 
 def _of_rule(rule: Rule, *, chains: Mapping[str, Chain], depth: int) -> Outcome:
     if rule.verdict not in (JUMP, GOTO):
-        return Outcome(rule.verdict, rule.text)
+        return Outcome(rule.verdict, rule.text, to=rule.to)
     target = chains.get(rule.target)
     if target is None or depth >= _DEEPEST:
         return Outcome("", "")
     found = walk(target, chains=chains, depth=depth + 1)
     # Nothing comes back from where goto leads.
-    return Outcome(found.verdict or (RETURN if rule.verdict == GOTO else ""), found.by or rule.text, found.doubts)
+    return Outcome(
+        found.verdict or (RETURN if rule.verdict == GOTO else ""), found.by or rule.text, found.doubts, found.to
+    )

@@ -98,7 +98,8 @@ def _rule(line: str, *, chains: Mapping[str, str], packet: Packet) -> Rule:
             applies = both(applies, True if known else None)
         else:
             applies = both(applies, _matches(option, packet))
-    return Rule(applies=applies, verdict=verdict, target=target, text=line)
+    led = re.search(r" --to-(?:ports?|destination) (\S+)", line) if verdict == LED else None
+    return Rule(applies=applies, verdict=verdict, target=target, text=line, to=led[1] if led else "")
 
 
 def _options(line: str) -> Iterator[_Option]:
@@ -146,7 +147,7 @@ def _interface(values: Tuple[str, ...], packet: Packet) -> Optional[bool]:
 
 
 def _type(values: Tuple[str, ...], packet: Packet) -> Optional[bool]:
-    return "LOCAL" in values[0].split(",")
+    return ("LOCAL" if packet.local else "UNICAST") in values[0].split(",")
 
 
 def _original_port(values: Tuple[str, ...], packet: Packet) -> Optional[bool]:

@@ -35,14 +35,27 @@ class Diversion(NamedTuple):
     rule: str
 
 
-def diversion(packet: Packet, *, bases: Sequence[Chain], chains: Mapping[str, Chain]) -> Diversion | None:
+class Led(NamedTuple):
+    """The rule of a chain that leads a packet away, or, not certain, may do so, and where (input_filter.Rule.to)."""
+
+    chain: str
+    rule: str
+    to: str
+    certain: bool
+
+    @property
+    def is_own(self) -> bool:
+        """Whether the collection made the chain."""
+        return OWN in f"{self.chain}: {self.rule}"
+
+
+def led(packet: Packet, *, bases: Sequence[Chain], chains: Mapping[str, Chain]) -> Led | None:
     """What the first rule of these chains does that leads the packet away; None where none does."""
     for base in bases:
         found = walk(base, chains=chains)
-        led = [found.by] if found.verdict == LED else [it for verdict, it in found.doubts if verdict == LED]
-        if led:
-            rule = f"{base.name}: {led[0]}"
-            return Diversion(packet.port, packet.protocol, packet.family, found.verdict == LED, rule)
+        rules = [found.by] if found.verdict == LED else [it for verdict, it in found.doubts if verdict == LED]
+        if rules:
+            return Led(base.name, rules[0], found.to, found.verdict == LED)
     return None
 
 

@@ -132,7 +132,8 @@ class _Reader(NamedTuple):
     def _rule(self, kind: str, body: Any, *, applies: Optional[bool]) -> Rule:
         target = _name(self.of, body["target"]) if kind in (JUMP, GOTO) else ""
         text = f"rule {self.of['handle']} of chain {self.of['chain']}"
-        return Rule(applies=applies, verdict=_VERDICTS.get(kind, ""), target=target, text=text)
+        verdict = _VERDICTS.get(kind, "")
+        return Rule(applies, verdict, target=target, text=text, to=_destination(body) if verdict == LED else "")
 
     def _choices(self, body: Mapping[str, Any]) -> Iterator[Tuple[Optional[bool], str, Any]]:
         """Whether each entry of a verdict map is the packet's, and its verdict."""
@@ -188,6 +189,12 @@ class _Reader(NamedTuple):
         return read(body, self.packet) if read else _Unlike()
 
 
+def _destination(body: Any) -> str:
+    """Where redirect or dnat leads to, as far as the rule says it in plain numbers."""
+    said = body if isinstance(body, dict) else {}
+    return ":".join(str(said[name]) for name in ("addr", "port") if isinstance(said.get(name), (str, int)))
+
+
 def _is(value: Any, element: Any) -> Optional[bool]:
     if isinstance(element, dict) and "elem" in element:
         element = element["elem"]["val"]
@@ -239,4 +246,5 @@ def _ct(body: Mapping[str, Any], packet: Packet) -> Any:
 
 
 def _fib(body: Mapping[str, Any], packet: Packet) -> Any:
-    return "local" if body.get("result") == "type" and "daddr" in body.get("flags", ()) else _Unlike()
+    asked = body.get("result") == "type" and "daddr" in body.get("flags", ())
+    return ("local" if packet.local else "unicast") if asked else _Unlike()
