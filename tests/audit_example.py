@@ -142,7 +142,7 @@ def _host(name: str, number: int, chance: random.Random, *, unique: bool) -> dic
         "skipped": [{"what": "/srv/nfs", "why": "network file system nfs4"}] if number % 5 == 0 else [],
         "services": [_service(it, chance) for it in kind.services],
         "grants": [_grant(it, told) for it in kind.services],
-        "listeners": [listener for it in kind.services for listener in _listeners(it)] + [_root_listener(told)],
+        "listeners": [listener for it in kind.services for listener in _listeners(it)] + [*_root_listeners(told)],
         "findings": list(_findings(number, kind, chance, told)),
     }
 
@@ -203,21 +203,26 @@ def _listeners(described: _Described) -> Iterator[dict[str, Any]]:
         }
 
 
-def _root_listener(told: str) -> dict[str, Any]:
-    return {
-        "protocol": "tcp",
-        "address": "*",
-        "port": 22,
-        "network": "",
-        "unit": "ssh.service",
-        "executable": "/usr/sbin/sshd",
-        "user": "root",
-        "uid": 0,
-        "capabilities": ["all"],
-        "root": True,
-        "strategy": "",
-        "why": f"it starts sessions as other users, so it must be root{told}",
-    }
+def _root_listeners(told: str) -> Iterator[dict[str, Any]]:
+    """One that must be root, and one that need not be."""
+    for port, name, program, strategy, why in (
+        (22, "ssh", "/usr/sbin/sshd", "", "it starts sessions as other users, so it must be root"),
+        (631, "cups", "/usr/sbin/cupsd", "socket", "it accepts sockets of systemd"),
+    ):
+        yield {
+            "protocol": "tcp",
+            "address": "*",
+            "port": port,
+            "network": "",
+            "unit": f"{name}.service",
+            "executable": program,
+            "user": "root",
+            "uid": 0,
+            "capabilities": ["all"],
+            "root": True,
+            "strategy": strategy,
+            "why": f"{why}{told}",
+        }
 
 
 class _Fault(NamedTuple):

@@ -156,6 +156,18 @@ def test_of_a_host_only_its_own_is_shown_in_a_finding_of_many(page: Chromium) ->
     assert len(page.value(f"{shown}.map((it) => it.innerText)")) == 4
 
 
+def test_the_whole_name_of_a_host_is_that_host_alone(page: Chromium, pages: Path, tmp_path: Path) -> None:
+    audit = example(3)
+    for host, name in zip(audit["hosts"], ("web-1", "web-10", "web-100")):
+        host["name"] = name
+    (tmp_path / "names.html").write_text(html(audit), "utf-8")
+    page.open(tmp_path / "names.html", "#host=web-1")
+    assert page.value(HOSTS) == ["web-1"]
+    page.open(tmp_path / "names.html", "#host=eb-1")
+    assert len(page.value(HOSTS)) == 3
+    page.requests[:] = [(pages / "small.html").as_uri()]
+
+
 def test_nothing_found_is_said(page: Chromium) -> None:
     fill(page, "text", "no such thing")
     assert page.value(TEXTS) == []
@@ -237,7 +249,8 @@ def test_forced_colours_and_reduced_motion(page: Chromium) -> None:
 
 def test_it_fits_a_narrow_window(page: Chromium) -> None:
     page.resize(390, 844)
-    assert page.value("document.documentElement.scrollWidth") <= 390
+    page.value(NEXT_FRAME)
+    assert page.value("document.documentElement.scrollWidth - document.documentElement.clientWidth") == 0
 
 
 def test_printed_it_holds_the_evidence(page: Chromium, tmp_path: Path) -> None:

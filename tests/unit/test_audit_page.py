@@ -196,6 +196,8 @@ def test_the_worst_stands_first() -> None:
     classes = re.findall(r'<tr data-class="(\w+)"', text)
     assert classes == sorted(classes, key=["critical", "high", "medium", "low", "unknown", "accepted", "gone"].index)
     assert classes[0] == "critical"
+    listeners = text[text.index('id="listeners"') : text.index('id="grants"')]
+    assert re.findall(r"<summary>(\w+)\.service", listeners)[:3] == ["cups", "ssh", "smtp"]
 
 
 def test_the_page_is_made_from_an_installed_collection() -> None:

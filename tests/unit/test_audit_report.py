@@ -146,7 +146,7 @@ def test_a_text_plays_no_tricks(text: str, shown: str) -> None:
 
 
 def test_what_hosts_have_in_common_is_together() -> None:
-    records = [("a", {"x": 1, "seen": "p"}), ("b", {"x": 2, "seen": "p"}), ("c", {"x": 1, "seen": "q"})]
+    records = [("a", {"x": 1, "seen": "p"}), ("b", {"x": 2, "seen": "p"}), ("c", {"seen": "q", "x": 1})]
     together = [
         (group.hosts, [case.record["seen"] for case in group.cases]) for group in grouped(records, apart=["seen"])
     ]

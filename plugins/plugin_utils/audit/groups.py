@@ -31,7 +31,8 @@ def grouped(records: Iterable[tuple[str, Record]], *, apart: Sequence[str] = ())
     """Host names and their records, put together where all but the keys named in apart is equal."""
     found: dict[str, dict[str, Case]] = {}
     for host, record in records:
-        same = repr([value for key, value in record.items() if key not in apart])
+        # What was read from a file may have its keys in another order.
+        same = repr([record[key] for key in sorted(record) if key not in apart])
         other = repr([record[key] for key in apart])
         found.setdefault(same, {}).setdefault(other, Case(record, [])).hosts.append(host)
     return [Group(next(iter(cases.values())).record, list(cases.values())) for cases in found.values()]

@@ -66,7 +66,7 @@ def html(audit: Record) -> str:
         rules={rule["id"]: rule for rule in audit["rules"]},
         found=Counter(finding["rule"] for _host, finding in findings(hosts)),
         services=sorted(_of_hosts(hosts, "services"), key=_unproven_first),
-        listeners=sorted(_of_hosts(hosts, "listeners"), key=lambda it: (it.record["root"] is False, it.record["port"])),
+        listeners=sorted(_of_hosts(hosts, "listeners"), key=_root_first),
         grants=sorted(_of_hosts(hosts, "grants", apart=("evidence",)), key=_undeclared_first),
         skipped=_of_hosts(hosts, "skipped"),
         style=style,
@@ -157,6 +157,12 @@ def _with_class(hosts: Sequence[Record]) -> Iterator[tuple[str, Record]]:
 
 def _unproven_first(group: Group) -> tuple[int, str]:
     return ("fail", "unknown", "", "pass").index(group.record["verdict"]), group.record["name"]
+
+
+def _root_first(group: Group) -> tuple[bool, bool, int]:
+    """Of those of root the ones first that need not be root."""
+    it = group.record
+    return it["root"] is False, not it["strategy"], it["port"]
 
 
 def _undeclared_first(group: Group) -> tuple[bool, str, str]:
