@@ -63,7 +63,7 @@ options:
       strategy:
         description: The strategy that it must get, which is refused where it cannot work. V(auto) chooses one.
         type: str
-        choices: [auto, unneeded, socket, ambient, setcap, authbind, redirect, forward, sysctl]
+        choices: [auto, unneeded, socket, ambient, setcap, authbind, superserver, redirect, forward, sysctl]
         default: auto
       instances:
         description:
@@ -133,6 +133,53 @@ options:
         description: Those of V(ipv4) and V(ipv6) that it must be reached by. By default any will do.
         type: list
         elements: str
+      superserver:
+        description:
+          - What starts its C(command) for each connection, of a service that does not listen by itself.
+          - V(systemd) is a socket unit with C(Accept=yes), V(xinetd) a file in C(/etc/xinetd.d), V(inetd) lines in
+            C(/etc/inetd.conf), V(tcpserver) and V(tcpsvd) a unit that runs one of these. V(s6) and V(nosh) are refused,
+            with the reason.
+          - It asks for C(command) and C(user), and goes without C(unit).
+        type: str
+        choices: [systemd, xinetd, inetd, tcpserver, tcpsvd, s6, nosh]
+      superserver_options:
+        description: What the C(superserver) heeds. What it cannot express is refused, with the name of one that can.
+        type: dict
+        suboptions:
+          bind:
+            description: The same as C(addresses).
+            type: list
+            elements: str
+          only_from:
+            description:
+              - The addresses and networks whose clients are served, such as V([192.0.2.0/24, '2001:db8::/32']). By
+                default all are.
+              - A proof tries a connection where one of them is the host's own, such as V(127.0.0.1).
+            type: list
+            elements: str
+          instances:
+            description: How many connections are served at a time. By default as many as the server says.
+            type: int
+          per_source:
+            description: The same of each client's address.
+            type: int
+          cps:
+            description:
+              - How many connections are taken in a second. V(inetd) counts them by the minute.
+            type: int
+          wait:
+            description:
+              - Whether the program gets the listening socket and takes what comes by itself, as it is with UDP.
+            type: bool
+          log:
+            description: Whether the server writes the address of each client to the system's log.
+            type: bool
+      command:
+        description:
+          - The program that the C(superserver) starts, with an absolute path, and its arguments. The connection is its
+            standard input and output.
+          - A list of words, or a text that is split into words as a shell does.
+        type: raw
       state:
         description: Whether it has its ports. With V(absent) everything is taken back that belongs to it.
         type: str

@@ -379,6 +379,12 @@ privport:
               C(family), the C(rule), and whether it is C(certain).
           type: list
           elements: dict
+        superserver:
+          description:
+            - What the host has for starting a program for each connection, C(programs) by the name of the server,
+              C(daemons) with their units, and the texts of C(inetd)'s and C(xinetd)'s configuration. V(null) for a
+              service of another kind.
+          type: dict
         installed:
           description:
             - What is there of the collection's own files and units for it, by strategy. C(paths) and C(units) are where

@@ -121,6 +121,7 @@ evidence:
       description:
         - The service's first process that holds the port and is no root parent, with its unit, user ids and
           capabilities, the number of its threads, and those threads that differ (C(unlike)).
+        - Of a service that a server starts for each connection it is what was started for that of the proof.
       type: dict
     processes:
       description: Every process of the service that holds the port.
@@ -129,7 +130,7 @@ evidence:
     checks:
       description:
         - Each check with its code, verdict and text. The codes are V(strategy), V(grant), V(listening), V(address),
-          V(family), V(trial), V(owner), V(root_parent), V(user), V(held), V(connect), V(taken),
+          V(family), V(trial), V(owner), V(root_parent), V(user), V(groups), V(held), V(connect), V(taken),
           V(stranger), V(restart) and V(boot).
       type: list
       elements: dict

@@ -29,10 +29,22 @@ HERE = "/opt/faults"
 HOSTS = ("bullseye", "bookworm", "trixie")
 # What each host is for: kills take the longest, so each host gets a part of the transitions.
 KILLED = {
-    "bullseye": ("another drop-in", "rule lines beside others", "handed sockets", "a file capability that is kept"),
-    "bookworm": ("a drop-in", "rule files", "the setting that opens ports", "forwarded ports"),
+    "bullseye": (
+        "another drop-in",
+        "rule lines beside others",
+        "handed sockets",
+        "a file capability that is kept",
+        "a server's socket",
+    ),
+    "bookworm": ("a drop-in", "rule files", "the setting that opens ports", "forwarded ports", "a server and another"),
     "bare": ("a forwarder's init script", "another init script"),
-    "trixie": ("a file capability", "one more file capability", "rules and a unit", "redirected ports"),
+    "trixie": (
+        "a file capability",
+        "one more file capability",
+        "rules and a unit",
+        "redirected ports",
+        "a server's lines beside others",
+    ),
 }
 KILL_EVERY = os.environ.get("PRIVPORT_KILL_EVERY", "1")
 STRATEGIES = {"bullseye": "setcap", "bookworm": "ambient", "trixie": "authbind"}

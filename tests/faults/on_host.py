@@ -62,6 +62,12 @@ def prepare():
         # Somebody else's line, which no run may lose.
         BYUID.write_text("127.0.0.9/32,99\n")
         systemctl("daemon-reload")
+        if shutil.which("xinetd"):
+            subprocess.run(["update-rc.d", "-f", "xinetd", "remove"], check=True, capture_output=True)
+            subprocess.run(["update-rc.d", "xinetd", "defaults"], check=True, capture_output=True)
+            systemctl("start", "xinetd")
+        elif shutil.which("inetd"):
+            systemctl("enable", "--now", "inetd")
 
 
 # --- Killed at every change.
@@ -71,6 +77,7 @@ RULES = {"ports": ["80", "443"], "user": "www-data"}
 LINES = {**RULES, "method": "byuid"}
 CAPABILITY = {"path": str(PROGRAM)}
 HANDED = {"unit": UNIT, "ports": ["600"]}
+SERVED = {"name": "faults", "ports": ["600"], "superserver": "systemd", "command": "/bin/cat", "user": "www-data"}
 LED = {"name": "faults", "ports": ["600"], "backend_ports": {"600": 8600}}
 GONE = {"state": "absent"}
 # From one state to another and back: the module, the options for either.
@@ -90,6 +97,9 @@ TRANSITIONS = {
     "forwarded ports": ("forward", {**LED, **GONE}, LED),
     "a forwarder's init script": ("forward", {**LED, **GONE}, LED),
     "another init script": ("forward", LED, {**LED, "backend_ports": {"600": 8601}}),
+    "a server's socket": ("superserver", {**SERVED, **GONE}, SERVED),
+    "a server and another": ("superserver", SERVED, {**SERVED, "superserver": "xinetd"}),
+    "a server's lines beside others": ("superserver", {**SERVED, **GONE}, {**SERVED, "superserver": "inetd"}),
     "rule files": ("authbind", {**RULES, **GONE}, RULES),
     "rule lines beside others": ("authbind", {**LINES, **GONE}, LINES),
     "rules and a unit": ("authbind", {**RULES, "unit": UNIT, **GONE}, {**RULES, "unit": UNIT}),

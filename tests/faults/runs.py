@@ -23,7 +23,7 @@ from ansible.module_utils import basic  # noqa: E402
 
 MODULES = {
     name: importlib.import_module(f"ansible_collections.netbind.privport.plugins.modules.privport_{name}")
-    for name in ("ambient", "authbind", "forward", "redirect", "setcap", "socket", "sysctl")
+    for name in ("ambient", "authbind", "forward", "redirect", "setcap", "socket", "superserver", "sysctl")
 }
 MODULES["privport"] = importlib.import_module("ansible_collections.netbind.privport.plugins.modules.privport")
 commands = importlib.import_module("ansible_collections.netbind.privport.plugins.module_utils._host.commands")
@@ -34,6 +34,7 @@ PROGRAM = HERE / "bin/server"
 OWN_UNITS = (
     *("faults.socket", "privport-keep-opt-faults-bin-server.path", "privport-redirect-faults.service"),
     *(f"privport-forward-faults-600.{it}" for it in ("socket", "service")),
+    "privport-superserver-faults.socket",
 )
 BYUID = Path("/etc/authbind/byuid/33")
 PORT_START = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
@@ -164,9 +165,10 @@ def in_force():
     shown = systemctl("show", "--property=AmbientCapabilities,DropInPaths,ExecStart,Requires,NeedDaemonReload", UNIT)
     own = systemctl("show", "--property=Id,LoadState,ActiveState,NeedDaemonReload", *OWN_UNITS)
     rules = subprocess.run(["nft", "list", "ruleset"], check=True, capture_output=True, text=True).stdout
+    held = subprocess.run(["ss", "-H", "-l", "-t", "-n", "sport = :600"], check=True, capture_output=True, text=True)
     # What a unit requires comes in any order.
     words = (sorted(it.replace("Requires=", "Requires ").split()) for it in (shown, own))
-    return [PORT_START.read_text(), rules, *itertools.chain.from_iterable(words)]
+    return [PORT_START.read_text(), rules, held.stdout, *itertools.chain.from_iterable(words)]
 
 
 def differences(now, *wanted):

@@ -46,8 +46,13 @@ packages_of() {
   # Bullseye has no caddy.
   case $1 in bookworm | trixie | forky) packages+=,caddy ;; esac
   case $1 in bookworm) packages+=,nodejs ;; esac
-  # What supervises services beside systemd; nothing of it starts by itself here.
-  case $1 in bookworm | trixie) packages+=,supervisor,runit,s6,daemontools ;; esac
+  # What supervises services beside systemd, and what starts programs for connections. Nothing of it starts by itself
+  # here, and Debian has one inetd installed at a time.
+  case $1 in bookworm | trixie) packages+=,supervisor,runit,s6,daemontools,ucspi-tcp,ipsvd ;; esac
+  case $1 in
+    bookworm) packages+=,xinetd ;;
+    trixie) packages+=,openbsd-inetd ;;
+  esac
   # Its systemd does not bring it along.
   case $1 in forky | field-forky) packages+=,mount ;; esac
   case $1 in

@@ -76,6 +76,9 @@ rm -rf /run/case-sv {/etc,/run}/service/case /etc/supervisor/conf.d/case.conf
 nft delete table inet case 2>/dev/null || true
 nft delete table ip case 2>/dev/null || true
 rm -rf "$units"/{case*,_case*,cpu.service*,*.wants/case*} "$bin"
+rm -rf /etc/xinetd.d/case
+[[ ! -e /root/case-inetd.conf ]] || mv /root/case-inetd.conf /etc/inetd.conf
+systemctl stop xinetd inetd 2>/dev/null || true
 rm -rf /etc/authbind/by{port,uid}/* {/var/lib,/run}/netbind.privport
 for user in casey casez; do id "$user" >/dev/null 2>&1 || useradd --system "$user"; done
 mkdir -p "$bin"
@@ -89,7 +92,9 @@ systemctl reset-failed
 def main():
     first, every, *names = sys.argv[1:]
     rows = [row for row in ROWS if not names or row.name in names]
-    for row in rows[int(first) :: int(every)]:
+    anywhere = [row for row in rows if not row.host]
+    here = [row for row in rows if row.host == os.uname().nodename]
+    for row in (*anywhere[int(first) :: int(every)], *here):
         print(row.name, json.dumps(wrong_with(row)), sep="\t", flush=True)
     shell(CLEAN)
 

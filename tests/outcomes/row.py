@@ -31,3 +31,5 @@ class Row(NamedTuple):
     # What the removal says, and what must hold after it beside that the host is as before.
     removal_says: Sequence[str] = ()
     removed: str = "true"
+    # The one host that has what it needs; any if there is none.
+    host: str = ""

@@ -7,10 +7,11 @@ import giving_up
 import grants
 import predictions
 import proofs
+import servers
 import supervisors
 import units
 
 ROWS = (
     *(*grants.ROWS, *giving_up.ROWS, *descriptions.ROWS),
-    *(*proofs.ROWS, *predictions.ROWS, *units.ROWS, *supervisors.ROWS),
+    *(*proofs.ROWS, *predictions.ROWS, *units.ROWS, *supervisors.ROWS, *servers.ROWS),
 )

@@ -227,6 +227,8 @@ NAMING = {
     "_core/systemd/socket_unit.py": "the first line of its files",
     "_core/netfilter/redirect.py": "the first lines of its files, and a statement of nft",
     "_core/netfilter/nft_ruleset.py": "the same statement",
+    "_core/model/superserver_options.py": "what a description names",
+    "_core/superserver/server.py": "the first lines of its files, and what is found of them",
     "_core/forwarding/forwarder.py": "the first lines of its files",
     "_core/forwarding/init_script.py": "the first line of its file",
     "_core/decision/hazards/sandbox.py": "the system call socket(2)",

@@ -15,10 +15,12 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model.error
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import Listener, ServiceFacts
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Port, parse_services
 from ansible_collections.netbind.privport.plugins.module_utils._core.proof.checks import CLOSED, Probe
+from ansible_collections.netbind.privport.plugins.module_utils._host import probe as probe_of_host
 from ansible_collections.netbind.privport.plugins.module_utils._host.host import Completed, Host
 from ansible_collections.netbind.privport.plugins.module_utils._observe import probes
 from ansible_collections.netbind.privport.plugins.module_utils._observe.journal import denials, last_lines
 from ansible_collections.netbind.privport.plugins.module_utils._observe.observe import observe
+from ansible_collections.netbind.privport.tests.unit.core.cases import case
 from ansible_collections.netbind.privport.tests.unit.fake_host import FakeHost
 
 
@@ -37,7 +39,9 @@ def on(port: int, *, address: str = "127.0.0.1", protocol: str = "tcp", v6only: 
 
 
 def probe(facts: ServiceFacts, *, port: Port, inner: Port, privileged: bool = True) -> Probe:
-    return probes.probe(Host(), facts, port=port, inner=inner, privileged=privileged)
+    network = facts.network._replace(unprivileged_port_start=65536 if privileged else 0)
+    judged = case(description={"unit": None})._replace(facts=facts._replace(network=network))
+    return probes.probe(Host(), judged, port=port, inner=inner)
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "0.0.0.0", "0.0.0.0%lo"])
@@ -119,7 +123,22 @@ def test_another_address_is_tried_where_loopback_cannot_be() -> None:
 
 def test_the_addresses_of_this_host() -> None:
     assert all(not address.startswith("127.") for address in Host().addresses("ipv4"))
-    assert all(address.count("%") == 1 for address in Host().addresses("ipv6"))
+    assert all(address.count("%") == address.startswith("fe80:") for address in Host().addresses("ipv6"))
+
+
+def test_an_address_is_one_that_connect_takes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    table = tmp_path / "if_inet6"
+    table.write_text(
+        "fe80000000000000000000000000000b 02 40 20 80     eth0\nfd43008000000000000000000000000b 02 40 00 80     eth0\n"
+        "fe80000000000000000000000000000c 03 40 20 80     eth1\n",
+        encoding="ascii",
+    )
+    monkeypatch.setattr(probe_of_host, "_IF_INET6", str(table))
+    assert [probe_of_host.interface_address(it, "ipv6") for it in ("eth0", "eth1", "eth2")] == [
+        "fd43:80::b",
+        "fe80::c%eth1",
+        "",
+    ]
 
 
 def answering(said: bytes, *, seconds: float, times: int = 1) -> int:

@@ -26,6 +26,10 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model.servi
     SERVICE_OPTIONS,
     SERVICES,
     SOCKET_OPTIONS,
+    SUPERSERVER_OPTIONS,
+)
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.superserver_options import (
+    SuperserverOptions,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.supervision.manager import Manager
 from ansible_collections.netbind.privport.plugins.modules import privport, privport_info, privport_verify
@@ -87,12 +91,14 @@ def test_the_parser_makes_a_field_of_each_key() -> None:
     assert (*SERVICE_OPTIONS, "keep", "template", "instance", "declared") == Service._fields
     assert set(SOCKET_OPTIONS) == set(SocketOptions._fields)
     assert set(MANAGER_OPTIONS) == set(Manager._fields)
+    assert set(SUPERSERVER_OPTIONS) == set(SuperserverOptions._fields)
 
 
 OPTIONS = [
     *[("", key, option) for key, option in SERVICE_OPTIONS.items()],
     *[("socket", key, option) for key, option in SOCKET_OPTIONS.items()],
     *[("manager", key, option) for key, option in MANAGER_OPTIONS.items()],
+    *[("superserver_options", key, option) for key, option in SUPERSERVER_OPTIONS.items()],
 ]
 # One value for each key that is not its default, and what the parser makes of it.
 READ = {
@@ -115,9 +121,21 @@ READ = {
     "reuse_port": ("on", True),
     "address_allow": (["any"], ("any",)),
     "address_deny": (["any"], ("any",)),
+    "superserver_options": ({"cps": 5}, SuperserverOptions(cps=5)),
+    "command": ("/opt/mail 'a b'", ("/opt/mail", "a b")),
+    "bind": (["::1"], ("::1",)),
+    "only_from": (["10.1.2.3", "10.0.0.1/8"], ("10.1.2.3/32", "10.0.0.0/8")),
+    **dict.fromkeys(("superserver_options.instances", "per_source", "cps"), ("9", 9)),
+    "wait": ("yes", True),
+    "log": ("no", False),
 }
-# Without which a key means nothing.
-BESIDE = {"instances": {"unit": "web@"}, "name": {"kind": "runit"}}
+# Without which a key, or a value of it, means nothing.
+STARTED = {"superserver": "systemd", "command": ["/opt/mail"], "user": "mail"}
+BESIDE = {
+    "instances": {"unit": "web@"},
+    "name": {"kind": "runit"},
+    **dict.fromkeys(("superserver", "superserver_options", "command"), STARTED),
+}
 
 
 @pytest.mark.parametrize(("outer", "key", "option"), OPTIONS, ids=[f"{outer}.{key}" for outer, key, _ in OPTIONS])
@@ -126,10 +144,15 @@ def test_the_parser_reads_each_key_as_it_is_declared(outer: str, key: str, optio
         beside = BESIDE.get(key, {})
         if outer:
             inner = {**(beside if outer == "manager" else {}), key: value}
-            return getattr(getattr(parse_services([{**WEB, outer: inner}])[0], outer), key)
-        return getattr(parse_services([{**WEB, **(beside if key != "name" else {}), key: value}])[0], key)
+            more = STARTED if outer == "superserver_options" else {}
+            return getattr(getattr(parse_services([{**WEB, **more, outer: inner}])[0], outer), key)
+        more = STARTED if value == "superserver" else {}
+        beside = beside if key != "name" else {}
+        return getattr(parse_services([{**WEB, **more, **beside, key: value}])[0], key)
 
-    for value, meant in [(it, it) for it in option["choices"]] if "choices" in option else [READ[key]]:
+    for value, meant in (
+        [(it, it) for it in option["choices"]] if "choices" in option else [READ.get(f"{outer}.{key}") or READ[key]]
+    ):
         assert read(value) == meant
     if "choices" in option:
         with pytest.raises(InvalidInput, match=re.escape(f"choose one of {', '.join(option['choices'])}")):
@@ -160,6 +183,13 @@ LEGAL = [
     {**WEB, "socket": {"backlog": "9", "no_delay": "yes", "reuse_port": False, "address_deny": "any"}},
     {**WEB, "socket": '{"backlog": 9, "address_allow": ["10.0.0.0/8", "::1"]}'},
     {**WEB, "socket": {"address_allow": "10.0.0.0/8, ::1"}},
+    *[{**WEB, **STARTED, "command": it} for it in ("/opt/mail -x 'a, b'", ["/opt/mail", "-x", "a, b"], ["/opt/mail"])],
+    {
+        **WEB,
+        **STARTED,
+        "superserver_options": {"only_from": "::1, 10.0.0.0/8", "bind": "::1", "cps": "5", "wait": "no"},
+    },
+    {**WEB, **STARTED, "superserver_options": '{"instances": 5, "log": true}'},
 ]
 
 

@@ -313,7 +313,7 @@ def test_a_run_that_is_asked_to_end_restores_all() -> None:
 
 def journal(**changed: Any) -> str:
     """A journal of a run that changed nothing yet."""
-    empty = {"entries": {}, "attributes": {}, "settings": {}, "units": {}, "leftovers": []}
+    empty = {"entries": {}, "attributes": {}, "settings": {}, "units": {}, "leftovers": [], "reloads": []}
     return json.dumps({"format": 1, "state": empty, "units": [], "held": [], **changed})
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import stat
 from typing import Callable, Dict, Iterable, List, NamedTuple, Sequence, Tuple
 
-from ansible_collections.netbind.privport.plugins.module_utils._apply import own_units
+from ansible_collections.netbind.privport.plugins.module_utils._apply import daemons, own_units
 from ansible_collections.netbind.privport.plugins.module_utils._apply.trials import judge
 from ansible_collections.netbind.privport.plugins.module_utils._core.managed.changes import (
     Change,
@@ -29,6 +29,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.managed.sta
     Desired,
     Entry,
     KernelSetting,
+    Reload,
     State,
     folder_of,
 )
@@ -105,6 +106,19 @@ class Way(NamedTuple):
         return tuple(name for name in self.wanted.running if not self.now.units[name].works)
 
     @property
+    def served(self) -> Tuple[Tuple[Reload, ...], ...]:
+        """What somebody else's daemons are to serve, a group for each."""
+        found: Dict[str, List[Reload]] = {}
+        for it in self.wanted.reloads:
+            found.setdefault(it.unit, []).append(it)
+        return tuple(map(tuple, found.values()))
+
+    def is_unserved(self, group: Sequence[Reload]) -> bool:
+        """Whether a daemon has to read its files again: they change, or it does not serve what they say."""
+        changed, held = {it.path for it in self.changes}, {it.key: it.held for it in self.now.reloads}
+        return self.anew or any(it.file in changed or held.get(it.key) is not it.held for it in group)
+
+    @property
     def concerns_systemd(self) -> bool:
         named = [*self.now.leftovers, *(it.path for it in self.wanted.entries if self.anew)]
         changed = [it.path for it in self.changes if not it.refusal]
@@ -118,7 +132,7 @@ class Way(NamedTuple):
     @property
     def is_done(self) -> bool:
         """Whether all is as it is wanted."""
-        acted = self.stopped or self.started or self.anew or self._unread
+        acted = self.stopped or self.started or self.anew or self._unread or any(map(self.is_unserved, self.served))
         return not (acted or self.changes or self.now.leftovers)
 
     @property
@@ -137,6 +151,7 @@ def look(host: Host, wanted: Iterable[Desired]) -> State:
         attributes={it.path: _attribute(host, it.path) for it in asked.attributes},
         settings={it.path: KernelSetting(it.path, text.strip()) for it, text in _settings(host, asked.settings)},
         units=own_units.states(host, asked.running),
+        reloads=daemons.states(host, asked.reloads),
     )
 
 
@@ -216,6 +231,10 @@ def bring(
         attempts.make("", own_units.disable, host, [name])
     for argv in way.wanted.unload:
         attempts.make("", host.run, argv)
+    for group in way.served:
+        # What a killed undo has put back already, its daemon may not have read.
+        if attempts.undoing or way.is_unserved(group):
+            attempts.make(f"reloaded {group[0].unit}", daemons.reload, host, group)
     between()
     _start(host, way, attempts=attempts)
     _make(host, last, attempts=attempts)

@@ -67,6 +67,10 @@ def _require(host: Host, wanted: Desired) -> None:
     paths = managed.differing(now, wanted)
     if paths:
         raise HostError(f"{paths[0]} reads back otherwise than written; find out what else writes there")
+    unserved = next((it for it in wanted.reloads if it not in now.reloads), None)
+    if unserved is not None:
+        served = "does not serve" if unserved.held else "still serves"
+        raise HostError(f"{unserved.unit} {served} port {unserved.port}; see journalctl -u {unserved.unit}")
     silent = next((name for name in wanted.running if not now.units[name].works), "")
     if silent:
         advice = f"systemctl status {silent} and journalctl -u {silent}"

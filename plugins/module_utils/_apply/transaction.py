@@ -207,6 +207,7 @@ def _foreseen(host: Host, request: Request, view: View) -> Outcome:
 
 def _steps(group: Group, way: managed.Way) -> List[Step]:
     own = [f"started {name}" for name in way.wanted.running] + [f"stopped {name}" for name in way.stopped]
+    own += [f"reloaded {it[0].unit}" for it in way.served]
     return [Step(group.service, text) for text in (*(it.text for it in way.changes), *own)]
 
 
@@ -303,6 +304,8 @@ class _Transaction:
                 attributes={**now.attributes, **known.attributes},
                 settings={**now.settings, **known.settings},
                 units={**now.units, **known.units},
+                # What is known from the first look comes last and counts.
+                reloads=tuple({it.key: it for it in (*now.reloads, *known.reloads)}.values()),
             ),
             units=self._before.units or tuple(own_units.states(self._host, names).values()),
             held=held,

@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, AbstractSet, Sequence, Tuple
 
+from ansible_collections.netbind.privport.plugins.module_utils._host.processes import ProcessRecord
 from ansible_collections.netbind.privport.plugins.module_utils._host.units import Shown, Units
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ LOOKS = (
         "same_file",
         "saved_rules",
     ),
-    *("security_label", "show_units", "socket_source", "sockets", "start_once", "status", "status_lines"),
+    *("security_label", "show_units", "socket_source", "sockets", "start_once", "started", "status", "status_lines"),
     *("status_of_itself", "texts_with", "supervised", "unit_file", "units_executing", "user_name", "which"),
 )
 # Those of an open file.
@@ -111,6 +112,23 @@ class Looks(Units):
         from ansible_collections.netbind.privport.plugins.module_utils._host import supervisors
 
         return supervisors.show(self, kind, name)
+
+    def started(
+        self, address: str, port: int, *, protocol: str, programs: Sequence[str]
+    ) -> Tuple[ProcessRecord, str] | None:
+        """The process that a server starts for a connection, or for a datagram, and its groups.
+
+        It is one of these programs, by the path of what the kernel loads. The groups are the lines Gid: and Groups: of
+        proc_pid_status(5). None where it could not be seen.
+        """
+        from ansible_collections.netbind.privport.plugins.module_utils._host import started
+
+        looking = started.Looking(self._holders, executes=lambda pid: self.link_target(f"/proc/{pid}/exe"))
+        return started.look(started.Asked(address, port, protocol, programs), looking, see=self._with_groups)
+
+    def _with_groups(self, pid: int) -> Tuple[ProcessRecord, str] | None:
+        groups, record = self.status_lines(str(pid), ("Gid:", "Groups:")), self.process(pid)
+        return (record, groups) if groups and record else None
 
     def interface_address(self, interface: str, family: str) -> str:
         """An address of a network interface, '' for none."""

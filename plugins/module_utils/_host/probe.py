@@ -24,6 +24,7 @@ _ANY_PORT = 9
 _FIRST_STRANGER = 65000
 # include/uapi/linux/sockios.h
 _SIOCGIFADDR = 0x8915
+_IF_INET6 = "/proc/net/if_inet6"
 
 
 def interface_address(interface: str, family: str) -> str:
@@ -43,7 +44,7 @@ def interface_address(interface: str, family: str) -> str:
 def _ipv6_address(interface: str) -> str:
     """One that clients elsewhere can use, else one of the link."""
     try:
-        with open("/proc/net/if_inet6", encoding="ascii") as table:
+        with open(_IF_INET6, encoding="ascii") as table:
             lines = [line.split() for line in table]
     except OSError:
         # A kernel without IPv6.
@@ -51,7 +52,8 @@ def _ipv6_address(interface: str) -> str:
     # proc_pid_net(5): the address as 32 hex digits, and at the end the interface.
     own = (socket.inet_ntop(socket.AF_INET6, bytes.fromhex(words[0])) for words in lines if words[5] == interface)
     found = sorted(own, key=lambda address: address.startswith("fe80:"))
-    return f"{found[0]}%{interface}" if found else ""
+    # getaddrinfo(3) takes an interface with an address of one link alone.
+    return "" if not found else f"{found[0]}%{interface}" if found[0].startswith("fe80:") else found[0]
 
 
 def addresses(family: str) -> tuple[str, ...]:

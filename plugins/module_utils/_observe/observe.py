@@ -10,6 +10,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._apply import aut
 from ansible_collections.netbind.privport.plugins.module_utils._apply import forward as forwarding
 from ansible_collections.netbind.privport.plugins.module_utils._apply import keep as keeping
 from ansible_collections.netbind.privport.plugins.module_utils._apply import socket as socket_files
+from ansible_collections.netbind.privport.plugins.module_utils._apply import superserver as superservers
 from ansible_collections.netbind.privport.plugins.module_utils._apply.sysctl import read_files
 from ansible_collections.netbind.privport.plugins.module_utils._core.authbind import plan as authbind_plan
 from ansible_collections.netbind.privport.plugins.module_utils._core.authbind import rules as authbind
@@ -68,6 +69,7 @@ INSTALLING: Mapping[str, Callable[[Host, Service, Optional[Unit]], Installed]] =
     "socket": socket_files.observe,
     "redirect": redirect.observe,
     "forward": forwarding.observe,
+    "superserver": superservers.observe,
 }
 
 
@@ -89,6 +91,7 @@ def observe(host: Host, services: Sequence[Service]) -> Observation:
         rules=rules,
         leftovers=authbind_files.leftovers(host),
         firewall=Firewall(host),
+        systemd=systemd.version if systemd else None,
     )
     authbind_found = _authbind(host)
     found = tuple(_service(host, service, machine=machine) for service in services)
@@ -146,6 +149,8 @@ class _Machine(NamedTuple):
     rules: Mapping[str, authbind.RuleFile]
     leftovers: tuple[str, ...]
     firewall: Firewall
+    # The version of systemd, None for none.
+    systemd: Optional[int]
 
 
 def _service(host: Host, service: Service, *, machine: _Machine) -> ServiceFacts:
@@ -193,6 +198,7 @@ def _service(host: Host, service: Service, *, machine: _Machine) -> ServiceFacts
         installed={name: look(host, service, of_systemd) for name, look in INSTALLING.items()},
         redirect=redirect.ground(host, service, firewall=machine.firewall),
         diversions=machine.firewall.diversions(service.ports) if service.state == "present" else (),
+        superserver=superservers.ground(host, service, version=machine.systemd),
     )
 
 

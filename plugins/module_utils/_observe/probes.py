@@ -4,16 +4,22 @@
 
 from __future__ import annotations
 
-from typing import Mapping, Sequence
+from typing import Iterator, Mapping, Sequence
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.authbind.rules import WILDCARDS
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.case import Case
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.registry import STRATEGIES
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.address import serves
-from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import Listener, ServiceFacts
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import Listener
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Port, port_words
+from ansible_collections.netbind.privport.plugins.module_utils._core.process.status import parse_groups
 from ansible_collections.netbind.privport.plugins.module_utils._core.proof import checks
-from ansible_collections.netbind.privport.plugins.module_utils._core.proof.checks import Probe, families_of, grant_check
+from ansible_collections.netbind.privport.plugins.module_utils._core.proof.checks import (
+    Child,
+    Probe,
+    families_of,
+    grant_check,
+)
 from ansible_collections.netbind.privport.plugins.module_utils._core.proof.verdict import strategy_in_force
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.network_filter import (
     passes,
@@ -22,7 +28,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.net
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.trial import outcome_of, trial_unit
 from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host
 from ansible_collections.netbind.privport.plugins.module_utils._host.looks import CLOSED
-from ansible_collections.netbind.privport.plugins.module_utils._observe import units
+from ansible_collections.netbind.privport.plugins.module_utils._observe import processes, units
 
 # A forwarder accepts a connection before it has one to the service, and closes it when it gets none.
 _FORWARDER_SECONDS = 0.3
@@ -32,27 +38,48 @@ _MOST_ADDRESSES = 3
 _WITHOUT_FAMILY = ("EADDRNOTAVAIL", "EAFNOSUPPORT")
 
 
-def probe(
-    host: Host, facts: ServiceFacts, *, port: Port, inner: Port, privileged: bool, addresses: Sequence[str] = ()
-) -> Probe:
+def probe(host: Host, case: Case, *, port: Port, inner: Port) -> Probe:
     """Try the port inner, on which the service listens, on every address that somebody listens on there.
 
-    Nothing is tried where nobody does. Where port is another one, it is tried over loopback. privileged: whether the
-    port is one that a stranger must not get. addresses: those at which clients look for the service, () for any.
+    Nothing is tried where nobody does. Where port is another one, it is tried over loopback.
     """
+    facts, service = case.facts, case.service
     on_inner = facts.listeners_on(inner)
     in_front = port != inner and bool(on_inner)
     families = sorted(_LOOPBACK if in_front else {family for it in on_inner for family in families_of(it)})
     own_uid = facts.account.uid if facts.account else -1
-    ways = Ways(host, facts.unit.properties if facts.unit else {}, addresses=addresses)
+    ways = Ways(host, _filtered(case), addresses=service.addresses)
     return Probe(
         connect={it.address: ways.connect(it) for it in on_inner if it.protocol == "tcp"},
         front=_front(ways, on_inner, port=port, families=families) if in_front and port.protocol == "tcp" else {},
         stranger={
             family: host.bind_as_stranger(port.number, protocol=port.protocol, family=family, own_uid=own_uid)
-            for family in (families if privileged else ())
+            for family in (families if case.is_privileged(port) else ())
         },
+        child=_child(host, case, ways, on_inner, port=port) if service.superserver else None,
     )
+
+
+def _filtered(case: Case) -> Mapping[str, str]:
+    """What says which packets come to the service: the properties of its unit, or what its server is told."""
+    allowed = case.service.superserver_options.only_from
+    of_server = {"IPAddressAllow": " ".join(allowed), "IPAddressDeny": "0.0.0.0/0 ::/0"} if allowed else {}
+    return case.facts.unit.properties if case.facts.unit else of_server
+
+
+def _child(host: Host, case: Case, ways: Ways, listeners: Sequence[Listener], *, port: Port) -> Child | None:
+    """What the server starts, of the first address that leads to it."""
+    program = case.facts.interpreter or case.facts.program
+    targets = (target for listener in listeners for target in ways.targets(listener))
+    target = next(targets, "")
+    if program is None or not target:
+        return None
+    found = host.started(target, port.number, protocol=port.protocol, programs=[program.real_path])
+    if found is None:
+        return None
+    record, text = found
+    groups = parse_groups(text)
+    return Child(processes.read_process(record), gids=groups["Gid"], groups=groups["Groups"])
 
 
 def _front(ways: Ways, on_inner: Sequence[Listener], *, port: Port, families: Sequence[str]) -> dict[str, str | None]:
@@ -112,6 +139,14 @@ class Ways:
         tried = {family: it for family, it in found.items() if it not in (None, *_WITHOUT_FAMILY)} or found
         return next((outcome for outcome in tried.values() if outcome != ""), "")
 
+    def targets(self, listener: Listener) -> Iterator[str]:
+        """The addresses by which this host may come to the socket."""
+        families = sorted(families_of(listener))
+        of_wildcard = (it for family in families for it in (_LOOPBACK[family], *self._host.addresses(family)))
+        declared = [it for it in self._addresses if serves(listener.address, it, v6only=listener.v6only)]
+        found = (declared or of_wildcard) if listener.address in WILDCARDS else [listener.address]
+        return (it for it in found if self._may_try(it))
+
     def reach(self, family: str, port: int, *, interface: str = "", staying: float = 0) -> str | None:
         """The same of a port of this host by one family; interface is that to which the socket is bound."""
         if interface and interface != "lo":
@@ -140,10 +175,13 @@ class Ways:
         """What comes of the first of these addresses to which a connection can be tried at all."""
         outcome: str | None = None
         for target in targets:
-            # connect(2) takes an address of one link with its interface alone.
-            scoped = "%" in target or not target.startswith("fe80:")
-            if scoped and passes_loopback(self._properties) and passes(self._properties, target):
+            if self._may_try(target):
                 outcome = self._host.connect(target, port, staying=staying)
             if outcome is not None and outcome not in checks.NOT_TO_BE_TRIED:
                 break
         return outcome
+
+    def _may_try(self, target: str) -> bool:
+        # connect(2) takes an address of one link with its interface alone.
+        scoped = "%" in target or not target.startswith("fe80:")
+        return scoped and passes_loopback(self._properties) and passes(self._properties, target)

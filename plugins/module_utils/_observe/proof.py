@@ -82,17 +82,7 @@ def _probes(host: Host, case: Case) -> dict[Port, Probe]:
         trial = try_in_unit(host, case) if case.on_demand else None
         return dict.fromkeys(case.service.ports, Probe(trial=trial))
     with host.network(case.facts.network.path):
-        return {
-            port: probe(
-                host,
-                case.facts,
-                port=port,
-                inner=inner,
-                privileged=case.is_privileged(port),
-                addresses=case.service.addresses,
-            )
-            for port, inner in inner_ports(case).items()
-        }
+        return {port: probe(host, case, port=port, inner=inner) for port, inner in inner_ports(case).items()}
 
 
 def await_proof(

@@ -17,6 +17,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.proof.check
     UNKNOWN,
     Probe,
     Seen,
+    checks_of_owner,
     checks_of_port,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.proof.persistence import notes
@@ -44,7 +45,9 @@ def seen(*listeners: Any, probe: Probe = ANSWERS, description: Any = None, **fie
 
 
 def verdicts(found: Seen) -> List[Tuple[str, str]]:
-    return [(check.code, check.verdict) for check in checks_of_port(found) if check.verdict != PASS]
+    return [
+        (check.code, check.verdict) for check in checks_of_port(found, whose=checks_of_owner) if check.verdict != PASS
+    ]
 
 
 BEHIND = listener(process(), **BACKEND)

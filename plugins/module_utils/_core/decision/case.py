@@ -13,6 +13,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.capability.
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.capability.text import FileCapabilities, parse_text
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.policy import Rule
+from ansible_collections.netbind.privport.plugins.module_utils._core.managed.installation import Installed
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.instances import members
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import (
     Observation,
@@ -24,6 +25,8 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model.obser
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.record import Record
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Port, Service, runs_of
+from ansible_collections.netbind.privport.plugins.module_utils._core.superserver.server import NAME
+from ansible_collections.netbind.privport.plugins.module_utils._core.superserver.servers import daemon_of
 from ansible_collections.netbind.privport.plugins.module_utils._core.supervision.manager import tells_pid
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.name import template_of
 
@@ -181,6 +184,11 @@ class Case(NamedTuple):
         """The collection's own units for this service."""
         return frozenset(name for it in self.facts.installed.values() for name in it.units)
 
+    @property
+    def daemon(self) -> str:
+        """The unit of somebody else's daemon that serves the port by the collection's file, '' for none."""
+        return daemon_of(self.service.name, self.facts.superserver, self.facts.installed.get(NAME, Installed()))
+
     def is_own(self, process: Process) -> bool:
         """Whether the process is of a unit, or the daemon of a script, of the collection's own for this service."""
         return process.unit in self.own_units or any(process.pid in it.daemons for it in self.facts.installed.values())
@@ -189,6 +197,8 @@ class Case(NamedTuple):
         """Whether the process holds the port for the service."""
         # ss shows systemd as a holder of its sockets.
         sockets = (it.name for it in self.facts.sockets if it.active and str(port) in it.ports)
+        if process.unit and process.unit == self.daemon:
+            return True
         return self.is_own(process) or (process.pid == 1 and not self.own_units.isdisjoint(sockets))
 
     def owns(self, process: Process) -> bool:
@@ -197,6 +207,9 @@ class Case(NamedTuple):
         What a supervisor runs descends from the process that it knows.
         """
         unit, program, account = self.facts.unit, self.facts.program, self.facts.account
+        if self.service.superserver:
+            # It never listens by itself.
+            return False
         if unit is not None and unit.manager is None:
             return process.unit == unit.name
         if unit is not None and unit.process is not None:

@@ -20,6 +20,8 @@ def as_data(decision: Decision, service: Service) -> Dict[str, Any]:
         "strategy": decision.strategy or service.strategy,
         "socket": {key: value for key, value in dump(service.socket).items() if value not in (None, [])},
     }
+    asked = dump(service.superserver_options)
+    described["superserver_options"] = {key: value for key, value in asked.items() if value not in (None, [])}
     for key in ("keep", "template", "instance", "declared"):  # The role's, and what was made of the description.
         del described[key]
     if service.template:

@@ -13,6 +13,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.decision.st
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.strategies.redirect import Redirect
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.strategies.setcap import Setcap
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.strategies.socket import Socket
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.strategies.superserver import Superserver
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.strategies.sysctl import Sysctl
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.strategies.unneeded import Unneeded
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.strategy import Strategy
@@ -25,6 +26,7 @@ STRATEGIES: dict[str, Strategy] = {
         Ambient(),
         Setcap(),
         Authbind(),
+        Superserver(),
         Redirect(),
         Forward(),
         Sysctl(),

@@ -49,6 +49,8 @@ class Strategy(ABC):
     by_dropin: bool = False
     # Whether systemd binds the ports and hands them to the service, which keeps them until its end.
     hands_over: bool = False
+    # Whether a server binds the ports and starts the program for each connection.
+    by_connection: bool = False
     # Whether a file capability of the program takes away what it gives: execve(2) then clears the ambient set
     # (capabilities(7)), and the loader heeds no LD_PRELOAD (ld.so(8), secure-execution mode).
     lost_by_file_capability: bool = False
@@ -91,7 +93,8 @@ class Strategy(ABC):
     def pending(self, case: Case) -> tuple[str, ...]:
         """The steps left to do.
 
-        Of 'dropin', 'xattr', 'keep', 'rules', 'sysctl', 'socket', 'redirect', 'forward', 'restart' and 'start'.
+        Of 'dropin', 'xattr', 'keep', 'rules', 'sysctl', 'socket', 'redirect', 'forward', 'superserver',
+        'restart' and 'start'.
         """
         return self.process_steps(case, changing=False)
 

@@ -15,6 +15,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.managed.sta
     Desired,
     Entry,
     KernelSetting,
+    Reload,
     State,
     folder_of,
 )
@@ -163,6 +164,7 @@ def scope(desired: Iterable[Desired]) -> Desired:
     attributes: List[str] = []
     settings: List[str] = []
     units: List[str] = []
+    reloads: List[Reload] = []
     for it in desired:
         for entry in it.entries:
             folder = folder_of(entry.path)
@@ -171,12 +173,14 @@ def scope(desired: Iterable[Desired]) -> Desired:
             entries.setdefault(entry.path, Entry(entry.path))
         attributes += [attribute.path for attribute in it.attributes]
         settings += [setting.path for setting in it.settings]
+        reloads += it.reloads
         units += [*it.running, *it.stopped, *it.with_service]
     return Desired(
         entries=tuple(entries.values()),
         attributes=tuple(Attribute(path, None) for path in dict.fromkeys(attributes)),
         settings=tuple(KernelSetting(path, "") for path in dict.fromkeys(settings)),
         running=tuple(dict.fromkeys(units)),
+        reloads=tuple({it.key: it for it in reloads}.values()),
     )
 
 
@@ -193,6 +197,7 @@ def as_desired(before: State, *, of: Optional[Desired] = None) -> Desired:
         settings=tuple(settings),
         running=tuple(name for name in names if before.units[name].runs),
         stopped=tuple(name for name in names if not before.units[name].runs),
+        reloads=tuple(it for it in before.reloads if only is None or it.key in [other.key for other in only.reloads]),
     )
 
 

@@ -13,6 +13,8 @@ MARK = "# Managed by netbind.privport"
 OWN_FOLDER = "/etc/netbind.privport"
 # Where sysv-rc has its scripts. A unit of this module's is one of systemd's, or the name of such a script.
 SCRIPT_FOLDER = "/etc/init.d"
+# Where xinetd(8) has a file for each service.
+XINETD_FOLDER = "/etc/xinetd.d"
 _UNIT_ENDINGS = (".service", ".socket", ".path")
 
 

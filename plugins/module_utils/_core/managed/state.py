@@ -11,6 +11,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.capability.
 from ansible_collections.netbind.privport.plugins.module_utils._core.managed.installation import (
     OWN_FOLDER,
     SCRIPT_FOLDER,
+    XINETD_FOLDER,
     File,
     Installed,
     Trial,
@@ -49,7 +50,7 @@ class Entry(NamedTuple):
     @property
     def is_foreign(self) -> bool:
         """Whether somebody else wrote this file of a folder in which all that is the collection's tells so."""
-        marked = self.path.startswith((f"{UNIT_FOLDER}/", f"{SCRIPT_FOLDER}/", f"{OWN_FOLDER}/"))
+        marked = self.path.startswith(tuple(f"{it}/" for it in (UNIT_FOLDER, SCRIPT_FOLDER, OWN_FOLDER, XINETD_FOLDER)))
         half = posixpath.basename(self.path).startswith(_TEMPORARY)
         return self.kind == OTHER or (self.kind == FILE and marked and not half and not is_own(self.content))
 
@@ -110,6 +111,22 @@ class UnitState(NamedTuple):
         return self.active in ("active", "reloading") and not self.unread
 
 
+class Reload(NamedTuple):
+    """A port of somebody else's daemon, by its unit, that it serves by what a file says; held: whether it does.
+
+    The daemon reads the file again where it changes, and loses no other service's connections by that.
+    """
+
+    unit: str
+    file: str
+    port: str
+    held: bool
+
+    @property
+    def key(self) -> Tuple[str, str]:
+        return self.unit, self.port
+
+
 class State(NamedTuple):
     """Resources by path or by name: all that one look was asked for.
 
@@ -122,6 +139,7 @@ class State(NamedTuple):
     # The collection's own units and init scripts.
     units: Mapping[str, UnitState] = {}
     leftovers: Tuple[str, ...] = ()
+    reloads: Tuple[Reload, ...] = ()
 
 
 class Desired(NamedTuple):
@@ -141,6 +159,7 @@ class Desired(NamedTuple):
     with_service: Tuple[str, ...] = ()
     unload: Tuple[Tuple[str, ...], ...] = ()
     trials: Tuple[Trial, ...] = ()
+    reloads: Tuple[Reload, ...] = ()
 
     @property
     def written(self) -> Mapping[str, Entry]:
@@ -178,6 +197,7 @@ def merged(first: Desired, then: Desired) -> Desired:
     stopped = dict.fromkeys((*first.stopped, *then.stopped))
     running = dict.fromkeys((*first.running, *then.running))
     with_service = dict.fromkeys((*first.with_service, *then.with_service))
+    reloads = {it.key: it for it in (*first.reloads, *then.reloads)}
     return Desired(
         entries=_latest(first.entries, then.entries),
         attributes=_latest(first.attributes, then.attributes),
@@ -187,6 +207,7 @@ def merged(first: Desired, then: Desired) -> Desired:
         with_service=tuple(it for it in with_service if it not in then.stopped),
         unload=tuple(dict.fromkeys((*first.unload, *then.unload))),
         trials=(*first.trials, *then.trials),
+        reloads=tuple(reloads.values()),
     )
 
 

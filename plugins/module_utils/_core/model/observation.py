@@ -19,6 +19,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model.servi
 from ansible_collections.netbind.privport.plugins.module_utils._core.netfilter.nat import Diversion
 from ansible_collections.netbind.privport.plugins.module_utils._core.netfilter.redirect import Ground
 from ansible_collections.netbind.privport.plugins.module_utils._core.process.status import ProcessStatus
+from ansible_collections.netbind.privport.plugins.module_utils._core.superserver.server import Ground as OfServers
 from ansible_collections.netbind.privport.plugins.module_utils._core.supervision.manager import Manager, manager_of
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.command import Launch
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.command_line import Command
@@ -309,6 +310,8 @@ class ServiceFacts(NamedTuple):
     redirect: Ground | None
     # The rules of the host's network that lead connections away from its ports before any socket gets them.
     diversions: tuple[Diversion, ...] = ()
+    # What the host has for starting a program for each connection; None where the service is nothing of that kind.
+    superserver: OfServers | None = None
 
     def listeners_on(self, port: Port) -> tuple[Listener, ...]:
         return _on_port(self.listeners, port)

@@ -72,6 +72,13 @@ def words(value: Any, *, where: str, example: str) -> tuple[str, ...]:
     return tuple(word for item in items for word in _BETWEEN_WORDS.split(str(item)) if word)
 
 
+def refuse_unknown_keys(given: Mapping[Any, Any], known: Mapping[str, Any], *, where: str) -> None:
+    """Refuse a mapping that holds other keys than these."""
+    unknown = sorted(str(key) for key in given if key not in known)
+    if unknown:
+        raise InvalidInput(f"{where} unknown key {unknown[0]!r}; the keys are {', '.join(known)}")
+
+
 def mapping(value: Any, *, where: str, example: str) -> Mapping[Any, Any]:
     """A mapping, or a text that holds one as JSON or as a Python literal."""
     found = _literal(value)

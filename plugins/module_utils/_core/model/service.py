@@ -23,7 +23,14 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model.servi
     SOCKET_OPTIONS,
     STATES,
     STRATEGY_NAMES,
+    SUPERSERVERS,
     WIDENS,
+)
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.superserver_options import (
+    SuperserverOptions,
+    parse_command,
+    parse_superserver,
+    problem_of,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.supervision.manager import KINDS, Manager
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.name import (
@@ -91,6 +98,10 @@ class Service(NamedTuple):
     forward_with: str = ""
     # Those that it must be reached by; none for whatever it listens on.
     families: tuple[str, ...] = ()
+    # One of SUPERSERVERS, '' for a program that listens by itself; and what that one starts for each connection.
+    superserver: str = ""
+    superserver_options: SuperserverOptions = SuperserverOptions()
+    command: tuple[str, ...] = ()
     state: str = "present"
     # Whether the host is to give a file capability back after an upgrade; None: not asked, as in a proof.
     keep: Optional[bool] = None
@@ -218,7 +229,7 @@ def _parse_service(description: Mapping[Any, Any]) -> Service:
     if not name.strip():
         raise InvalidInput(f"a service has the name {name!r}; give each a name of its own, such as 'caddy'")
     where = f"service {name!r}:"
-    _refuse_unknown_keys(given, SERVICE_OPTIONS, where=where)
+    options.refuse_unknown_keys(given, SERVICE_OPTIONS, where=where)
     unit = options.text(given.get("unit", ""), where=f"{where} unit")
     service = Service(
         name=name,
@@ -242,8 +253,19 @@ def _parse_service(description: Mapping[Any, Any]) -> Service:
         backend_ports=parse_backend_ports(given.get("backend_ports", {}), where=f"{where} backend_ports"),
         forward_with=options.choice(given.get("forward_with", ""), ("", *FORWARDERS), where=f"{where} forward_with"),
         families=parse_families(given.get("families", ()), where=f"{where} families"),
+        superserver=options.choice(given.get("superserver", ""), ("", *SUPERSERVERS), where=f"{where} superserver"),
+        superserver_options=parse_superserver(
+            given.get("superserver_options", {}), where=f"{where} superserver_options"
+        ),
+        command=parse_command(given.get("command", ()), where=f"{where} command"),
         state=options.choice(given.get("state", "present"), STATES, where=f"{where} state"),
     )
+    problem = problem_of(service)
+    if problem:
+        raise InvalidInput(f"{where} {problem}")
+    if service.superserver and service.state == "present":
+        bound = service.addresses or service.superserver_options.bind
+        service = service._replace(strategy="superserver", executable=service.command[0], addresses=bound)
     _refuse_families_without_address(service, where=where)
     _refuse_wrong_instances(service, where=where)
     _refuse_two_starters(service, where=where)
@@ -254,7 +276,7 @@ def parse_manager(value: Any, *, of: str, where: str) -> Manager:
     """What starts the service of this name, by which it is known there if none is given. Raises InvalidInput."""
     found = options.mapping(value, where=where, example='{"kind": "runit", "name": "web"}')
     given = {key: item for key, item in found.items() if item is not None}
-    _refuse_unknown_keys(given, MANAGER_OPTIONS, where=f"{where}:")
+    options.refuse_unknown_keys(given, MANAGER_OPTIONS, where=f"{where}:")
     kind = options.choice(given.get("kind", ""), tuple(KINDS), where=f"{where} kind")
     name = options.text(given.get("name", of), where=f"{where} name")
     if not _MANAGED_NAME.fullmatch(name):
@@ -290,12 +312,6 @@ def _refuse_families_without_address(service: Service, *, where: str) -> None:
         )
 
 
-def _refuse_unknown_keys(given: Mapping[Any, Any], known: Mapping[str, Any], *, where: str) -> None:
-    unknown = sorted(str(key) for key in given if key not in known)
-    if unknown:
-        raise InvalidInput(f"{where} unknown key {unknown[0]!r}; the keys are {', '.join(known)}")
-
-
 def _absolute(value: Any, *, where: str) -> str:
     path = options.text(value, where=where)
     if path and not path.startswith("/"):
@@ -317,7 +333,7 @@ def parse_socket(value: Any, *, where: str) -> SocketOptions:
     """The mapping of a service's socket options. Raises InvalidInput that names the key."""
     found = options.mapping(value, where=where, example='{"backlog": 512}')
     given = {key: item for key, item in found.items() if item is not None}
-    _refuse_unknown_keys(given, SOCKET_OPTIONS, where=f"{where}:")
+    options.refuse_unknown_keys(given, SOCKET_OPTIONS, where=f"{where}:")
     flags = {
         key: options.flag(given[key], where=f"{where} {key}") for key in ("no_delay", "reuse_port") if key in given
     }

@@ -12,7 +12,9 @@ from typing import Any, Mapping
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.supervision.manager import KINDS
 
-STRATEGY_NAMES = ("unneeded", "socket", "ambient", "setcap", "authbind", "redirect", "forward", "sysctl")
+STRATEGY_NAMES = ("unneeded", "socket", "ambient", "setcap", "authbind", "superserver", "redirect", "forward", "sysctl")
+# What starts a program for each connection.
+SUPERSERVERS = ("systemd", "xinetd", "inetd", "tcpserver", "tcpsvd", "s6", "nosh")
 FORWARDERS = ("proxyd", "socat", "haproxy", "nginx")
 STATES = ("present", "absent")
 LISTENS = ("always", "on_demand")
@@ -28,6 +30,15 @@ SOCKET_OPTIONS: Mapping[str, Mapping[str, Any]] = {
 MANAGER_OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "kind": {"type": "str", "choices": list(KINDS), "required": True},
     "name": {"type": "str"},
+}
+SUPERSERVER_OPTIONS: Mapping[str, Mapping[str, Any]] = {
+    "bind": {"type": "list", "elements": "str"},
+    "only_from": {"type": "list", "elements": "str"},
+    "instances": {"type": "int"},
+    "per_source": {"type": "int"},
+    "cps": {"type": "int"},
+    "wait": {"type": "bool"},
+    "log": {"type": "bool"},
 }
 SERVICE_OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "name": {"type": "str", "required": True},
@@ -47,6 +58,10 @@ SERVICE_OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "backend_ports": {"type": "dict"},
     "forward_with": {"type": "str", "choices": list(FORWARDERS)},
     "families": {"type": "list", "elements": "str"},
+    "superserver": {"type": "str", "choices": list(SUPERSERVERS)},
+    "superserver_options": {"type": "dict", "options": SUPERSERVER_OPTIONS},
+    # A list of words, or a text that is split as a shell does: Ansible's list would split it at its commas.
+    "command": {"type": "raw"},
     "state": {"type": "str", "choices": list(STATES), "default": "present"},
 }
 # The option of a module that takes descriptions.

@@ -57,6 +57,15 @@ def parse_status(text: str) -> ProcessStatus:
         raise UnknownFormat(f"/proc/PID/status is unlike proc_pid_status(5): {failure}") from failure
 
 
+def parse_groups(text: str) -> dict[str, tuple[int, ...]]:
+    """The lines Gid: and Groups: of /proc/PID/status. Raises UnknownFormat where one is missing."""
+    fields = dict(line.split(":\t", 1) for line in text.split("\n") if ":\t" in line)
+    try:
+        return {name: tuple(int(word) for word in fields[name].split()) for name in ("Gid", "Groups")}
+    except (KeyError, ValueError) as failure:
+        raise UnknownFormat(f"/proc/PID/status is unlike proc_pid_status(5): {failure}") from failure
+
+
 def _names(mask: str) -> tuple[str, ...]:
     return tuple(name_of(number) for number in sorted(parse_mask(mask.strip())))
 

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from typing import Mapping, NamedTuple, Sequence
+from typing import Callable, Mapping, NamedTuple, Sequence
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.authbind.rules import WILDCARDS
 from ansible_collections.netbind.privport.plugins.module_utils._core.capability.process_sets import Expected
@@ -34,6 +34,14 @@ NOT_TO_BE_TRIED = {
 _FAMILY_NAMES = {"ipv4": "IPv4", "ipv6": "IPv6"}
 
 
+class Child(NamedTuple):
+    """What a server started for a connection, and its groups: of whichever set, and the supplementary ones."""
+
+    process: Process
+    gids: tuple[int, ...]
+    groups: tuple[int, ...]
+
+
 class Probe(NamedTuple):
     """What was tried on a port: '' for success, else the errno's name; None where it could not be tried."""
 
@@ -45,6 +53,8 @@ class Probe(NamedTuple):
     stranger: Mapping[str, str | None] = {}
     # bind(2) in the unit's sandbox, of a service that need not listen: '' for success, an errno's name or 'status N'.
     trial: str | None = None
+    # What a server started for a connection; None where it was not asked, or nothing could be seen.
+    child: Child | None = None
 
 
 class Check(NamedTuple):
@@ -95,8 +105,21 @@ class Seen(NamedTuple):
     @property
     def processes(self) -> tuple[Process, ...]:
         """The processes of the service among those that hold the sockets, each once."""
+        if self.by_connection:
+            return (self.probe.child.process,) if self.probe.child else ()
         holders = {process.pid: process for listener in self.listeners for process in listener.owners}
         return tuple(process for process in holders.values() if self.case.owns(process))
+
+    @property
+    def by_connection(self) -> bool:
+        """Whether a server starts the program for each connection."""
+        return self.strategy is not None and self.strategy.by_connection
+
+    def is_ours(self, process: Process) -> bool:
+        """Whether a process that holds a socket is the service's, or the server that starts it."""
+        if self.by_connection and self.case.is_in_front(process, port=self.port):
+            return True
+        return process.pid in {it.pid for it in self.processes}
 
     @property
     def root_parents(self) -> tuple[Process, ...]:
@@ -124,21 +147,24 @@ def families_of(listener: Listener) -> frozenset[str]:
     return frozenset({"ipv4", "ipv6"} if dual else {"ipv6"})
 
 
-def checks_of_port(seen: Seen) -> tuple[Check, ...]:
-    """Everything about the port but whether it will survive."""
+def checks_of_port(seen: Seen, *, whose: Callable[[Seen], tuple[Check, ...]]) -> tuple[Check, ...]:
+    """Everything about the port but whether it will survive; whose judges who serves on it, see checks_of_owner()."""
     if not seen.listeners or _may_listen_yet(seen):
         return (_on_demand(seen), *_trial_checks(seen)) if seen.case.on_demand else (_not_listening(seen),)
-    parents = tuple(_parent_check(seen, process) for process in seen.root_parents)
-    held = tuple(check for process in seen.workers for check in _process_checks(seen, process))
     return (
         _listening(seen),
         *_address_checks(seen),
         *_family_checks(seen),
-        _owner_check(seen),
-        *parents,
-        *held,
+        *whose(seen),
         *_probe_checks(seen),
     )
+
+
+def checks_of_owner(seen: Seen) -> tuple[Check, ...]:
+    """Who listens, as whom and with what."""
+    parents = tuple(_parent_check(seen, process) for process in seen.root_parents)
+    held = tuple(check for process in seen.workers for check in process_checks(seen, process))
+    return (_owner_check(seen), *parents, *held)
 
 
 def grant_check(case: Case, strategy: Strategy) -> Check:
@@ -152,8 +178,8 @@ def grant_check(case: Case, strategy: Strategy) -> Check:
 def _may_listen_yet(seen: Seen) -> bool:
     """Whether all that listen are others in nobody's way: on single addresses, or as instances of the same template."""
     known = all(it.owners_known and not in_its_way(seen.case, it) for it in seen.listeners)
-    own = seen.processes or seen.inner != seen.port or seen.case.held_by(seen.inner)
-    return known and not own
+    own = seen.processes or any(seen.is_ours(process) for it in seen.listeners for process in it.owners)
+    return known and not (own or seen.inner != seen.port or seen.case.held_by(seen.inner))
 
 
 def _on_demand(seen: Seen) -> Check:
@@ -238,10 +264,7 @@ def _family_check(seen: Seen, family: str) -> Check:
 
 def strangers_on(seen: Seen) -> tuple[Listener, ...]:
     """The sockets on the port that are known to be somebody else's."""
-    ours = {process.pid for process in seen.processes}
-    return tuple(
-        it for it in seen.listeners if it.owners_known and not any(process.pid in ours for process in it.owners)
-    )
+    return tuple(it for it in seen.listeners if it.owners_known and not any(map(seen.is_ours, it.owners)))
 
 
 def _owner_check(seen: Seen) -> Check:
@@ -294,7 +317,7 @@ def _parent_check(seen: Seen, parent: Process) -> Check:
     return Check("root_parent", FAIL, text)
 
 
-def _process_checks(seen: Seen, process: Process) -> tuple[Check, ...]:
+def process_checks(seen: Seen, process: Process) -> tuple[Check, ...]:
     return (_user_check(seen, process), _held_check(seen, process))
 
 

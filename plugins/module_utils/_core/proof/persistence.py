@@ -77,12 +77,11 @@ def _reach(seen: Seen) -> str:
 
 def _beside(seen: Seen) -> str:
     """Who else holds the port or the very socket; systemd (pid 1) keeps those that it opened."""
-    ours = {process.pid for process in seen.processes}
     sharing = {
         process.pid: process
         for listener in seen.listeners
         for process in listener.owners
-        if ours and process.pid not in ours and process.pid != 1
+        if seen.processes and not seen.is_ours(process) and process.pid != 1
     }
     elsewhere = {process.pid for listener in strangers_on(seen) for process in listener.owners}
     told = [f"{process}{' on another address' if pid in elsewhere else ''}" for pid, process in sharing.items()]

@@ -19,6 +19,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.proof.check
     Check,
     Probe,
     Seen,
+    checks_of_owner,
     checks_of_port,
     grant_check,
 )
@@ -28,6 +29,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.proof.persi
     notes,
     restart_check,
 )
+from ansible_collections.netbind.privport.plugins.module_utils._core.proof.server_checks import checks_of_server
 
 
 class Evidence(NamedTuple):
@@ -130,7 +132,8 @@ def _evidence(seen: Seen, *, of_service: _OfService) -> Evidence:
 
 
 def _checks(seen: Seen, *, of_service: _OfService) -> tuple[Check, ...]:
-    of_port = (*checks_of_port(seen), *checks_of_forwarder(seen))
+    whose = checks_of_server if seen.by_connection else checks_of_owner
+    of_port = (*checks_of_port(seen, whose=whose), *checks_of_forwarder(seen))
     # What starts as root needs no grant, and no strategy is the reason for what it does.
     by_root = seen.root_parents or (seen.strategy is None and seen.gave_up_root)
     return of_port if by_root else (*of_service.before, *of_port, *of_service.after)

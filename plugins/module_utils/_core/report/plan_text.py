@@ -18,6 +18,7 @@ _CHANGES = {
     "rules": "authbind rules for user {user}",
     "sysctl": "the first port that every user may bind",
     "socket": "a socket unit for {unit}",
+    "superserver": "a server that starts {executable}",
     "redirect": "a redirect",
     "forward": "a forwarder",
     "restart": "restart {unit}",

@@ -48,6 +48,7 @@ _WIDEN_USERS = f"say widen: [private_users], or {_ADD % 'PrivateUsers=no'}"
 _WIDEN_SET = f"say widen: [bounding_set], or {_ADD % 'CapabilityBoundingSet=CAP_NET_BIND_SERVICE'}"
 # The first that fits counts.
 STEPS = (
+    Step("only_when_declared", _SAY, "", strategy="superserver"),
     Step("only_when_declared", _SAY, "say socket_activation: true, if it takes sockets from systemd"),
     Step("other_user", _SAY, "say user: {value}, as which {unit} runs"),
     Step("no_user", _SAY, "say user: NAME, as which it runs"),
@@ -65,6 +66,9 @@ STEPS = (
     Step("no_backend", _RUN, "say backend_ports: {backends} and have it listen there"),
     Step("no_authbind", _RUN, "install authbind (apt-get install authbind)"),
     Step("no_forwarder", _RUN, "{advice}"),
+    *(Step(code, _RUN, "{advice}") for code in ("no_server", "server_off", "server_configuration")),
+    *(Step(code, _SAY, "{advice}") for code in ("inexpressible", "server_unsupported")),
+    Step("runs_as_root", _SAY, "{advice}", strategy="superserver"),
     Step("no_firewall_tool", _RUN, "install nftables (apt-get install nftables)"),
     Step("no_account", _RUN, "make the user {value} (useradd --system {value})"),
     Step("authbind_helper", _RUN, "mend this: {text} ({evidence})"),

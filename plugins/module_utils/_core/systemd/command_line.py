@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from typing import Iterator, NamedTuple
+from typing import Iterator, NamedTuple, Sequence
 
 # What may stand before the path, in any order.
 _PREFIX = re.compile(r"(?P<prefix>[-@:+!|]*)(?P<line>.*)", re.DOTALL)
@@ -66,6 +66,18 @@ def commands_of(value: str) -> tuple[Command, ...]:
         if match is not None and match["line"]:
             found.append(Command(prefix=match["prefix"], line=match["line"].strip()))
     return tuple(found)
+
+
+def quoted(words: Sequence[str]) -> str:
+    """The command line of which systemd makes these words, the first one a path: nothing in them is expanded."""
+    path, *arguments = words
+    # systemd.service(5): variables are for the arguments, specifiers are for all.
+    return " ".join((_quoted(path), *(_quoted(word.replace("$", "$$")) for word in arguments)))
+
+
+def _quoted(word: str) -> str:
+    escaped = word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("\t", "\\t")
+    return escaped if re.fullmatch(r"[A-Za-z0-9_./:=,@%+$-]+", escaped) else f'"{escaped}"'
 
 
 def _parts(value: str) -> Iterator[str]:

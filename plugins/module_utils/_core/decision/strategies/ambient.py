@@ -95,7 +95,7 @@ class Ambient(Strategy):
     name = "ambient"
     audience = THE_UNIT
     # systemd or a forwarder holds the port then; a file capability see lost_by_file_capability.
-    voided_by = ("socket", "setcap", "forward")
+    voided_by = ("socket", "setcap", "superserver", "forward")
     by_dropin = True
     lost_by_file_capability = True
 

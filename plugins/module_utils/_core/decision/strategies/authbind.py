@@ -239,7 +239,7 @@ class Authbind(Strategy):
     name = "authbind"
     audience = THE_USER
     # systemd or a forwarder holds the port then; a file capability see lost_by_file_capability.
-    voided_by = ("socket", "setcap", "forward")
+    voided_by = ("socket", "setcap", "superserver", "forward")
     by_dropin = True
     lost_by_file_capability = True
     # Services of one user share its files.

@@ -155,7 +155,7 @@ class Forward(Strategy):
     name = _NAME
     audience = THE_UNIT
     # systemd holds the port of a socket unit; with what the others gave, the service may still hold it itself.
-    voided_by = ("socket", "ambient", "setcap", "authbind", "sysctl")
+    voided_by = ("socket", "ambient", "setcap", "authbind", "superserver", "sysctl")
     indirect = True
 
     def hazards(self, case: Case) -> tuple[Reason, ...]:

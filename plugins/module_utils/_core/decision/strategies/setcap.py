@@ -72,7 +72,7 @@ class Setcap(Strategy):
     name = "setcap"
     audience = WHO_EXECUTES
     # systemd or a forwarder holds the port then.
-    voided_by = ("socket", "forward")
+    voided_by = ("socket", "superserver", "forward")
 
     def hazards(self, case: Case) -> tuple[Reason, ...]:
         program = case.granted_file

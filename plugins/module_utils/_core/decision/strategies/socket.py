@@ -145,7 +145,7 @@ class Socket(Strategy):
     name = _NAME
     audience = THE_UNIT
     # A forwarder holds the port then.
-    voided_by = ("setcap", "forward")
+    voided_by = ("setcap", "superserver", "forward")
     by_dropin = True
     hands_over = True
 

@@ -81,7 +81,7 @@ class Sysctl(Strategy):
     name = _NAME
     audience = EVERYONE
     # A forwarder holds the port then.
-    voided_by = ("forward",)
+    voided_by = ("superserver", "forward")
 
     def hazards(self, case: Case) -> tuple[Reason, ...]:
         return judge(case, _HAZARDS) + confinement.refused_port(case)

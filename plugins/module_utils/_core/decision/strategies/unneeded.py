@@ -42,7 +42,7 @@ class Unneeded(Strategy):
     name = "unneeded"
     audience = EVERYONE
     # A forwarder holds the port then.
-    voided_by = ("forward",)
+    voided_by = ("superserver", "forward")
 
     def hazards(self, case: Case) -> tuple[Reason, ...]:
         needed = case.needed_ports
