@@ -54,8 +54,9 @@ options:
     choices: [present, absent]
     default: present
 notes:
-  - Needs root, systemd, and nft or iptables. A kernel before 5.2 may lack nat for the family C(inet). The module says
-    so before anything is changed.
+  - Needs root, nft or iptables, and systemd or init scripts that a boot starts (sysv-rc, OpenRC, Debian's runit). With
+    an init script the rules come back at boot, and not when the host's own rules are loaded anew. A kernel before 5.2
+    may lack nat for the family C(inet). The module says so before anything is changed.
   - Rules of the host's own that drop what comes in see the high port. Where they do not let it in, put
     C(ct status dnat tcp dport 8080 accept) before what drops, or with iptables
     C(-p tcp --dport 8080 -m conntrack --ctstate DNAT -j ACCEPT).
@@ -138,19 +139,19 @@ from ansible_collections.netbind.privport.plugins.module_utils._module import ru
 def run(params: Mapping[str, Any], *, host: Host, check_mode: bool) -> dict[str, Any]:
     """The module's result. Raises PrivportError; then files, unit and rules are what they were before."""
     name = redirect.parse_name(params["name"])
-    wanted, rules = Installation(), ""
+    wanted, rules, scripts = Installation(), "", _redirect.by_scripts(host)
     tool = _redirect.find_tool(host)
     if params["state"] == "present":
         tool = _redirect.require_tool(host)
         made = redirect.rules(name, _redirects(params), families=_families(params), tool=tool)
         _redirect.check(host, made, tool)
-        wanted, rules = redirect.installation(name, made, tool=tool), made.text
+        wanted, rules = redirect.installation(name, made, tool=tool, scripts=scripts), made.text
     applied = _redirect.apply(host, name, wanted, check_mode=check_mode)
     return {
         "changed": applied.changed,
         "diff": applied.diffs,
         "path": redirect.rules_path(name, tool=tool.name if tool else redirect.NFTABLES),
-        "unit": redirect.unit_name(name),
+        "unit": redirect.starting(name, scripts=scripts),
         "backend": tool.name if tool else "",
         "rules": rules,
     }

@@ -20,7 +20,8 @@ start() {
   )
   for name in "${!FLEET_ADDRESS[@]}"; do options+=(--add-host "$name:${FLEET_ADDRESS[$name]}"); done
   if is_bare "$host"; then
-    options+=(--systemd=false)
+    # As on a machine, a boot finds nothing there.
+    options+=(--systemd=false --tmpfs "/run:rw,mode=755,exec")
   else
     options+=(--systemd=always)
   fi

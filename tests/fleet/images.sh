@@ -19,8 +19,8 @@ podman_images() {
 
 suite_of() {
   case $1 in
-    bare | openrc | runit) echo bookworm ;;
-    field) echo trixie ;;
+    bare | runit) echo bookworm ;;
+    field | openrc) echo trixie ;;
     field-forky) echo forky ;;
     *) echo "$1" ;;
   esac

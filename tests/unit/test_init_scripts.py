@@ -194,6 +194,16 @@ def test_where_no_boot_would_run_the_script(lacking: str) -> None:
     assert run(host, state="absent")["changed"] is False
 
 
+RUNIT = {"/proc/1/comm": "runit\n", "/lib/runit/run_sysv_scripts": ""}
+
+
+def test_runit_starts_such_scripts_as_well() -> None:
+    host = Machine(files=RUNIT)
+    assert own_units.runs_scripts(host)
+    host.files["/etc/runit/no.emulate.sysv"] = ""
+    assert not own_units.runs_scripts(host)
+
+
 SERVICES = parse_services(
     [{"name": "web", "ports": [80], "executable": "/usr/bin/python3", "user": "web", "backend_ports": {80: 8080}}]
 )

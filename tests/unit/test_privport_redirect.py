@@ -185,7 +185,7 @@ def old_kernel() -> Machine:
         (machine(), {"families": ["ip"]}, InvalidInput, "families is"),
         (machine(), {"name": ""}, InvalidInput, "name is ''"),
         (not_root(), {}, HostError, "become: true"),
-        (no_systemd(), {}, HostError, "systemd does not run this host"),
+        (no_systemd(), {}, HostError, "neither systemd nor init scripts would load the rules"),
         (machine("systemctl"), {}, HostError, "install nftables first"),
         (machine("systemctl", "iptables"), {}, HostError, "install nftables first"),
         (old_kernel(), {}, HostError, "Operation not supported; it needs nat and fib for the family inet"),

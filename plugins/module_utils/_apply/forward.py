@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, Optional, Sequence
 
-from ansible_collections.netbind.privport.plugins.module_utils._apply import task
+from ansible_collections.netbind.privport.plugins.module_utils._apply import own_units, task
 from ansible_collections.netbind.privport.plugins.module_utils._core.forwarding import forwarder as forward
 from ansible_collections.netbind.privport.plugins.module_utils._core.forwarding import init_script as forward_script
 from ansible_collections.netbind.privport.plugins.module_utils._core.managed.installation import (
@@ -21,9 +21,6 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.uni
 from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host
 from ansible_collections.netbind.privport.plugins.module_utils._observe import installed, processes, units
 
-# What runs the scripts of a runlevel.
-_SYSV_RC = "/etc/init.d/rc"
-
 
 def ground(host: Host, *, systemd: Optional[int]) -> forward.Ground:
     """What the host, which systemd of this version runs, has for forwarding."""
@@ -33,13 +30,8 @@ def ground(host: Host, *, systemd: Optional[int]) -> forward.Ground:
         # Where systemd itself looks.
         ipv6=host.status("/proc/net/if_inet6") is not None,
         programs={name: path for name, path in found.items() if path},
-        init_scripts=systemd is None and host.status(_SYSV_RC) is not None and _init(host) == "init",
+        init_scripts=systemd is None and own_units.runs_scripts(host),
     )
-
-
-def _init(host: Host) -> str:
-    """The name of process 1: in a container it is often the service itself, and no boot runs scripts."""
-    return (host.read("/proc/1/comm") or "").strip()
 
 
 def _program(host: Host, places: Sequence[str]) -> str:

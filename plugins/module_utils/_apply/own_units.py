@@ -9,6 +9,7 @@ from typing import Dict, Mapping, Sequence, Tuple
 
 from ansible_collections.netbind.privport.plugins.module_utils._apply import starts
 from ansible_collections.netbind.privport.plugins.module_utils._core.managed.installation import (
+    REDIRECT_SCRIPTS,
     SCRIPT_FOLDER,
     is_script,
 )
@@ -21,8 +22,19 @@ from ansible_collections.netbind.privport.plugins.module_utils._observe import s
 _PROPERTIES = ("Id", "ActiveState", "NeedDaemonReload", "InvocationID")
 # Where sysv-rc looks for what a boot starts; update-rc.d(8) makes the same links in 3, 4 and 5.
 _AT_BOOT = "/etc/rc2.d"
+# By the name of process 1 what runs them: in a container it is often the service itself, and no boot runs scripts.
+# OpenRC has a script of this name, too (Debian's runit: /etc/runit/2).
+_RUNNERS = {"init": "/etc/init.d/rc", "openrc-init": "/etc/init.d/rc", "runit": "/lib/runit/run_sysv_scripts"}
+_WITHOUT = "/etc/runit/no.emulate.sysv"
 # It starts a script's daemon and waits for it.
 _SCRIPT_SECONDS = 60.0
+
+
+def runs_scripts(host: Host) -> bool:
+    """Whether a boot of this host, which systemd does not run, starts init scripts."""
+    init = (host.read("/proc/1/comm") or "").strip()
+    runner = _RUNNERS.get(init, "")
+    return bool(runner) and host.status(runner) is not None and not (init == "runit" and host.status(_WITHOUT))
 
 
 def states(host: Host, names: Sequence[str]) -> Dict[str, UnitState]:
@@ -44,8 +56,11 @@ def _unit(name: str, shown: Mapping[str, str]) -> UnitState:
 
 
 def _script(host: Host, name: str) -> UnitState:
-    daemon = _daemon(host, name)
     at_boot = any(re.fullmatch(r"S[0-9]{2}" + re.escape(name), entry) for entry in host.names_in(_AT_BOOT))
+    if name.startswith(REDIRECT_SCRIPTS):
+        # What it does the kernel tells.
+        return UnitState(path=name, active="active" if at_boot else "inactive")
+    daemon = _daemon(host, name)
     return UnitState(
         path=name,
         active="inactive" if daemon is None and not at_boot else "active",

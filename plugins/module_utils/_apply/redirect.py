@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Mapping, Sequence, Tuple
 
-from ansible_collections.netbind.privport.plugins.module_utils._apply import task
+from ansible_collections.netbind.privport.plugins.module_utils._apply import own_units, task
 from ansible_collections.netbind.privport.plugins.module_utils._core.managed.installation import (
     Installation,
     Installed,
@@ -24,7 +24,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.netfilter.r
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.report.diff import diff_of
 from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host
-from ansible_collections.netbind.privport.plugins.module_utils._observe import installed, units
+from ansible_collections.netbind.privport.plugins.module_utils._observe import installed
 from ansible_collections.netbind.privport.plugins.module_utils._observe.firewall import Firewall
 
 _PROGRAMS = {core.NFTABLES: ("nft",), core.IPTABLES: ("iptables", "ip6tables")}
@@ -49,8 +49,8 @@ def require_tool(host: Host) -> Tool:
     """The same; raises HostError where rules could not be loaded, now or at boot."""
     if host.effective_uid() != 0:
         raise HostError("only root may redirect ports; run the task as root (become: true)")
-    if units.systemd_version(host) is None:
-        raise HostError("systemd does not run this host, and nothing would load the rules at boot; use another module")
+    if by_scripts(host) and not own_units.runs_scripts(host):
+        raise HostError("neither systemd nor init scripts would load the rules at boot; use another module")
     tool = find_tool(host)
     if tool is None:
         raise HostError("the host has neither nft nor iptables; install nftables first")
@@ -59,17 +59,24 @@ def require_tool(host: Host) -> Tool:
 
 def look(host: Host, service: str) -> Installed:
     """What is there of a service's redirects."""
-    names = [core.unit_name(service)] if units.systemd_version(host) is not None else []
-    found = installed.look(host, paths=core.paths(service), names=names)
+    scripts = by_scripts(host)
+    names = [core.starting(service, scripts=scripts)]
+    found = installed.look(host, paths=core.paths(service, scripts=scripts), names=names)
     return found._replace(kernel=_in_force(host, service))
 
 
 def observe(host: Host, service: Service, unit: Unit | None) -> Installed:
     """The same for a declared service. Nothing is asked for one that has no backend ports and had none before."""
-    paths = core.paths(service.name)
+    scripts = by_scripts(host)
+    paths = core.paths(service.name, scripts=scripts)
     if service.backend_ports or any(host.status_of_itself(path) is not None for path in paths):
         return look(host, service.name)
-    return Installed(paths=paths, units=(core.unit_name(service.name),))
+    return Installed(paths=paths, units=(core.starting(service.name, scripts=scripts),))
+
+
+def by_scripts(host: Host) -> bool:
+    """Whether an init script takes the place of a unit."""
+    return host.status("/run/systemd/system") is None
 
 
 def _in_force(host: Host, service: str) -> Tuple[str, ...] | None:
@@ -144,7 +151,8 @@ def apply(host: Host, service: str, wanted: Installation, *, check_mode: bool) -
 
 def _require_in_force(host: Host, service: str, wanted: Installation) -> None:
     if not wanted.is_in_force(look(host, service)):
-        raise HostError(f"the kernel does not hold what {core.unit_name(service)} loads; find out what else changes it")
+        loading = core.starting(service, scripts=by_scripts(host))
+        raise HostError(f"the kernel does not hold what {loading} loads; find out what else changes it")
 
 
 def _lines(texts: Sequence[str]) -> str:

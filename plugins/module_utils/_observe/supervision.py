@@ -7,7 +7,8 @@ from __future__ import annotations
 import posixpath
 from typing import Iterable, Mapping
 
-from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import Unit
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import CAPABILITY, Unit
+from ansible_collections.netbind.privport.plugins.module_utils._core.supervision import openrc_settings
 from ansible_collections.netbind.privport.plugins.module_utils._core.supervision.manager import Manager, manager_of
 from ansible_collections.netbind.privport.plugins.module_utils._core.supervision.registry import SUPERVISORS
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd import unit as units
@@ -44,7 +45,7 @@ def unit_of(host: Host, seen: Seen, *, user: str) -> Unit:
 
     user: the one that somebody says it runs as, '' for none.
     """
-    properties = seen.properties
+    properties, manager = seen.properties, manager_of(seen.properties["Id"])
     line = properties.get("Command", "")
     commands = (Command(prefix="", line=line),) if line else ()
     process = read_process(seen.main) if seen.main else None
@@ -58,18 +59,23 @@ def unit_of(host: Host, seen: Seen, *, user: str) -> Unit:
         own["AmbientCapabilities"] = " ".join(process.status.ambient)
     told = user if process is None else process.user or str(process.status.uid)
     own["User"] = properties.get("User", "") or ("" if launch.program else told) or around.get("User", "") or "root"
+    path = openrc_settings.path(manager.name) if manager is not None and manager.kind == "openrc" else ""
+    text, left = (host.unit_file(path) or "", host.leftovers(path)) if path else ("", ())
+    dropin = units.parse_own_dropin(text)
+    if dropin is not None:
+        own["AmbientCapabilities"] = CAPABILITY
     return Unit(
         name=properties["Id"],
         template="",
         properties=own,
         commands=commands,
         other_commands={},
-        dropin_strategy="",
+        dropin_strategy=dropin.strategy if dropin else "",
         dropin_user="",
-        dropin_text="",
+        dropin_text=text,
         overriding={},
-        interrupted=False,
-        leftovers=(),
+        interrupted=bool(left),
+        leftovers=left,
         foreign_dropin="",
         capability_files=(),
         narrow=(),

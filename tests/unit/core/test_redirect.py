@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 from typing import Tuple
 
@@ -117,3 +118,19 @@ def test_every_port_has_a_backend() -> None:
     assert redirect.redirects((Port(80), Port(53, "udp")), {"80": 8080, "53": 5353}, where="backend_ports") == WEB
     with pytest.raises(InvalidInput, match=r"backend_ports names no port for 443/udp; .* such as \{443: 8080\}"):
         redirect.redirects((Port(443, "udp"),), {"80": 8080}, where="backend_ports")
+
+
+@pytest.mark.parametrize("tool", [NFT, IPTABLES], ids=["nftables", "iptables"])
+def test_an_init_script_loads_the_rules_and_takes_them_away(tool: Tool) -> None:
+    made = redirect.rules("my web", [Redirect(Port(80), 8080)], families=(), tool=tool)
+    found = redirect.installation("my web", made, tool=tool, scripts=True)
+    rules_file, script = found.files
+    assert found.units == ("privport-redirect-my+20web",)
+    assert (script.path, script.mode) == ("/etc/init.d/privport-redirect-my+20web", 0o755)
+    assert rules_file.path in script.text
+    assert subprocess.run(["sh", "-n"], input=script.text, text=True, check=False).returncode == 0
+    assert {it.path for it in found.files} <= set(redirect.paths("my web", scripts=True))
+    # What takes rules away may find none.
+    stop = script.text.split("stop() {")[1].split("}")[0].strip().splitlines()
+    assert stop
+    assert all(line.endswith("2>/dev/null || true") for line in stop)

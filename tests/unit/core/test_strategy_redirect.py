@@ -65,6 +65,7 @@ def behind(*addresses: str, **owner: Any) -> Dict[str, Any]:
         ({"description": {"ports": [80, 443]}}, ("no_backend",)),
         ({"description": {"addresses": "10.0.0.1"}}, ("addresses",)),
         ({"host_fields": {"systemd": None}}, ("no_systemd",)),
+        ({"host_fields": {"systemd": None, "init_scripts": True}}, ()),
         ({"redirect": ground(tool=None)}, ("no_firewall_tool",)),
         ({"redirect": ground(refused="Error: Could not process rule")}, ("unsupported",)),
         ({"network": network(is_host=False, path="/run/netns/a")}, ("other_network",)),

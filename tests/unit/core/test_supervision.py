@@ -5,13 +5,18 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from pathlib import Path
 from typing import Any, Dict, Mapping, Sequence, Tuple
 
 import pytest
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.decide import decide
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.registry import STRATEGIES
+from ansible_collections.netbind.privport.plugins.module_utils._core.managed.installation import heading
+from ansible_collections.netbind.privport.plugins.module_utils._core.managed.state import Desired
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import InvalidInput
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import parse_services
+from ansible_collections.netbind.privport.plugins.module_utils._core.supervision import openrc_settings
 from ansible_collections.netbind.privport.plugins.module_utils._core.supervision.manager import (
     KINDS,
     Manager,
@@ -29,7 +34,16 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.supervision
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.command import follow
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.command_line import Command
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import parse_show
-from ansible_collections.netbind.privport.tests.unit.core.cases import SERVER, case, codes, listener, process, service
+from ansible_collections.netbind.privport.tests.unit.core.cases import (
+    CAP,
+    SERVER,
+    ambient_process,
+    case,
+    codes,
+    listener,
+    process,
+    service,
+)
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 WHOSE = {"sv-status": "runit", "s6-svstat": "s6", "svstat": "daemontools", "supervisorctl-status": "supervisord"}
@@ -281,3 +295,58 @@ def test_what_descends_from_its_process_is_the_services() -> None:
 
 def test_a_description_is_given_back_as_it_was() -> None:
     assert service(unit=None, manager={"kind": "runit"}).started_by == "runit/web"
+
+
+OPENRC = {"Id": "openrc/web", "FragmentPath": "/etc/init.d/web", "WithoutAmbient": ""}
+
+
+def by_openrc(*, properties: Mapping[str, str] | None = None, **fields: Any) -> Dict[str, Any]:
+    given = managed(line=SERVER, properties={**OPENRC, **(properties or {})}, **fields)
+    return {**given, "description": {"unit": None, "manager": {"kind": "openrc"}}}
+
+
+def test_openrc_gives_ambient_capabilities_by_a_file_of_ours() -> None:
+    it = case(**by_openrc())
+    (found,) = decide(it.host, [it.service])
+    assert (found.strategy, found.pending) == ("ambient", ("dropin", "restart"))
+    (entry,) = STRATEGIES["ambient"].desired(it, Desired()).entries
+    assert entry.path == "/etc/rc.conf.d/privport-web.conf"
+    for name, given in (("web", "^cap_net_bind_service"), ("other", "")):
+        script = f'RC_SVCNAME={name}\n{entry.content}printf %s "$capabilities"\n'
+        done = subprocess.run(["sh", "-euc", f"capabilities=\n{script}"], capture_output=True, text=True, check=True)
+        assert done.stdout == given
+
+
+def test_the_file_goes_with_the_grant() -> None:
+    text = openrc_settings.text("web", capability=CAP, heading=heading("ambient"))
+    written = {"dropin_text": text, "dropin_strategy": "ambient"}
+    fields = by_openrc(unit_fields=written, properties={"AmbientCapabilities": CAP})
+    it = case(**fields, listeners=(listener(ambient_process()),))
+    assert decide(it.host, [it.service])[0].strategy == "ambient"
+    (entry,) = STRATEGIES["ambient"].absent(it, Desired()).entries
+    assert (entry.path, entry.kind) == ("/etc/rc.conf.d/privport-web.conf", "missing")
+
+
+@pytest.mark.parametrize(
+    ("more", "code"),
+    [
+        ({"properties": {"WithoutAmbient": "no libcap"}}, "no_openrc_capabilities"),
+        ({"properties": {"User": "root"}}, "runs_as_root"),
+        ({"line": f"setuidgid web {SERVER}"}, "drops_privileges"),
+    ],
+)
+def test_what_keeps_openrc_from_it(more: Dict[str, Any], code: str) -> None:
+    fields = by_openrc(**{key: value for key, value in more.items() if key != "line"})
+    if "line" in more:
+        fields["unit_fields"]["commands"] = (Command(prefix="", line=more["line"]),)
+    assert code in codes("ambient", **fields)
+
+
+def test_an_openrc_without_libcap_is_known() -> None:
+    texts = {"/etc/init.d/web": "#!/sbin/openrc-run\ncommand=/a\n"}
+    plain, own = files(texts), "/usr/lib/rc/sbin/start-stop-daemon"
+    assert "without capabilities" in SUPERVISORS["openrc"].definition("web", plain).ambient
+    able = plain._replace(holds=lambda path, text: (path, text) == (own, "libcap.so"))
+    assert SUPERVISORS["openrc"].definition("web", able).ambient == ""
+    supervised = files({"/etc/init.d/web": "command=/a\nsupervisor=s6\n"})
+    assert SUPERVISORS["openrc"].definition("web", supervised).ambient == "s6 starts it"

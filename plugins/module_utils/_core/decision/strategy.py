@@ -21,7 +21,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.managed.sta
     file,
     gone,
 )
-from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import Observation, Process
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import Observation, Process, Unit
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.reason import Reason, Unknown
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.record import ATTRIBUTE, Record
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Port, Service
@@ -185,9 +185,13 @@ class Strategy(ABC):
         """The host as it is once its grants to the whole of it are gone: nothing else may rest on them."""
         return host
 
+    def unit_with_file(self, case: Case) -> Unit | None:
+        """The unit that its drop-in can be of; None where there is none."""
+        return case.unit
+
     def dropin(self, case: Case, text: str) -> tuple[Entry, ...]:
         """The one drop-in of the service's unit with this text; none for a service without a unit."""
-        unit = case.unit
+        unit = self.unit_with_file(case)
         return () if unit is None else (file(unit.dropin_path, text),)
 
     def without_dropin(self, case: Case, planned: Desired) -> tuple[Entry, ...]:
@@ -195,7 +199,7 @@ class Strategy(ABC):
 
         What a killed run left of one is nobody's.
         """
-        unit = case.unit
+        unit = self.unit_with_file(case)
         if unit is None:
             return ()
         path = unit.dropin_path

@@ -8,7 +8,11 @@ import hashlib
 import re
 from typing import Optional
 
-from ansible_collections.netbind.privport.plugins.module_utils._core.managed.installation import SCRIPT_FOLDER, heading
+from ansible_collections.netbind.privport.plugins.module_utils._core.managed.installation import (
+    SCRIPT_FOLDER,
+    heading,
+    script_word,
+)
 
 # Users whom nobody else is: systemd takes those of DynamicUser= from here (UIDs-GIDs.md of systemd).
 _FIRST_USER, _LAST_USER = 61184, 65519
@@ -77,9 +81,7 @@ esac
 
 
 def name(service: str, port: int) -> str:
-    """The script's name: insserv(8) and update-rc.d(8) take letters, digits and few marks in it."""
-    plain = re.sub(r"[^A-Za-z0-9_.]", lambda match: "".join(f"+{byte:02x}" for byte in match[0].encode()), service)
-    return f"privport-forward-{plain}-{port}"
+    return f"privport-forward-{script_word(service)}-{port}"
 
 
 def path(service: str, port: int) -> str:

@@ -15,6 +15,8 @@ OWN_FOLDER = "/etc/netbind.privport"
 SCRIPT_FOLDER = "/etc/init.d"
 # Where xinetd(8) has a file for each service.
 XINETD_FOLDER = "/etc/xinetd.d"
+# How the names of scripts begin that load rules and keep no daemon.
+REDIRECT_SCRIPTS = "privport-redirect-"
 _UNIT_ENDINGS = (".service", ".socket", ".path")
 
 
@@ -37,6 +39,11 @@ def is_own(text: str) -> bool:
     """Whether the collection wrote a file of this text, which may be a script."""
     first, _end, rest = text.partition("\n")
     return text.startswith(MARK) or (first.startswith("#!") and rest.startswith(MARK))
+
+
+def script_word(service: str) -> str:
+    """A service's name in that of a script: insserv(8) and update-rc.d(8) take letters, digits and few marks in it."""
+    return re.sub(r"[^A-Za-z0-9_.]", lambda match: "".join(f"+{byte:02x}" for byte in match[0].encode()), service)
 
 
 def is_script(unit: str) -> bool:

@@ -18,6 +18,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.managed.ins
     is_own,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import UnknownFormat
+from ansible_collections.netbind.privport.plugins.module_utils._core.supervision import openrc_settings
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import UNIT_FOLDER
 
 MISSING, FILE, FOLDER, LINK, OTHER = "missing", "file", "folder", "link", "other"
@@ -222,4 +223,4 @@ def _latest(first: Sequence[Resource], then: Sequence[Resource]) -> Tuple[Resour
 def folder_of(path: str) -> str:
     """The folder that goes with the last file in it, '' for one that is there without the collection too."""
     folder = posixpath.dirname(path)
-    return folder if folder == OWN_FOLDER or folder.startswith(f"{UNIT_FOLDER}/") else ""
+    return folder if folder in (OWN_FOLDER, openrc_settings.FOLDER) or folder.startswith(f"{UNIT_FOLDER}/") else ""

@@ -20,6 +20,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.netfilter.n
 from ansible_collections.netbind.privport.plugins.module_utils._core.netfilter.redirect import Ground
 from ansible_collections.netbind.privport.plugins.module_utils._core.process.status import ProcessStatus
 from ansible_collections.netbind.privport.plugins.module_utils._core.superserver.server import Ground as OfServers
+from ansible_collections.netbind.privport.plugins.module_utils._core.supervision import openrc_settings
 from ansible_collections.netbind.privport.plugins.module_utils._core.supervision.manager import Manager, manager_of
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.command import Launch
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.command_line import Command
@@ -135,7 +136,10 @@ class Unit(NamedTuple):
 
     @property
     def dropin_path(self) -> str:
-        """Where the collection's drop-in is, or would be."""
+        """Where the collection's drop-in is, or would be, or OpenRC's settings in its place."""
+        manager = self.manager
+        if manager is not None:
+            return openrc_settings.path(manager.name)
         return dropin_path(unit=self.template or self.name, dropin=DROPIN_NAME)
 
     @property

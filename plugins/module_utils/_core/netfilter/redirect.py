@@ -29,6 +29,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.managed.sta
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import InvalidInput
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import FAMILIES, Port
+from ansible_collections.netbind.privport.plugins.module_utils._core.netfilter import redirect_script
 from ansible_collections.netbind.privport.plugins.module_utils._core.netfilter.input_filter import Barrier
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import UNIT_FOLDER
 
@@ -118,6 +119,11 @@ def unit_name(service: str) -> str:
     return name
 
 
+def starting(service: str, *, scripts: bool) -> str:
+    """The name of what loads the rules at boot, the unit or the script."""
+    return redirect_script.name(service) if scripts else unit_name(service)
+
+
 def table_name(service: str) -> str:
     """Of the service's table, in characters that every nft takes."""
     return "privport_" + re.sub(r"[^A-Za-z0-9_.-]", lambda match: _escaped(match[0]), service)
@@ -139,9 +145,11 @@ def rules_path(service: str, *, tool: str) -> str:
     return f"{OWN_FOLDER}/{plain_name(service)}.{_ENDINGS[tool]}"
 
 
-def paths(service: str) -> Tuple[str, ...]:
-    """Every path that is written for a service, by any tool."""
+def paths(service: str, *, scripts: bool = False) -> Tuple[str, ...]:
+    """Every path that is written for a service, by any tool; scripts: where init scripts take the place of units."""
     name = unit_name(service)
+    if scripts:
+        return (*(rules_path(service, tool=tool) for tool in _ENDINGS), redirect_script.path(service))
     return (
         *(rules_path(service, tool=tool) for tool in _ENDINGS),
         f"{UNIT_FOLDER}/{name}",
@@ -236,13 +244,18 @@ def listed_chains(text: str, *, service: str, family: str) -> Tuple[str, ...]:
     return tuple(f"{family} {line.strip()}" for line in text.splitlines() if ours.fullmatch(line.strip()))
 
 
-def installation(service: str, made: Rules, *, tool: Tool) -> Installation:
-    """The files and the unit that keep these rules in force."""
+def installation(service: str, made: Rules, *, tool: Tool, scripts: bool = False) -> Installation:
+    """The files and the unit, or the init script, that keep these rules in force."""
     unit = unit_name(service)
+    rules_file = File(rules_path(service, tool=tool.name), text=made.text)
+    if scripts:
+        text = redirect_script.script(service, heading=heading("redirect"), load=made.load, unload=made.unload)
+        files = (rules_file, File(redirect_script.path(service), text=text, mode=0o755))
+        return Installation(files=files, units=(redirect_script.name(service),), kernel=made.kernel)
     loaders = _LOADERS[tool.name]
     return Installation(
         files=(
-            File(rules_path(service, tool=tool.name), text=made.text),
+            rules_file,
             File(f"{UNIT_FOLDER}/{unit}", text=_unit_text(service, made, loaders=loaders)),
             *(File(_dropin_path(service, loader=it), text=_dropin_text(made)) for it in loaders),
             File(_link(unit), target=f"{UNIT_FOLDER}/{unit}"),

@@ -79,6 +79,7 @@ STEPS = (
     Step("input_drops", _RUN, "{advice}"),
     Step("foreign_socket", _RUN, "{advice} ({evidence})"),
     Step("foreign_dropin", _RUN, "rename {evidence}, which has the name of the collection's drop-in"),
+    Step("no_openrc_capabilities", _SITE, "have an OpenRC with capabilities run this host (Debian 13 has it): {text}"),
     Step("not_through_authbind", _UNIT, "{advice}"),
     Step("no_unit", _UNIT, "say strategy: authbind, and start it by 'authbind --deep {program}'", strategy="authbind"),
     Step("no_unit", _UNIT, "have a systemd unit start it, and name that: unit: NAME.service"),

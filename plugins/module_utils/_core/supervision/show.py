@@ -23,6 +23,7 @@ def shown(manager: Manager, status: Status, definition: Definition) -> str:
             "UnitFileState": "enabled" if definition.at_boot else "disabled",
             "FragmentPath": definition.path,
             "User": definition.user,
+            "WithoutAmbient": definition.ambient,
             "Command": quoted(definition.words),
         }
     )

@@ -18,10 +18,11 @@ ACTIVE, ACTIVATING, INACTIVE, FAILED = "active", "activating", "inactive", "fail
 
 
 class Files(NamedTuple):
-    """The files of the host: the text of one, None for none, and the names in a folder."""
+    """The files of the host: the text of one, None for none, the names in a folder, and whether one holds a text."""
 
     read: Callable[[str], Optional[str]]
     names_in: Callable[[str], Sequence[str]]
+    holds: Callable[[str, str], bool] = lambda path, text: False
 
 
 class Status(NamedTuple):
@@ -39,13 +40,15 @@ class Status(NamedTuple):
 class Definition(NamedTuple):
     """How a supervisor starts a service: the words of its command, none where they cannot be told, and in which file.
 
-    user: the one that the supervisor itself starts it as, '' where it does not change its own.
+    user: the one that the supervisor itself starts it as, '' where it does not change its own. ambient: why it cannot
+    give it ambient capabilities, a sentence; '' where it can.
     """
 
     path: str
     words: Tuple[str, ...] = ()
     user: str = ""
     at_boot: bool = True
+    ambient: str = "its supervisor gives no capabilities"
 
 
 class Supervisor(ABC):

@@ -26,9 +26,11 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.decision.ha
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.hazards.judge import judge
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.strategy import THE_UNIT, Strategy
+from ansible_collections.netbind.privport.plugins.module_utils._core.managed.installation import heading
 from ansible_collections.netbind.privport.plugins.module_utils._core.managed.state import Desired
-from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import CAPABILITY, Process
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import CAPABILITY, Process, Unit
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.reason import Reason
+from ansible_collections.netbind.privport.plugins.module_utils._core.supervision import openrc_settings
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import render_ambient
 
 _FIRST_SYSTEMD = 229
@@ -54,17 +56,25 @@ _HAZARDS = (
 )
 
 
+def _unit(case: Case) -> Unit | None:
+    """The unit that a file of ours can give ambient capabilities to: OpenRC takes such a file, too."""
+    unit = case.facts.unit
+    return unit if unit is not None and (unit.manager is None or unit.manager.kind == "openrc") else None
+
+
 def unit_user(case: Case) -> str:
     """The User= that the drop-in sets: only for a unit that would run as root without it, '' otherwise."""
-    unit, account = case.unit, case.facts.account
-    if unit is None or account is None or not case.service.user:
+    unit, account = _unit(case), case.facts.account
+    if unit is None or unit.manager is not None or account is None or not case.service.user:
         return ""
     return account.name if unit.user in ("root", "0") or unit.dropin_user else ""
 
 
 def text(case: Case) -> str:
     """The text of the unit's drop-in."""
-    unit, user = case.unit, unit_user(case)
+    unit, user = _unit(case), unit_user(case)
+    if unit is not None and unit.manager is not None:
+        return openrc_settings.text(unit.manager.name, capability=CAPABILITY, heading=heading(Ambient.name))
     # They make folders, send signals and the like, as root.
     of_root = unit.other_commands if unit is not None and user else {}
     return render_ambient(capabilities=[CAPABILITY], user=user, of_root=of_root, also=widening.settings(case))
@@ -79,16 +89,27 @@ def _without_root(case: Case) -> tuple[str, ...]:
 
 
 def _loaded(case: Case) -> bool:
-    unit = case.unit
+    unit = _unit(case)
     return unit is not None and CAPABILITY in unit.says("AmbientCapabilities").split()
 
 
 def _grants_itself(case: Case) -> bool:
     """Whether the unit gives the capability without a drop-in of ours, and to the right user."""
-    unit = case.unit
+    unit = _unit(case)
     # While systemd has not read that our drop-in is gone, it is the one that is loaded.
     ours = unit is not None and (unit.dropin_strategy or unit.interrupted or unit.granted_by_template)
     return not ours and _loaded(case) and not unit_user(case) and not widening.settings(case)
+
+
+def _of_openrc(unit: Unit) -> tuple[Reason, ...]:
+    """Whether it can give capabilities, and its scripts' own user: what changes the user later loses them."""
+    without = unit.says("WithoutAmbient")
+    if without:
+        return (Reason("no_openrc_capabilities", f"OpenRC gives it no capabilities: {without}", unit.name),)
+    if unit.launch.user:
+        text = f"{unit.launch.wrappers[0]} changes to {unit.launch.user}, which loses ambient capabilities"
+        return (Reason("drops_privileges", f"{text}; say command_user= in its script instead", unit.name),)
+    return ()
 
 
 class Ambient(Strategy):
@@ -99,18 +120,24 @@ class Ambient(Strategy):
     by_dropin = True
     lost_by_file_capability = True
 
+    def unit_with_file(self, case: Case) -> Unit | None:
+        return _unit(case)
+
     def hazards(self, case: Case) -> tuple[Reason, ...]:
+        unit = _unit(case)
+        if unit is not None and unit.manager is not None:
+            return _of_openrc(unit) + judge(case, (identity.runs_as_root, *_HAZARDS)) + confinement.refused(case)
         if case.host.systemd is None:
             return (Reason("no_systemd", "systemd does not run this host", "no /run/systemd/system"),)
         if case.host.systemd < _FIRST_SYSTEMD:
             evidence = f"systemd {case.host.systemd}"
             return (Reason("old_systemd", f"ambient capabilities came with systemd {_FIRST_SYSTEMD}", evidence),)
-        if case.unit is None:
+        if unit is None:
             return (Reason("no_unit", "no systemd unit starts it", no_unit_text(case)),)
         return judge(case, _HAZARDS) + confinement.refused(case)
 
     def why(self, case: Case) -> str:
-        unit = case.unit
+        unit = _unit(case)
         name = unit.name if unit else case.service.name
         if _loaded(case) and not self.granted(case):
             return f"{name} itself grants {CAPABILITY} already"
@@ -118,7 +145,7 @@ class Ambient(Strategy):
 
     def warnings(self, case: Case) -> tuple[str, ...]:
         """Children inherit ambient capabilities (capabilities(7)); worth a word where starting others is its work."""
-        found, unit, others = case.facts.program, case.unit, (*_without_root(case), *widening.warnings(case))
+        found, unit, others = case.facts.program, _unit(case), (*_without_root(case), *widening.warnings(case))
         if found is None or unit is None:
             return others
         if found.form != "script" and not is_interpreter(found.real_path) and program.launcher(case) is None:
@@ -126,7 +153,7 @@ class Ambient(Strategy):
         return (f"every program that {found.real_path} starts in {unit.name} gets {CAPABILITY} as well", *others)
 
     def granted(self, case: Case) -> bool:
-        unit = case.unit
+        unit = _unit(case)
         return unit is not None and (unit.dropin_strategy == self.name or unit.interrupted)
 
     def pending(self, case: Case) -> tuple[str, ...]:
@@ -135,7 +162,7 @@ class Ambient(Strategy):
         return steps + self.process_steps(case, changing=bool(steps) or case.granted_now)
 
     def _is_written(self, case: Case) -> bool:
-        unit = case.unit
+        unit = _unit(case)
         if unit is None or unit.interrupted:
             return False
         return unit.dropin_text == text(case) if unit.dropin_strategy else _grants_itself(case)
@@ -159,7 +186,8 @@ class Ambient(Strategy):
         return ()
 
     def volatile(self, case: Case) -> str:
-        granting = case.unit.capability_files if case.unit is not None else ()
+        unit = _unit(case)
+        granting = unit.capability_files if unit is not None else ()
         if not granting or not all(map(boot.forgets, granting)):
             return ""
         return f"the capability is granted by {granting[-1]} alone, which a boot forgets"

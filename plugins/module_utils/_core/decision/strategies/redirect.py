@@ -33,9 +33,10 @@ def _no_backend(case: Case) -> Reason | None:
 
 
 def _no_systemd(case: Case) -> Reason | None:
-    if case.host.systemd is not None:
+    if case.host.systemd is not None or case.host.init_scripts:
         return None
-    return Reason("no_systemd", "nothing would load the rules at boot", "no /run/systemd/system")
+    text = "neither systemd nor init scripts would load the rules at boot"
+    return Reason("no_systemd", text, "no /run/systemd/system")
 
 
 def _no_tool(case: Case) -> Reason | None:
@@ -121,7 +122,7 @@ def _wanted(case: Case) -> Installation | None:
         return None
     wanted = redirect.redirects(service.ports, service.backend_ports, where="backend_ports")
     rules = redirect.rules(service.name, wanted, families=service.families, tool=ground.tool)
-    return redirect.installation(service.name, rules, tool=ground.tool)
+    return redirect.installation(service.name, rules, tool=ground.tool, scripts=case.host.systemd is None)
 
 
 def _found(case: Case) -> Installed:
