@@ -89,6 +89,21 @@ class _Kind(NamedTuple):
     services: tuple[_Described, ...]
 
 
+# Some of root's.
+_CAPABILITIES = tuple(
+    f"cap_{name}"
+    for name in (
+        "chown",
+        "dac_override",
+        "fowner",
+        "kill",
+        "net_admin",
+        "net_bind_service",
+        "setgid",
+        "setuid",
+        "sys_admin",
+    )
+)
 _METRICS = ("metrics", "socket", (900,), "metrics")
 _EVERYWHERE = (("rsyslog", "ambient", (514,), "syslog"), ("unbound", "ambient", (53,), "unbound"))
 _KINDS = (
@@ -218,7 +233,7 @@ def _root_listeners(told: str) -> Iterator[dict[str, Any]]:
             "executable": program,
             "user": "root",
             "uid": 0,
-            "capabilities": ["all"],
+            "capabilities": list(_CAPABILITIES),
             "root": True,
             "strategy": strategy,
             "why": f"{why}{told}",

@@ -171,7 +171,7 @@ def test_the_whole_name_of_a_host_is_that_host_alone(page: Chromium, pages: Path
 def test_nothing_found_is_said(page: Chromium) -> None:
     fill(page, "text", "no such thing")
     assert page.value(TEXTS) == []
-    assert page.value("document.querySelector('.nothing').innerText") == "No finding is like that."
+    assert page.value("document.querySelector('#nothing').innerText") == "No finding is like that."
 
 
 def test_from_load_to_evidence_by_the_keyboard(page: Chromium) -> None:

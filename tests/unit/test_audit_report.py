@@ -126,6 +126,7 @@ def test_a_finding_is_counted_once(finding: dict[str, Any], counted: str) -> Non
 def test_numbers_as_text() -> None:
     assert number(1, "host") == "1 host"
     assert number(0, "host") == "0 hosts"
+    assert number(41, "capability") == "41 capabilities"
     counts = {"critical": 0, "high": 2, "medium": 0, "low": 1, "unknown": 0, "accepted": 3, "gone": 0}
     assert counts_text(counts) == "0 critical, 2 high, 0 medium, 1 low, 3 accepted"
 
@@ -152,6 +153,8 @@ def test_what_hosts_have_in_common_is_together() -> None:
     ]
     assert together == [(["a", "c"], ["p", "q"]), (["b"], ["p"])]
     assert [group.hosts for group in grouped(records)] == [["a"], ["b"], ["c"]]
+    (twice,) = grouped([records[0], records[0], ("a", records[2][1])], apart=["seen"])
+    assert (twice.hosts, [case.hosts for case in twice.cases]) == (["a"], [["a"], ["a"]])
 
 
 # SARIF
@@ -403,6 +406,7 @@ def test_the_text_of_a_fleet_is_short_and_fits() -> None:
     assert max(map(len, text.split("\n")[:-1])) <= 100
     assert text.count("\n") < 150
     assert "more hosts with findings" in text
+    assert re.search(r"mail-005\.example\.net and \d+ more hosts", " ".join(text.split()))
     assert HOSTILE in text
 
 

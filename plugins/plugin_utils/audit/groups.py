@@ -24,7 +24,8 @@ class Group(NamedTuple):
 
     @property
     def hosts(self) -> list[str]:
-        return [name for case in self.cases for name in case.hosts]
+        """Each once, also where one of them has it in two ways."""
+        return list(dict.fromkeys(name for case in self.cases for name in case.hosts))
 
 
 def grouped(records: Iterable[tuple[str, Record]], *, apart: Sequence[str] = ()) -> list[Group]:
@@ -34,5 +35,8 @@ def grouped(records: Iterable[tuple[str, Record]], *, apart: Sequence[str] = ())
         # What was read from a file may have its keys in another order.
         same = repr([record[key] for key in sorted(record) if key not in apart])
         other = repr([record[key] for key in apart])
-        found.setdefault(same, {}).setdefault(other, Case(record, [])).hosts.append(host)
+        case = found.setdefault(same, {}).setdefault(other, Case(record, []))
+        # Two network namespaces of a host may have the same listener.
+        if case.hosts[-1:] != [host]:
+            case.hosts.append(host)
     return [Group(next(iter(cases.values())).record, list(cases.values())) for cases in found.values()]

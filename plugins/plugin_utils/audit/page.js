@@ -85,19 +85,19 @@ document.addEventListener("DOMContentLoaded", () => {
   // Shows the hosts of a group that are asked for, adds them to found, and says how many there are.
   const narrow = (group, filter, found) => {
     if (!fits(group, filter)) return 0;
-    let shown = 0;
+    const shown = new Set();
     for (const { state, items } of group.cases) {
       const isState = !filter.state || !group.isFinding || state === filter.state;
       for (const item of items) {
         item.isShown = isState && (!filter.host || filter.isHost(item.host));
-        shown += item.isShown;
-        if (item.isShown && group.isFinding) found.add(item.host);
+        if (item.isShown) shown.add(item.host);
       }
     }
+    if (group.isFinding) shown.forEach((host) => found.add(host));
     if (group.details.open) paint(group);
-    const text = shown === group.all ? `${shown}` : `${shown} of ${group.all}`;
-    if (shown && group.count.textContent !== text) group.count.textContent = text;
-    return shown;
+    const text = shown.size === group.all ? `${shown.size}` : `${shown.size} of ${group.all}`;
+    if (shown.size && group.count.textContent !== text) group.count.textContent = text;
+    return shown.size;
   };
 
   // Shows the first of the rows that are asked for, in the order in which the table is sorted.
@@ -126,7 +126,7 @@ document.addEventListener("DOMContentLoaded", () => {
       (!filter.isOfFindings || found.has(host.name) || (filter.text && host.text.includes(filter.text)));
     const shownHosts = new Set(matrix.entries.filter(isAsked).map(({ row }) => row));
     showRows(matrix, (row) => shownHosts.has(row));
-    setHidden(document.querySelector(".nothing"), shownFindings > 0);
+    setHidden(document.getElementById("nothing"), shownFindings > 0);
     status.value = `${shownFindings} of ${allFindings} findings, ${shownHosts.size} of ${names.size} hosts`;
   };
 

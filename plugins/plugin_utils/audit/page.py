@@ -30,6 +30,8 @@ from jinja2 import Environment, StrictUndefined
 
 # Those of which a host's row has a number: what is neither accepted nor gone.
 OPEN = (*SEVERITIES, "unknown")
+# A list of more names than these is closed at first: a listener of root holds every capability.
+FEW = 6
 
 
 class Row(NamedTuple):
@@ -59,6 +61,7 @@ def html(audit: Record) -> str:
         headline=_headline(hosts),
         states=Counter(finding["state"] for _host, finding in findings(hosts)),
         open=OPEN,
+        few=FEW,
         classes=CLASSES,
         columns=columns,
         rows=sorted((_row(host, columns) for host in hosts), key=_badness),

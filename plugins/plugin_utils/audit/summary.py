@@ -32,8 +32,9 @@ def counts_text(counts: Mapping[str, int]) -> str:
 
 
 def number(count: int, noun: str) -> str:
-    """'1 host', '2 hosts'."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+    """'1 host', '2 hosts', '2 capabilities'."""
+    plural = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    return f"{count} {noun if count == 1 else plural}"
 
 
 def readable(value: Any) -> Any:

@@ -91,9 +91,8 @@ def _told(name: str, text: str) -> list[str]:
 
 
 def _names(names: Sequence[str]) -> str:
-    distinct = list(dict.fromkeys(names))
-    more = len(distinct) - _NAMES
-    return ", ".join(distinct[:_NAMES]) + (f" and {number(more, 'more host')}" if more > 0 else "")
+    more = len(names) - _NAMES
+    return ", ".join(names[:_NAMES]) + (f" and {number(more, 'more host')}" if more > 0 else "")
 
 
 def _not_known(audit: Record) -> Iterator[str]:
