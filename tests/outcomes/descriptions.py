@@ -44,6 +44,25 @@ ROWS = (
         {"one": "ambient"},
         holds="serves 84 127.0.0.2 && serves 84 127.0.0.5",
     ),
+    Row(
+        "systemd binds a link-local address for it",
+        """
+        ip address replace fe80::84/64 dev eth0 nodad
+        unit case.service User=casey "ExecStart=$(python --handed)"
+        """,
+        [{**ONE, "strategy": "socket", "addresses": ["fe80::84%eth0"]}],
+        "pass",
+        {"one": "socket"},
+        holds="serves 84 '[fe80::84%eth0]'",
+    ),
+    Row(
+        "systemd cannot bind a link-local address without its interface",
+        f"unit case.service {SERVED}",
+        [{**ONE, "strategy": "socket", "addresses": ["fe80::84"]}],
+        "refused",
+        {"one": ""},
+        says=["write fe80::84%INTERFACE in addresses"],
+    ),
     # --- a template and its instances
     Row(
         "a template of which two instances run",

@@ -7,6 +7,7 @@ Usage: serve.py [OPTION…] PORT…, each port also as [ADDRESS][@INTERFACE]:POR
   --become USER   be this user once bound, as a server does that is started as root
   --fork          go into the background once bound, as Type=forking wants
   --signal        bind on SIGUSR1
+  --handed        take its sockets from systemd (sd_listen_fds(3))
   --share         set SO_REUSEPORT (socket(7))
   --range A-B     hold these UDP ports as well, and need none other
 """
@@ -32,7 +33,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--drop", default="")
     parser.add_argument("--become", default="")
-    for flag in ("fork", "signal", "share"):
+    for flag in ("fork", "handed", "signal", "share"):
         parser.add_argument(f"--{flag}", action="store_true")
     parser.add_argument("--range", default="")
     parser.add_argument("ports", nargs="*")
@@ -43,6 +44,8 @@ def main():
         signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
         signal.sigwait([signal.SIGUSR1])
     listening = [listener(it, share=options.share) for it in options.ports]
+    if options.handed:
+        listening += [socket.socket(fileno=3 + it) for it in range(int(os.environ.get("LISTEN_FDS", "0")))]
     if options.become:
         become(options.become)
     if options.drop:

@@ -71,6 +71,10 @@ NGINX = "/usr/sbin/nginx"
             ),
         ),
         (
+            handed()._replace(only=("fe80::1%eth0",)),
+            ("ListenStream=[fe80::1]:80%%eth0", "BindIPv6Only=ipv6-only", "FreeBind=yes"),
+        ),
+        (
             handed()._replace(only=("192.0.2.1", "::1")),
             ("ListenStream=192.0.2.1:80", "ListenStream=[::1]:80", "BindIPv6Only=ipv6-only", "FreeBind=yes"),
         ),

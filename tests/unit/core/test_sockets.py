@@ -235,6 +235,7 @@ def test_proc_net_is_total(text: str, protocol: str, little_endian: bool) -> Non
         ("", ()),
         ("0.0.0.0:80 (Stream)\n[::]:443 (Datagram)", (("tcp", 80), ("udp", 443))),
         ("[fe80::1%eth0]:80 (Stream)", (("tcp", 80),)),
+        ("[fe80::1]:80%eth0 (Stream)", (("tcp", 80),)),
         ("/run/a b:80 (Stream)\n@abstract (Datagram)\n/dev/x (FIFO)\nkobject-uevent 1 (Netlink)", ()),
         ("/mq (Message Queue)\n/run/x (SequentialPacket)\nvsock:2:80 (Stream)", ()),
     ],

@@ -26,7 +26,7 @@ _PROC_NET_LINE = re.compile(
 )
 # systemd.socket(5): what a socket unit listens on, and of what kind it is, as systemctl shows it.
 _LISTEN = re.compile(r"(?P<subject>.*) \((?P<kind>[A-Z][A-Za-z ]+)\)")
-_LISTEN_PORT = re.compile(r"(?:\[[0-9A-Fa-f:.]+(?:%\S+)?\]|[0-9.]+):(?P<port>[0-9]{1,5})")
+_LISTEN_PORT = re.compile(r"(?:\[[0-9A-Fa-f:.]+(?:%\S+)?\]|[0-9.]+):(?P<port>[0-9]{1,5})(?:%\S+)?")
 _PROTOCOLS = {"Stream": "tcp", "Datagram": "udp"}
 _LISTENING = {"tcp": "0A", "udp": "07"}  # include/net/tcp_states.h: TCP_LISTEN, TCP_CLOSE
 

@@ -59,6 +59,7 @@ STEPS = (
     Step("privileged_backend", _SAY, "name a port that every user may bind in backend_ports, not {evidence}"),
     Step("no_ipv6", _SAY, "{advice}"),
     Step("addresses", _SAY, "{advice}"),
+    Step("unbound_address", _SAY, "{advice}"),
     Step("template", _SAY, "{advice}"),
     Step("tls_port", _SAY, "say forward_with: haproxy, which hands TLS on as it is"),
     Step("no_systemd", _SAY, "{advice}", strategy="forward"),

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import posixpath
 from typing import Callable, Iterable, Iterator, NamedTuple, Sequence
 
@@ -102,7 +103,7 @@ class Handed(NamedTuple):
             f"Description=The ports of {self.unit}",
             "",
             "[Socket]",
-            *(f"{_LISTENS[port.protocol]}={_address(port, address)}" for port, address in self.addresses),
+            *(f"{_LISTENS[port.protocol]}={_listened(port, address)}" for port, address in self.addresses),
             f"BindIPv6Only={'ipv6-only' if all(address for _port, address in self.addresses) else 'both'}",
             # A boot starts sockets before the network has its addresses.
             *(["FreeBind=yes"] if self.only else []),
@@ -144,6 +145,22 @@ class Handed(NamedTuple):
 
 def _address(port: Port, address: str) -> str:
     return f"{address}:{port.number}" if address else str(port.number)
+
+
+def _listened(port: Port, address: str) -> str:
+    """As systemd reads it: an interface stands behind the port, and a specifier is none with two '%'."""
+    ip, percent, interface = address.strip("[]").partition("%")
+    return f"[{ip}]:{port.number}%%{interface}" if percent else _address(port, address)
+
+
+def address_problem(address: str) -> str:
+    """Why systemd cannot bind a declared address, '' where it can (systemd.socket(5), ListenStream=; ipv6(7))."""
+    ip, _percent, interface = address.partition("%")
+    if ":" not in ip and interface:
+        return f"systemd binds no IPv4 address on one interface alone; write {ip} in addresses"
+    if ":" in ip and not interface and ipaddress.ip_address(ip).is_link_local:
+        return f"a link-local address is bound with its interface alone; write {ip}%INTERFACE in addresses"
+    return ""
 
 
 def _settings(options: SocketOptions) -> Iterator[tuple[str, str]]:

@@ -94,6 +94,11 @@ def _denies_nobody(case: Case) -> Reason | None:
     return Reason("address_allow", refusal, f"service {case.service.name}") if refusal else None
 
 
+def _unbound_address(case: Case) -> Reason | None:
+    problems = {it: socket_unit.address_problem(it) for it in case.service.addresses}
+    return next((Reason("unbound_address", text, f"addresses: {it}") for it, text in problems.items() if text), None)
+
+
 _HAZARDS = (
     _undeclared,
     backend.template,
@@ -110,6 +115,7 @@ _HAZARDS = (
     _cannot_accept,
     _takes_none,
     _denies_nobody,
+    _unbound_address,
 )
 
 
