@@ -147,8 +147,8 @@ ROWS = (
     ),
     Row(
         "it is said to take sockets from systemd, and does not",
-        # It ends at once: one that takes its time to fail is proven while it still runs.
-        'unit case.service User=casey "ExecStart=$(server 84)"',
+        # It ends after a while, and until then looks as if it served.
+        "unit case.service User=casey \"ExecStart=/bin/sh -c 'sleep 2; exec $(server 84)'\"",
         [{**ONE, "strategy": "socket"}],
         "fail",
         {"one": "socket"},

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+import time
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Sequence
 
@@ -20,6 +21,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._apply.transactio
     run,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.decide import digest_of
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.registry import STRATEGIES
 from ansible_collections.netbind.privport.plugins.module_utils._core.managed.state import Desired, Entry
 from ansible_collections.netbind.privport.plugins.module_utils._core.managed.undo import FORMAT, Before, Held
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import HostError, Refused
@@ -110,6 +112,22 @@ WAYS = {
     "taken back": Way({"a": "ambient"}, {"a": "absent"}),
 }
 each_way = pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+
+
+@pytest.mark.parametrize("seconds", [0, 60])
+def test_what_was_started_is_proven_once_it_is_up_so_long(seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It ends in the meantime."""
+    host, slept = machine({"a": ""}), []
+
+    def ends(rest: float) -> None:
+        if rest > 1:
+            slept.append(rest)
+            host.units["a.service"].update(ActiveState="failed", SubState="failed", MainPID="0")
+
+    monkeypatch.setattr(time, "sleep", ends)
+    monkeypatch.setattr(STRATEGIES["ambient"], "proven_after", seconds)
+    outcome = run(host, request({"a": "ambient"}), check_mode=False)
+    assert (bool(failed(outcome)), len(slept)) == ((True, 1) if seconds else (False, 0))
 
 
 @each_way

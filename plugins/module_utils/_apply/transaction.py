@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from typing import Callable, Collection, Iterable, List, Mapping, NamedTuple, Sequence, Set, Tuple
+import time
+from typing import Callable, Collection, Dict, Iterable, List, Mapping, NamedTuple, Sequence, Set, Tuple
 
 from ansible_collections.netbind.privport.plugins.module_utils._apply import managed, own_units, services, undo
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.case import OF_PROCESSES, Case
@@ -230,6 +231,8 @@ class _Transaction:
         self._restored: List[str] = []
         self._left: List[str] = []
         self._failed: Set[str] = set()
+        # When each unit was started in this run.
+        self._started: Dict[str, float] = {}
         self._broken = False
         self._kept: List[str] = []
         self._before = Before(format=FORMAT, state=State(), units=(), held=())
@@ -346,10 +349,20 @@ class _Transaction:
         done = services.start(self._host, decisions)
         units = {it.unit: it.name for it in self._view.decisions}
         self._steps += [Step(units[name], f"{verb} {name}") for name, verb in done]
+        self._started.update((name, time.monotonic()) for name, _verb in done)
         services.await_jobs(self._host, [name for name, _verb in done], seconds=self._request.longest)
+
+    def _settle(self) -> None:
+        """Wait until what was started has been up as long as its strategy wants."""
+        good = (it for it in self._good.values() if it.unit in self._started and it.strategy)
+        wanted = [(self._started[it.unit], STRATEGIES[it.strategy].proven_after) for it in good]
+        rest = max((since + seconds for since, seconds in wanted if seconds), default=0) - time.monotonic()
+        if rest > 0:
+            time.sleep(rest)
 
     def _proved(self) -> Tuple[Proof, ...]:
         """The proofs of those that did not fail before; what fails now is taken back."""
+        self._settle()
         self._view = _look(self._host, self._request)
         lost = next((it.error for it in self._good.values() if it.error), "")
         if lost:

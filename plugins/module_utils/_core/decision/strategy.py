@@ -51,6 +51,8 @@ class Strategy(ABC):
     hands_over: bool = False
     # Whether a server binds the ports and starts the program for each connection.
     by_connection: bool = False
+    # Seconds that what this run started has to be up before its proof counts: it may fail later than it seems to serve.
+    proven_after: float = 0
     # Whether a file capability of the program takes away what it gives: execve(2) then clears the ambient set
     # (capabilities(7)), and the loader heeds no LD_PRELOAD (ld.so(8), secure-execution mode).
     lost_by_file_capability: bool = False

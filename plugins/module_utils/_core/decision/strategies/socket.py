@@ -154,6 +154,8 @@ class Socket(Strategy):
     voided_by = ("setcap", "superserver", "forward")
     by_dropin = True
     hands_over = True
+    # The socket is open from the start on, whether or not the program takes it, or ends because it is taken.
+    proven_after = 3
 
     def hazards(self, case: Case) -> tuple[Reason, ...]:
         if case.host.systemd is None:
