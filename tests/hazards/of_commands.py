@@ -43,6 +43,21 @@ HAZARDS: Tuple[Hazard, ...] = (
     Hazard(name="ExecStart=systemd-cat -t … …", wrapper="systemd-cat -t hazard {command}"),
     Hazard(name="ExecStart=chrt -o 0 …", wrapper="chrt -o 0 {command}"),
     Hazard(name="ExecStart=prlimit --nofile=64 …", wrapper="prlimit --nofile=64 {command}"),
+    *(
+        Hazard(name=f"ExecStart={wrapper} …", wrapper=wrapper + " {command}")
+        for wrapper in (
+            "ionice -c 3",
+            "nice --adjustment 5",
+            "chrt -i 0",
+            "dbus-run-session --",
+            "setpriv --no-new-privs",
+            "ip netns exec hazards",
+        )
+    ),
+    *(
+        Hazard(name=f"ExecStart={wrapper} '…'", wrapper=f"{wrapper} 'exec {{command}}'")
+        for wrapper in ("/bin/sh -l -c", "/bin/bash -xc", "/bin/bash -euo pipefail -c", "/usr/sbin/capsh -- -c")
+    ),
     Hazard(name="ExecStart=unshare --user …", wrapper="unshare --user {command}"),
     Hazard(name="ExecStart=unshare -Ur …", wrapper="unshare -Ur {command}"),
     Hazard(name="ExecStart=env A=$$B …", wrapper="env A=$$B {command}"),

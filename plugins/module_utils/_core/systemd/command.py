@@ -5,12 +5,19 @@
 from __future__ import annotations
 
 import posixpath
+import re
 import shlex
 from typing import Mapping, NamedTuple, Sequence
 
 _SHELLS = ("sh", "bash", "dash", "ash", "ksh", "zsh", "rbash")
 # Beyond these a shell does more than to execute one program.
 _SHELL_SYNTAX = set(";|&<>()`\n{}*?[]")
+# A shell's options (dash(1), bash(1)): those that take a word of their own, those that take none, and what tells that
+# the first other word is a line to execute.
+_LETTERS = "[abefhiklmnprtuvxBCEHPT]"
+_SHELL_VALUED = re.compile(rf"[-+]{_LETTERS}*[oO]|--rcfile|--init-file")
+_SHELL_FLAG = re.compile(rf"[-+]{_LETTERS}+|--(?:login|noprofile|norc|posix|restricted|verbose)")
+_SHELL_COMMAND = re.compile(rf"-{_LETTERS}*c{_LETTERS}*")
 _MOST_WRAPPERS = 8
 
 
@@ -47,7 +54,7 @@ _SU = _Wrapper(
 # From here on a program that itself binds may be behind another one.
 WRAPPERS: Mapping[str, _Wrapper] = {
     "env": _Wrapper(flags=("-S", "-v"), login=("-i", "-", "--ignore-environment"), valued=("-u", "-C"), settings=True),
-    "nice": _Wrapper(valued=("-n",), options=True),
+    "nice": _Wrapper(valued=("-n", "--adjustment"), options=True),
     "ionice": _Wrapper(flags=("-t", "--ignore"), valued=("-c", "-n", "--class", "--classdata")),
     "nohup": _Wrapper(),
     "setsid": _Wrapper(flags=("-c", "-f", "-w", "--ctty", "--fork", "--wait")),
@@ -79,12 +86,28 @@ WRAPPERS: Mapping[str, _Wrapper] = {
     "prlimit": _Wrapper(valued=("-o", "--output"), options=True),
     "choom": _Wrapper(valued=("-n", "--adjust")),
     **{name: _Wrapper(options=True) for name in ("linux32", "linux64", "i386", "x86_64")},
-    "numactl": _Wrapper(valued=("-i", "-N", "-C", "-m", "-p"), options=True),
+    "numactl": _Wrapper(
+        valued=(
+            *("-i", "-w", "-N", "-C", "-m", "-p", "-P", "--interleave", "--cpunodebind", "--physcpubind", "--membind"),
+            *("--preferred", "--preferred-many", "--weighted-interleave"),
+        ),
+        options=True,
+    ),
     # systemd-cat(1)
     "systemd-cat": _Wrapper(
         valued=(*("-t", "-p", "--identifier", "--priority", "--stderr-priority", "--level-prefix", "--namespace"),)
     ),
-    **{name: _Wrapper(options=True) for name in ("tini", "dumb-init", "catatonit", "dbus-run-session", "eatmydata")},
+    **{name: _Wrapper(valued=("-p", "-e"), options=True) for name in ("tini", "tini-static")},
+    "dumb-init": _Wrapper(valued=("-r", "--rewrite"), options=True),
+    "dbus-run-session": _Wrapper(valued=("--config-file", "--dbus-daemon"), options=True),
+    **{name: _Wrapper(options=True) for name in ("catatonit", "eatmydata")},
+    "xvfb-run": _Wrapper(
+        flags=("-a", "-l", "--auto-servernum", "--listen-tcp"),
+        valued=(
+            *("-e", "-f", "-n", "-p", "-s", "-w", "--error-file", "--auth-file", "--server-num", "--xauth-protocol"),
+            *("--server-args", "--wait"),
+        ),
+    ),
     "cgexec": _Wrapper(flags=("--sticky",), valued=("-g",)),
     "aa-exec": _Wrapper(
         flags=("-d", "-f", "-i", "-v", "--debug", "--file", "--immediate", "--verbose"),
@@ -156,9 +179,13 @@ _CONTAINERS = (
     *("crun", "runc", "toolbox", "distrobox", "nerdctl", "pasta", "slirp4netns"),
 )
 # What asks somebody else to start the program, or does what cannot be told from here.
-_OPAQUE = ("systemd-run", "docker", "firejail", "chroot", "nsenter", "ip", "machinectl", "run0", "pkexec")
-# Programs whose business is to execute others.
-LAUNCHERS = (*WRAPPERS, *_CONTAINERS, *_OPAQUE)
+_OPAQUE = (
+    *("systemd-run", "docker", "firejail", "chroot", "nsenter", "ip", "machinectl", "run0", "pkexec", "capsh"),
+    *("setarch", "strace", "ltrace", "valgrind", "time", "faketime", "fakeroot", "proxychains", "proxychains4"),
+    *("torsocks", "script", "unbuffer", "xargs", "chronic"),
+)
+# Programs whose business is to execute others, or to be many programs.
+LAUNCHERS = (*WRAPPERS, *_CONTAINERS, *_OPAQUE, "busybox")
 
 
 class Launch(NamedTuple):
@@ -183,8 +210,9 @@ def follow(words: Sequence[str]) -> Launch:
     rest = list(words)
     while rest and len(wrappers) < _MOST_WRAPPERS:
         name = posixpath.basename(rest[0])
-        if name in _SHELLS and len(rest) > 2 and rest[1] in ("-c", "-lc", "-ec"):
-            rest = _of_shell(rest[2])
+        line = _shell_line(rest[1:]) if name in _SHELLS else None
+        if line is not None:
+            rest = _of_shell(line)
         elif name in WRAPPERS:
             step = _Step(WRAPPERS[name], rest[1:])
             rest = step.command()
@@ -204,6 +232,22 @@ def follow(words: Sequence[str]) -> Launch:
         environment=environment,
         container=container,
     )
+
+
+def _shell_line(words: Sequence[str]) -> str | None:
+    """The line that a shell with these words executes; None where it is told none, or that is not understood."""
+    commanded = False
+    rest = list(words)
+    while rest:
+        word = rest.pop(0)
+        if _SHELL_COMMAND.fullmatch(word):
+            commanded = True
+        elif _SHELL_VALUED.fullmatch(word):
+            rest = rest[1:]
+        elif not _SHELL_FLAG.fullmatch(word):
+            word = rest.pop(0) if word == "--" and rest else word
+            return word if commanded and not word.startswith("-") else None
+    return None
 
 
 def _of_shell(line: str) -> list[str]:
@@ -286,6 +330,9 @@ class _Step:
 
     def _is_positional(self, word: str) -> bool:
         if not self._waiting or word.startswith("-") or (self._waiting[0] == "user unless named" and self.user):
+            return False
+        # chrt(1) wants none for the policies that know none.
+        if self._waiting[0] == "priority" and not word.isdigit():
             return False
         if self._waiting.pop(0).startswith("user"):
             self.user = word
