@@ -51,8 +51,14 @@ HAZARDS: Tuple[Hazard, ...] = (
             "chrt -i 0",
             "dbus-run-session --",
             "setpriv --no-new-privs",
-            "ip netns exec hazards",
         )
+    ),
+    # ip-netns(8): nobody but root may enter one.
+    Hazard(
+        name="User= unset, www-data declared, ExecStart=ip netns exec …",
+        user="",
+        declared_user="www-data",
+        wrapper="ip netns exec hazards {command}",
     ),
     *(
         Hazard(name=f"ExecStart={wrapper} '…'", wrapper=f"{wrapper} 'exec {{command}}'")
