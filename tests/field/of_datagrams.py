@@ -125,6 +125,7 @@ grep -q '^client field' /etc/freeradius/3.0/clients.conf || cat >>/etc/freeradiu
 client field {
   ipaddr = 10.43.80.0/24
   secret = field
+  require_message_authenticator = no
 }
 CONF
 """,
@@ -167,5 +168,23 @@ sed -i -e "s/^TFTP_ADDRESS=.*/TFTP_ADDRESS=\":$PORT\"/" -e "s/^TFTP_OPTIONS=.*/T
         transports=UDP,
         refused=ROOT,
         way=Way("user", "ambient", {"user": "tftp"}),
+        suites=("trixie",),
+    ),
+    Daemon(
+        name="tftpd-hpa",
+        packages="tftpd-hpa",
+        unit="tftpd-hpa.service",
+        kind="C; no new privileges; socket-activated",
+        configure=r"""
+mkdir -p /etc/systemd/system/tftpd-hpa.socket.d
+printf '[Socket]\nListenDatagram=\nListenDatagram=%s\n' $PORT >/etc/systemd/system/tftpd-hpa.socket.d/port.conf
+systemctl daemon-reload
+systemctl start tftpd-hpa.socket
+""",
+        question=Question("TFTP", r"^\x00\x05", b"\x00\x01none\x00octet\x00", "udp"),
+        transports=UDP,
+        strategy="unneeded",
+        said={"socket_activation": True},
+        suites=("forky",),
     ),
 )

@@ -318,18 +318,22 @@ printf 'frontend = "[*]:%s"\nbackend = "[127.0.0.1]:22"\npem-file = "/etc/ssl/fi
         refused=ROOT,
         way=Way("user", "ambient", {"user": "_hitch"}),
     ),
-    Daemon(
-        name="stunnel",
-        packages="stunnel4,openssl",
-        unit="stunnel@field.service",
-        kind="C; instance of a template; root",
-        configure=_CERTIFICATE
-        + r"""
+    *(
+        Daemon(
+            name="stunnel",
+            packages="stunnel4,openssl",
+            unit="stunnel@field.service",
+            kind="C; instance of a template; root",
+            configure=_CERTIFICATE
+            + r"""
 printf 'foreground = yes\n[field]\naccept = %s\nconnect = 22\ncert = /etc/ssl/field.pem\n' $PORT \
   >/etc/stunnel/field.conf
 """,
-        question=TLS,
-        refused=ROOT,
-        way=Way("user", "ambient", {"user": "stunnel4"}),
+            question=TLS,
+            refused=ROOT,
+            way=Way("user", "ambient", {"user": user}),
+            suites=(suite,),
+        )
+        for suite, user in (("trixie", "stunnel4"), ("forky", "stunnel"))
     ),
 )
