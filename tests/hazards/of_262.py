@@ -18,7 +18,8 @@ HAZARDS: Tuple[Hazard, ...] = (
     setting("DelegateNamespaces=mnt", "PrivateUsers=no", since=262),
     setting("DelegateNamespaces=no", since=262),
     setting(f"UserNamespacePath={USER_NAMESPACE}", since=262),
-    setting("BindNetworkInterface=lo", since=262),
+    # Nobody but the host itself comes there.
+    setting("BindNetworkInterface=lo", unsafe=("redirect",), since=262),
     setting("ProtectControlGroups=private", since=257),
     setting("ProtectControlGroups=strict", since=257),
     setting("ProtectHostname=private:hazards", since=262),
