@@ -37,6 +37,12 @@ options:
           - The systemd service unit that runs it, where systemd does. C(.service) may be left out.
           - A template, C(web@.service), stands for its C(instances).
         type: str
+      scope:
+        description: >-
+          Whose systemd has the C(unit), the system's or that of the C(user). A user's has no capability to give.
+        type: str
+        choices: [system, user]
+        default: system
       manager:
         description: >-
           What starts it where systemd does not, in the place of C(unit). Its state and its process are told by the

@@ -53,6 +53,8 @@ packages_of() {
     bookworm) packages+=,xinetd ;;
     trixie) packages+=,openbsd-inetd ;;
   esac
+  # Managers of users.
+  case $1 in bookworm | trixie) packages+=,libpam-systemd ;; esac
   # Its systemd does not bring it along.
   case $1 in forky | field-forky) packages+=,mount ;; esac
   case $1 in
@@ -83,6 +85,8 @@ PasswordAuthentication no
 UseDNS no
 MaxStartups 100
 CONF
+# A connection of the tests starts no manager of its user.
+sed -i '/pam_systemd/d' "$1/etc/pam.d/common-session"
 if [ -x "$1/bin/systemctl" ]; then
   # The servers are there for the tests to start.
   for link in "$1"/etc/systemd/system/*.wants/*; do

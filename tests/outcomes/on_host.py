@@ -55,6 +55,22 @@ section() {{
 }}
 # own: an address of this host's.
 own() {{ hostname -I | cut -d ' ' -f 1; }}
+# user_unit NAME LINE...: a unit of the manager of caseu, which runs, with a home of its own.
+user_unit() {{
+  local name=$1
+  shift
+  id caseu >/dev/null 2>&1 || useradd --create-home --home-dir /run/caseu caseu
+  mkdir -p /run/caseu/.config/systemd/user /var/lib/systemd/linger
+  printf '%s\\n' '[Service]' Restart=always RestartSec=0.5 "$@" '[Unit]' StartLimitIntervalSec=0 '[Install]' \
+    WantedBy=default.target >"/run/caseu/.config/systemd/user/$name"
+  chown -R caseu: /run/caseu
+  touch /var/lib/systemd/linger/caseu
+  systemctl start "user@$(id -u caseu)"
+  of_caseu daemon-reload
+  of_caseu start "$name"
+}}
+# of_caseu WORD...: systemctl of that manager.
+of_caseu() {{ runuser -u caseu -- env "XDG_RUNTIME_DIR=/run/user/$(id -u caseu)" systemctl --user "$@"; }}
 # serves PORT [ADDRESS]: whether something answers there.
 # A forwarder ends a connection of which one side has ended.
 serves() {{ [[ -n $({{ echo hello; sleep 0.3; }} | timeout 5 socat -t 2 - "TCP:${{2:-127.0.0.1}}:$1") ]]; }}
@@ -71,6 +87,7 @@ CLEAN = """
 # Under systemd 262 a unit that is not there ends the call for all.
 systemctl stop 'case*' '_case*'
 systemctl stop cpu 2>/dev/null || true
+if [[ -e /run/caseu ]]; then systemctl stop "user@$(id -u caseu)"; rm -rf /run/caseu /var/lib/systemd/linger/caseu; fi
 if [[ -e /etc/supervisor/conf.d/case.conf ]]; then systemctl stop supervisor; fi
 rm -rf /run/case-sv {/etc,/run}/service/case /etc/supervisor/conf.d/case.conf
 nft delete table inet case 2>/dev/null || true
@@ -138,10 +155,10 @@ def wrong_with(row):
 def invocations(row):
     """By which start each unit runs."""
     # A template has no start of its own; its running instances have.
-    units = [it["unit"].replace("@.service", "@*.service") for it in row.services if "unit" in it]
+    units = [it["unit"].replace("@.service", "@*.service") for it in row.services if "unit" in it and "scope" not in it]
     # systemctl ends at one that systemd cannot show.
     told = "".join(shell(f"systemctl show --property=InvocationID -- '{it}'").stdout for it in units)
-    return told, served_by() if any("manager" in it for it in row.services) else ()
+    return told, served_by() if any("manager" in it or "scope" in it for it in row.services) else ()
 
 
 def served_by():

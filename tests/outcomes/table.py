@@ -10,8 +10,9 @@ import proofs
 import servers
 import supervisors
 import units
+import user_units
 
 ROWS = (
     *(*grants.ROWS, *giving_up.ROWS, *descriptions.ROWS),
-    *(*proofs.ROWS, *predictions.ROWS, *units.ROWS, *supervisors.ROWS, *servers.ROWS),
+    *(*proofs.ROWS, *predictions.ROWS, *units.ROWS, *supervisors.ROWS, *user_units.ROWS, *servers.ROWS),
 )

@@ -134,6 +134,7 @@ STARTED = {"superserver": "systemd", "command": ["/opt/mail"], "user": "mail"}
 BESIDE = {
     "instances": {"unit": "web@"},
     "name": {"kind": "runit"},
+    "scope": {"unit": "a", "user": "a"},
     **dict.fromkeys(("superserver", "superserver_options", "command"), STARTED),
 }
 

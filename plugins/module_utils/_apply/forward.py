@@ -42,7 +42,7 @@ def _program(host: Host, places: Sequence[str]) -> str:
 def observe(host: Host, service: Service, unit: Optional[Unit]) -> Installed:
     """What is there for a service, those of earlier descriptions included."""
     ports = [port.number for port in service.ports]
-    own = unit.name if unit else service.unit
+    own = unit.name if unit else service.system_unit
     paths, names = _places(host, service.name, ports=ports, unit=own)
     # Most services have none, and systemd need not be asked.
     if not any(host.status_of_itself(path) is not None or host.leftovers(path) for path in paths):

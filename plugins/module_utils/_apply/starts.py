@@ -14,8 +14,8 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.supervision
     tells_pid,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.supervision.registry import SUPERVISORS
-from ansible_collections.netbind.privport.plugins.module_utils._core.supervision.supervisor import Files
 from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host
+from ansible_collections.netbind.privport.plugins.module_utils._host.supervisors import files_of
 from ansible_collections.netbind.privport.plugins.module_utils._observe import supervision
 
 # Some wait until the daemon runs, or ends.
@@ -30,7 +30,7 @@ def bring(host: Host, verb: str, names: Sequence[str]) -> None:
     before = {name: state(host, name) for name in names if not is_unit(name)}
     for manager in filter(None, map(manager_of, before)):
         supervisor = SUPERVISORS[manager.kind]
-        place = supervisor.place(manager.name, Files(read=host.read, names_in=host.names_in))
+        place = supervisor.place(manager.name, files_of(host))
         for argv in supervisor.commands(verb, place):
             done = host.run(argv, seconds=_SECONDS)
             if not supervisor.forgives(done.stdout + done.stderr):

@@ -38,6 +38,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model.obser
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Port, Service
 from ansible_collections.netbind.privport.plugins.module_utils._core.process.status import ProcessStatus, parse_status
+from ansible_collections.netbind.privport.plugins.module_utils._core.supervision.manager import is_unit
 from ansible_collections.netbind.privport.plugins.module_utils._core.sysctl import setting as sysctl
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.command import follow
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.command_line import Command
@@ -78,9 +79,9 @@ def observe(host: Host, services: Sequence[Service]) -> Observation:
     systemd = units.read_systemd(host)
     running = units.running_instances(host, services)
     services = members(services, running)
-    names = sorted({it.unit for it in services if it.unit})
+    names = sorted({it.system_unit for it in services if it.system_unit})
     shown = units.look(host, names) if systemd is not None else {}
-    shown.update(supervision.look(host, sorted({it.started_by for it in services if it.manager})))
+    shown.update(supervision.look(host, sorted({it.started_by for it in services})))
     network = host_network(host)
     ground = forwarding.ground(host, systemd=systemd.version if systemd else None)
     rules = authbind_files.read_rules(host)
@@ -203,7 +204,7 @@ def _service(host: Host, service: Service, *, machine: _Machine) -> ServiceFacts
 
 
 def _started_by(host: Host, service: Service, shown: units.Seen, *, unread: dict[str, str]) -> Unit:
-    if service.manager is not None:
+    if not is_unit(service.started_by):
         return supervision.unit_of(host, shown, user=service.user)
     return _unit(host, shown, template=service.template, unread=unread)
 

@@ -9,7 +9,11 @@ from typing import Iterable, Mapping
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import CAPABILITY, Unit
 from ansible_collections.netbind.privport.plugins.module_utils._core.supervision import openrc_settings
-from ansible_collections.netbind.privport.plugins.module_utils._core.supervision.manager import Manager, manager_of
+from ansible_collections.netbind.privport.plugins.module_utils._core.supervision.manager import (
+    USER,
+    Manager,
+    manager_of,
+)
 from ansible_collections.netbind.privport.plugins.module_utils._core.supervision.registry import SUPERVISORS
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd import unit as units
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.command_line import Command
@@ -52,9 +56,10 @@ def unit_of(host: Host, seen: Seen, *, user: str) -> Unit:
     launch = units.launch_of(commands, {})
     around = _around(host, properties["Id"], unit=process.unit if process else "")
     own = {**{key: value for key, value in around.items() if key not in _ITS_OWN}, **properties}
+    # Whose settings these are, where they are not its own.
+    own["Around"] = around.get("Id", "")
     if process is not None:
         # It has what all of them left it.
-        own["NoNewPrivileges"] = "yes" if process.status.no_new_privs else "no"
         own["CapabilityBoundingSet"] = " ".join(process.status.bounding)
         own["AmbientCapabilities"] = " ".join(process.status.ambient)
     told = user if process is None else process.user or str(process.status.uid)
@@ -92,7 +97,7 @@ def executed(unit: Unit) -> str:
 def _around(host: Host, name: str, *, unit: str) -> Mapping[str, str]:
     """The properties of the unit that runs the supervisor; none where systemd does not run the host."""
     manager = manager_of(name)
-    if systemd_version(host) is None or manager is None:
+    if systemd_version(host) is None or manager is None or manager.kind == USER:
         return {}
     names = [unit] if unit.endswith(".service") else list(SUPERVISORS[manager.kind].units)
     shown = look_at_units(host, names, properties=PROPERTIES).values()

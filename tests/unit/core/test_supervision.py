@@ -11,14 +11,17 @@ from typing import Any, Dict, Mapping, Sequence, Tuple
 
 import pytest
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.decide import decide
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.plan import as_data
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.registry import STRATEGIES
 from ansible_collections.netbind.privport.plugins.module_utils._core.managed.installation import heading
 from ansible_collections.netbind.privport.plugins.module_utils._core.managed.state import Desired
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import InvalidInput
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import parse_services
-from ansible_collections.netbind.privport.plugins.module_utils._core.supervision import openrc_settings
+from ansible_collections.netbind.privport.plugins.module_utils._core.report.ways_out import ways_out
+from ansible_collections.netbind.privport.plugins.module_utils._core.supervision import openrc_settings, user_manager
 from ansible_collections.netbind.privport.plugins.module_utils._core.supervision.manager import (
     KINDS,
+    USER,
     Manager,
     advice_to_look,
     see_names,
@@ -33,7 +36,10 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.supervision
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.command import follow
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.command_line import Command
-from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import parse_show
+from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import (
+    IMPLIES_NO_NEW_PRIVS,
+    parse_show,
+)
 from ansible_collections.netbind.privport.tests.unit.core.cases import (
     CAP,
     SERVER,
@@ -81,8 +87,10 @@ def test_what_a_supervisor_says_is_understood(kind: str, name: str, rc: int, tex
 
 
 def test_each_kind_has_its_words() -> None:
-    assert set(KINDS) == set(SUPERVISORS)
+    assert {*KINDS, USER} == set(SUPERVISORS)
     for kind, supervisor in SUPERVISORS.items():
+        if kind == USER:
+            continue
         asking = supervisor.asking("web")
         assert "web" in asking
         assert advice_to_look(f"{kind}/web") == f"see {' '.join(asking)}"
@@ -237,7 +245,7 @@ def managed(
 ) -> Dict[str, Any]:
     shown = {"Id": "runit/web", "FragmentPath": "/etc/service/web/run", **(properties or {})}
     unit_fields = {"commands": (Command(prefix="", line=line),), **fields.pop("unit_fields", {})}
-    return {**MANAGED, "properties": shown, "unit_fields": unit_fields, **fields}
+    return {**MANAGED, **fields, "properties": shown, "unit_fields": unit_fields}
 
 
 def test_a_service_of_a_supervisor_gets_a_file_capability() -> None:
@@ -276,9 +284,19 @@ def _of(it: Any) -> Tuple[Any, Any]:
 
 def test_what_its_process_has_lost_is_known() -> None:
     assert "no_new_privs" in codes("setcap", **managed(properties={"NoNewPrivileges": "yes"}))
+    bare = process(pid=7, no_new_privs=True)
+    assert "process_no_new_privs" in codes("setcap", **managed(unit_fields={"process": bare}))
     assert "bounding_set" in codes("setcap", **managed(properties={"CapabilityBoundingSet": "cap_chown"}))
     # What implies it for a unit does so for what systemd itself starts alone.
     assert codes("setcap", **managed(properties={"PrivateDevices": "yes"})) == ()
+
+
+def test_what_the_unit_of_the_supervisor_says_is_told_of_that() -> None:
+    said = {"NoNewPrivileges": "yes", "Around": "runit.service"}
+    it = case(**managed(properties=said, description={**MANAGED["description"], "strategy": "setcap"}))
+    (found,) = decide(it.host, [it.service])
+    assert [one.evidence for one in found.rejected["setcap"]] == ["NoNewPrivileges=yes in runit.service"]
+    assert "systemctl edit runit.service" in " ".join(map(str, ways_out(as_data(found, it.service))))
 
 
 def test_what_descends_from_its_process_is_the_services() -> None:
@@ -350,3 +368,86 @@ def test_an_openrc_without_libcap_is_known() -> None:
     assert SUPERVISORS["openrc"].definition("web", able).ambient == ""
     supervised = files({"/etc/init.d/web": "command=/a\nsupervisor=s6\n"})
     assert SUPERVISORS["openrc"].definition("web", supervised).ambient == "s6 starts it"
+
+
+# --- units of a user's own manager
+
+PLACE = "1001:web/app.service"
+SHOWN = """Id=app.service
+LoadState=loaded
+ActiveState=active
+MainPID=42
+NoNewPrivileges=no
+ExecStart={ path=/opt/a ; argv[]=/opt/a -b ; ignore_errors=no ; start_time=[n/a] ; status=0/0 }
+"""
+
+
+def test_a_users_manager_is_asked_as_that_user() -> None:
+    manager, known = SUPERVISORS[USER], files({})._replace(uid_of={"web": 1001}.get)
+    assert manager.place("web/app.service", known) == PLACE
+    asking = manager.asking(PLACE)
+    assert asking[:7] == ("runuser", "-u", "web", "--", "env", "XDG_RUNTIME_DIR=/run/user/1001", "systemctl")
+    assert asking[-1] == "app.service"
+    assert manager.commands("restart", PLACE) == ((*asking[:8], "--no-block", "restart", "--", "app.service"),)
+    # A person is told of the shorter way.
+    assert advice_to_look("user/web/app.service") == "see systemctl --user --machine=web@ status app.service"
+    assert "--machine=web@" in see_names(Manager(USER, "web/app.service"))
+    assert manager.place("nobody/app.service", known) == "nobody/app.service"
+
+
+def test_what_a_users_manager_says() -> None:
+    manager = SUPERVISORS[USER]
+    assert manager.status(rc=0, text=SHOWN) == Status("active", "", pid=42)
+    assert manager.status(rc=0, text="Id=a\nLoadState=not-found\n").missing
+    assert manager.status(rc=1, text="Failed to\nconnect").missing == "Failed to connect"
+    properties = parse_show(user_manager.shown(Manager(USER, "web/app.service"), SHOWN, lingers=False))[0]
+    assert (properties["Id"], properties["User"], properties["Command"]) == ("user/web/app.service", "web", "/opt/a -b")
+    assert (properties["Linger"], properties["MainPID"]) == ("no", "42")
+    assert "ExecStart" not in properties
+    # Everything that a hazard looks at is asked for, and no environment.
+    assert {*IMPLIES_NO_NEW_PRIVS} <= {*user_manager.PROPERTIES}
+    assert not any(name.startswith("Environment") for name in user_manager.PROPERTIES)
+
+
+def by_user(*, systemd: int = 257, properties: Mapping[str, str] | None = None, **description: Any) -> Dict[str, Any]:
+    shown = {"Id": "user/web/web.service", "Linger": "yes", **(properties or {})}
+    declared = {"unit": "web.service", "scope": "user", "user": "web", **description}
+    return {"properties": shown, "description": declared, "host_fields": {"systemd": systemd}}
+
+
+def test_a_unit_of_a_users_manager_gets_a_file_capability() -> None:
+    it = case(**by_user(properties={"Linger": "no"}))
+    (found,) = decide(it.host, [it.service])
+    assert found.strategy == "setcap"
+    assert "no boot starts user/web/web.service" in found.warnings[0]
+    assert {it.code for name in ("ambient", "socket") for it in found.rejected[name]} == {"user_manager"}
+    described = as_data(found, it.service)["service"]
+    assert (described["unit"], described["scope"], described["user"]) == ("web.service", "user", "web")
+    assert parse_services([described])[0]._replace(strategy="auto") == it.service
+
+
+@pytest.mark.parametrize(
+    ("systemd", "properties", "code"),
+    [
+        (257, {"LockPersonality": "yes"}, "implied_no_new_privs"),
+        (252, {"LockPersonality": "yes"}, "implied_no_new_privs"),
+        (257, {"ProtectSystem": "strict"}, "implied_private_users"),
+        (252, {"ProtectSystem": "strict"}, ""),
+    ],
+)
+def test_what_its_sandbox_implies(systemd: int, properties: Dict[str, str], code: str) -> None:
+    assert codes("setcap", **by_user(systemd=systemd, properties=properties)) == ((code,) if code else ())
+
+
+@pytest.mark.parametrize(
+    ("description", "told"),
+    [
+        ({"scope": "user", "unit": "a"}, "scope is user, and user is not given"),
+        ({"scope": "user", "user": "a"}, "scope is user, and unit is not given"),
+        ({"scope": "user", "user": "a", "unit": "a@"}, "is the template 'a@.service'"),
+        ({"scope": "user", "user": "a", "unit": "a", "widen": ["bounding_set"]}, "which is for units of the system"),
+    ],
+)
+def test_a_wrong_unit_of_a_user_is_refused(description: Dict[str, Any], told: str) -> None:
+    with pytest.raises(InvalidInput, match=re.escape(told)):
+        parse_services([{"name": "web", "ports": [80], **description}])

@@ -23,11 +23,12 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model.obser
     SocketUnit,
     Unit,
 )
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.reason import Reason
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.record import Record
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Port, Service, runs_of
 from ansible_collections.netbind.privport.plugins.module_utils._core.superserver.server import NAME
 from ansible_collections.netbind.privport.plugins.module_utils._core.superserver.servers import daemon_of
-from ansible_collections.netbind.privport.plugins.module_utils._core.supervision.manager import tells_pid
+from ansible_collections.netbind.privport.plugins.module_utils._core.supervision.manager import USER, tells_pid
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.name import template_of
 
 # The steps that are done to the service itself, and to nothing that a strategy holds.
@@ -278,10 +279,15 @@ def cases(host: Observation, services: Sequence[Service]) -> tuple[Case, ...]:
     )
 
 
-def no_unit_text(case: Case) -> str:
-    """What starts it instead of a systemd unit, as evidence."""
+def no_unit(case: Case) -> Reason:
+    """Why what systemd gives a unit of the system's cannot be given to it, where it has none."""
     unit = case.facts.unit
-    return f"{unit.name} does" if unit is not None else f"service {case.service.name} has no unit"
+    if unit is None:
+        return Reason("no_unit", "no systemd unit starts it", f"service {case.service.name} has no unit")
+    if unit.manager is not None and unit.manager.kind == USER:
+        text = "the manager of a user has no capability to give: a unit with AmbientCapabilities= fails with status 218"
+        return Reason("user_manager", text, unit.name)
+    return Reason("no_unit", "no systemd unit starts it", f"{unit.name} does")
 
 
 def unit_grants(case: Case) -> frozenset[str]:

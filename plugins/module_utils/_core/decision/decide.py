@@ -200,8 +200,8 @@ def _description_problem(case: Case) -> str:
         return f"{where} {missing}"
     if unit is not None and case.facts.user_unit:
         return (
-            f"{where} unit {unit.name!r} is a user's ({case.facts.user_unit}), whose manager can grant nothing; "
-            "make it a unit of the system with User=, or leave unit out and name the program as executable"
+            f"{where} unit {unit.name!r} is a user's ({case.facts.user_unit}), and no unit of the system; say "
+            "scope: user and user: NAME as well, or make it a unit of the system with User="
         )
     if unit is not None and unit.name.startswith("user@"):
         return (
@@ -218,8 +218,8 @@ def _missing(case: Case) -> str:
     if service.user and facts.account is None:
         return f"user {service.user!r} does not exist on this host; create it first"
     if unit is not None and unit.manager is not None and unit.says("LoadState") == "not-found":
-        told = f"{unit.manager.kind} tells of no service {unit.manager.name!r} on this host ({unit.says('LoadError')})"
-        return f"{told}; {see_names(unit.manager)}"
+        told = f"{unit.manager.teller} tells of no service {unit.manager.service!r} on this host"
+        return f"{told} ({unit.says('LoadError')}); {see_names(unit.manager)}"
     if unit is not None and not facts.user_unit and unit.says("LoadState") == "not-found":
         name = service.template or unit.name
         return f"unit {name!r} {why_not_loaded(unit.properties)}"
@@ -310,6 +310,7 @@ def _warnings(choice: _Choice, chosen: Strategy) -> tuple[str, ...]:
     shared = (
         *_wider_by_policy(choice, chosen),
         *_idle_sockets(case),
+        *_without_linger(case),
         *confinement.warnings(case),
         *(f"{told}; {IN_ITS_WAY}" for told in held if not chosen.indirect),
     )
@@ -333,6 +334,15 @@ def _wider_by_policy(choice: _Choice, chosen: Strategy) -> tuple[str, ...]:
         return ()
     narrow = f"{works[0].name}, which works too, gives them to {works[0].audience}"
     return (f"policy rule {rules[0]}: {chosen.name} gives the ports to {chosen.audience}; {narrow}",)
+
+
+def _without_linger(case: Case) -> tuple[str, ...]:
+    """A user's manager that runs while its user is logged in, and that no boot starts (loginctl(1), enable-linger)."""
+    unit = case.facts.unit
+    if unit is None or unit.says("Linger") != "no":
+        return ()
+    user = unit.says("User")
+    return (f"no boot starts {unit.name}, and it ends when {user} logs out: loginctl enable-linger {user}",)
 
 
 def _idle_sockets(case: Case) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ def as_data(decision: Decision, service: Service) -> Dict[str, Any]:
     described = {
         **dump(service),
         "ports": list(port_words(service.ports)),
+        "scope": "" if service.scope == "system" else service.scope,
         "listens": "" if service.listens == "always" else service.listens,
         "strategy": decision.strategy or service.strategy,
         "socket": {key: value for key, value in dump(service.socket).items() if value not in (None, [])},

@@ -30,7 +30,7 @@ def members(services: Sequence[Service], running: Mapping[str, Sequence[str]]) -
     running has the instances of each of open_templates(). An instance that another service names as its unit is that
     one's. Raises InvalidInput where two services come to the same name or instance.
     """
-    named = {it.unit: it.name for it in services if not is_template(it.unit)}
+    named = {it.system_unit: it.name for it in services if not is_template(it.unit)}
     found = [member for service in services for member in _members(service, running, named=named)]
     names = [it.name for it in found]
     twice = next((name for name in names if names.count(name) > 1), "") if len(found) > len(services) else ""

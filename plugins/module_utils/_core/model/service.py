@@ -19,6 +19,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model.servi
     FORWARDERS,
     LISTENS,
     MANAGER_OPTIONS,
+    SCOPES,
     SERVICE_OPTIONS,
     SOCKET_OPTIONS,
     STATES,
@@ -32,7 +33,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model.super
     parse_superserver,
     problem_of,
 )
-from ansible_collections.netbind.privport.plugins.module_utils._core.supervision.manager import KINDS, Manager
+from ansible_collections.netbind.privport.plugins.module_utils._core.supervision.manager import KINDS, Manager, of_user
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.name import (
     instance_of,
     is_template,
@@ -78,6 +79,8 @@ class Service(NamedTuple):
     # Those that it listens on; none for whatever it listens on.
     addresses: tuple[str, ...] = ()
     unit: str = ""
+    # One of SCOPES: whose manager has the unit, the system's or that of the user.
+    scope: str = "system"
     # What starts it instead of a unit.
     manager: Optional[Manager] = None
     executable: str = ""
@@ -114,7 +117,14 @@ class Service(NamedTuple):
     @property
     def started_by(self) -> str:
         """The name of the unit or, in its place, of the supervisor's service that starts it; '' for neither."""
-        return str(self.manager) if self.manager is not None else self.unit
+        if self.manager is not None:
+            return str(self.manager)
+        return str(of_user(self.user, unit=self.unit)) if self.scope == "user" else self.unit
+
+    @property
+    def system_unit(self) -> str:
+        """Its unit where that is one of the system's manager, else ''."""
+        return self.unit if self.scope == "system" else ""
 
     @property
     def all_ports(self) -> tuple[Port, ...]:
@@ -236,6 +246,7 @@ def _parse_service(description: Mapping[Any, Any]) -> Service:
         ports=parse_ports(given.get("ports", ()), where=f"{where} ports"),
         addresses=parse_addresses(given.get("addresses", ()), where=f"{where} addresses"),
         unit=unit_name(unit, where=f"{where} unit", template=True) if unit else "",
+        scope=options.choice(given.get("scope", "system"), SCOPES, where=f"{where} scope"),
         manager=parse_manager(given["manager"], of=name, where=f"{where} manager") if "manager" in given else None,
         executable=_absolute(given.get("executable", ""), where=f"{where} executable"),
         user=options.text(given.get("user", ""), where=f"{where} user"),
@@ -269,7 +280,23 @@ def _parse_service(description: Mapping[Any, Any]) -> Service:
     _refuse_families_without_address(service, where=where)
     _refuse_wrong_instances(service, where=where)
     _refuse_two_starters(service, where=where)
+    _refuse_nobodys_unit(service, where=where)
     return service
+
+
+def _refuse_nobodys_unit(service: Service, *, where: str) -> None:
+    if service.scope == "system":
+        return
+    for key, example in (("unit", "app.service"), ("user", "alice")):
+        if not getattr(service, key):
+            raise InvalidInput(f"{where} scope is user, and {key} is not given; say {key}: {example} as well")
+    if is_template(service.unit):
+        raise InvalidInput(
+            f"{where} scope is user, and unit is the template {service.unit!r}; name one of its instances"
+        )
+    for key in ("socket_activation", "widen"):
+        if getattr(service, key):
+            raise InvalidInput(f"{where} scope is user, and {key} is given, which is for units of the system")
 
 
 def parse_manager(value: Any, *, of: str, where: str) -> Manager:

@@ -17,6 +17,7 @@ STRATEGY_NAMES = ("unneeded", "socket", "ambient", "setcap", "authbind", "supers
 SUPERSERVERS = ("systemd", "xinetd", "inetd", "tcpserver", "tcpsvd", "s6", "nosh")
 FORWARDERS = ("proxyd", "socat", "haproxy", "nginx")
 STATES = ("present", "absent")
+SCOPES = ("system", "user")
 LISTENS = ("always", "on_demand")
 WIDENS = ("bounding_set", "private_users")
 
@@ -45,6 +46,7 @@ SERVICE_OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "ports": {"type": "list", "elements": "str", "required": True},
     "addresses": {"type": "list", "elements": "str"},
     "unit": {"type": "str"},
+    "scope": {"type": "str", "choices": list(SCOPES), "default": "system"},
     "manager": {"type": "dict", "options": MANAGER_OPTIONS},
     "executable": {"type": "str"},
     "user": {"type": "str"},

@@ -51,6 +51,10 @@ def notes(seen: Seen) -> tuple[str, ...]:
 def _starts_at_boot(case: Case, unit: Unit) -> str:
     """Why a boot does not start the unit, '' where it does."""
     state = unit.says("UnitFileState")
+    if unit.says("Linger") == "no":
+        return (
+            f"a boot does not start {unit.name}: its user does not linger (loginctl enable-linger {unit.says('User')})"
+        )
     if boot.forgets(unit.says("FragmentPath")):
         return f"a boot forgets {unit.name}: its file is {unit.says('FragmentPath')}"
     pulled = unit.says("WantedBy") or unit.says("RequiredBy")

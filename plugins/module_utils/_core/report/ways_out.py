@@ -81,6 +81,12 @@ STEPS = (
     Step("foreign_socket", _RUN, "{advice} ({evidence})"),
     Step("foreign_dropin", _RUN, "rename {evidence}, which has the name of the collection's drop-in"),
     Step("no_openrc_capabilities", _SITE, "have an OpenRC with capabilities run this host (Debian 13 has it): {text}"),
+    Step(
+        "implied_private_users",
+        _UNIT,
+        "take {setting}= out of {unit}, or make it a unit of the system with User={user}",
+    ),
+    Step("user_manager", _UNIT, "make it a unit of the system with User={user}, which may get this"),
     Step("not_through_authbind", _UNIT, "{advice}"),
     Step("no_unit", _UNIT, "say strategy: authbind, and start it by 'authbind --deep {program}'", strategy="authbind"),
     Step("no_unit", _UNIT, "have a systemd unit start it, and name that: unit: NAME.service"),
@@ -98,6 +104,7 @@ STEPS = (
     Step("no_new_privs", _UNIT, _ADD % "NoNewPrivileges=no", setting="NoNewPrivileges"),
     Step("no_new_privs", _UNIT, f"say User= instead of DynamicUser= in {{unit}} {_EDIT}", setting="DynamicUser"),
     Step("no_new_privs", _SITE, "have the engine of this container start it without no-new-privileges"),
+    Step("process_no_new_privs", _UNIT, "have what starts it leave no_new_privs out: {evidence}"),
     Step("implied_no_new_privs", _UNIT, f"drop what implies NoNewPrivileges= from {{unit}}: {{setting}}= {_EDIT}"),
     *(
         Step("bounding_set", _SAY, _WIDEN_SET, strategy=it, setting="CapabilityBoundingSet")
@@ -213,7 +220,9 @@ def _names(reason: Mapping[str, str], decision: Mapping[str, Any]) -> dict[str, 
         "advice": advice_in(reason["text"]),
         "setting": match["setting"] if match else "",
         "value": match["value"] if match else "",
-        "unit": unit,
+        # The one that says so, which may be that of a supervisor.
+        "unit": match["unit"] if match else unit,
+        "user": user or "NAME",
         "program": program,
         "ports": ", ".join(decision["ports"]),
         "lowest": str(min(numbers)),

@@ -26,11 +26,25 @@ _NAMES = {
 }
 
 
+# The kind of a user's systemd, which nobody declares: the name is then USER/UNIT (systemd.unit(5), user units).
+USER = "user"
+
+
 class Manager(NamedTuple):
-    """A supervisor's kind, one of KINDS, and the name that it gives the service, or the service's folder."""
+    """A supervisor's kind, one of KINDS or USER, and the name that it gives the service, or the service's folder."""
 
     kind: str
     name: str
+
+    @property
+    def teller(self) -> str:
+        """Who knows of the service: 'runit', 'the manager of user alice'."""
+        return f"the manager of user {self.name.partition('/')[0]}" if self.kind == USER else self.kind
+
+    @property
+    def service(self) -> str:
+        """The name that it has there."""
+        return self.name.partition("/")[2] if self.kind == USER else self.name
 
     def __str__(self) -> str:
         """What stands where a unit has its name: no unit has a slash in its own (systemd.unit(5))."""
@@ -54,13 +68,27 @@ def is_unit(name: str) -> bool:
     return manager_of(name) is None
 
 
+def of_user(user: str, *, unit: str) -> Manager:
+    """A user's systemd, and its unit of this name."""
+    return Manager(USER, f"{user}/{unit}")
+
+
+def asking(manager: Manager) -> str:
+    """The command that asks for the state of a service."""
+    if manager.kind == USER:
+        user, _slash, unit = manager.name.partition("/")
+        return f"systemctl --user --machine={user}@ status {unit}"
+    return KINDS[manager.kind].format(manager.name)
+
+
 def advice_to_look(name: str) -> str:
     """Where one sees more of a unit, or of a supervisor's service, of this name: 'see journalctl -u web.service'."""
     manager = manager_of(name)
-    asking = f"journalctl -u {name}" if manager is None else KINDS[manager.kind].format(manager.name)
-    return f"see {asking}"
+    return f"see journalctl -u {name}" if manager is None else f"see {asking(manager)}"
 
 
 def see_names(manager: Manager) -> str:
     """How to see the names that a supervisor knows: 'see its names with ls /etc/service'."""
+    if manager.kind == USER:
+        return f"see its names with: systemctl --user --machine={manager.name.partition('/')[0]}@ list-unit-files"
     return f"see its names with: {_NAMES[manager.kind]}"

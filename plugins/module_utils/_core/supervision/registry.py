@@ -12,7 +12,8 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.supervision
 from ansible_collections.netbind.privport.plugins.module_utils._core.supervision.s6 import S6
 from ansible_collections.netbind.privport.plugins.module_utils._core.supervision.supervisor import Supervisor
 from ansible_collections.netbind.privport.plugins.module_utils._core.supervision.supervisord import Supervisord
+from ansible_collections.netbind.privport.plugins.module_utils._core.supervision.user_manager import UserManager
 
 SUPERVISORS: Mapping[str, Supervisor] = {
-    it.kind: it for it in (Runit(), S6(), Daemontools(), Openrc(), Sysv(), Supervisord())
+    it.kind: it for it in (Runit(), S6(), Daemontools(), Openrc(), Sysv(), Supervisord(), UserManager())
 }

@@ -11,18 +11,22 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Callable, NamedTuple, Optional, Sequence, Tuple
 
-from ansible_collections.netbind.privport.plugins.module_utils._core.supervision.manager import KINDS
+from ansible_collections.netbind.privport.plugins.module_utils._core.supervision.manager import Manager, asking
 
 # ActiveState= of systemd, as far as others have it.
 ACTIVE, ACTIVATING, INACTIVE, FAILED = "active", "activating", "inactive", "failed"
 
 
 class Files(NamedTuple):
-    """The files of the host: the text of one, None for none, the names in a folder, and whether one holds a text."""
+    """The files of the host: the text of one, None for none, the names in a folder, and whether one holds a text.
+
+    uid_of: that of a user, None for none.
+    """
 
     read: Callable[[str], Optional[str]]
     names_in: Callable[[str], Sequence[str]]
     holds: Callable[[str, str], bool] = lambda path, text: False
+    uid_of: Callable[[str], Optional[int]] = lambda user: None
 
 
 class Status(NamedTuple):
@@ -54,7 +58,7 @@ class Definition(NamedTuple):
 class Supervisor(ABC):
     """A kind of supervisor. Every method is pure; a place is what its commands know a service by."""
 
-    # One of manager.KINDS.
+    # One of manager.KINDS, or USER.
     kind: str
     # The systemd units that run it where systemd runs the host.
     units: Tuple[str, ...] = ()
@@ -69,7 +73,7 @@ class Supervisor(ABC):
 
     def asking(self, place: str) -> Tuple[str, ...]:
         """The command that asks for the state of a service."""
-        return tuple(word.format(place) for word in KINDS[self.kind].split())
+        return tuple(asking(Manager(self.kind, place)).split())
 
     @abstractmethod
     def status(self, *, rc: int, text: str) -> Status:

@@ -27,4 +27,6 @@ _NOT_IN_FILES = re.compile(r"(?<=[a-z])Ex\Z|(?<=EnvironmentFile)s\Z")
 def said(unit: Unit, name: str) -> str:
     """A property of a unit as evidence, as its files write it."""
     # A filter names hundreds of system calls.
-    return f"{_NOT_IN_FILES.sub('', name)}={textwrap.shorten(unit.says(name), 80, placeholder=' …')} in {unit.name}"
+    value = textwrap.shorten(unit.says(name), 80, placeholder=" …")
+    # Of what a supervisor starts the unit around it says so.
+    return f"{_NOT_IN_FILES.sub('', name)}={value} in {unit.says('Around') or unit.name}"

@@ -12,6 +12,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.decision.ha
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import CAPABILITY, Unit
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.reason import Reason, Unknown
+from ansible_collections.netbind.privport.plugins.module_utils._core.supervision.manager import USER
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import IMPLIES_NO_NEW_PRIVS
 
 # Nothing between 252 and 257 was measured, so those count as the older one.
@@ -68,14 +69,27 @@ def no_new_privs(case: Case) -> Reason | None:
     for name in ("NoNewPrivileges", "DynamicUser"):
         if unit.is_on(name):
             return Reason("no_new_privs", text, said(unit, name))
-    return _implied_no_new_privs(case, unit=unit, text=text)
+    return _implied_no_new_privs(case, unit=unit, text=text) or _of_process(unit, text=text)
+
+
+def _of_process(unit: Unit, *, text: str) -> Reason | None:
+    """What whoever started it set, of a service that a supervisor runs."""
+    process = unit.process if unit.manager is not None else None
+    if process is None or not process.status.no_new_privs:
+        return None
+    return Reason("process_no_new_privs", text, f"NoNewPrivs of pid {process.pid}, which {unit.name} runs")
 
 
 def _implied_no_new_privs(case: Case, *, unit: Unit, text: str) -> Reason | None:
+    of_user = unit.manager is not None and unit.manager.kind == USER
     # Of what a supervisor starts its process tells.
-    if unit.user == "root" or unit.manager is not None:
+    if unit.user == "root" or (unit.manager is not None and not of_user):
         return None
     implying = [name for name in IMPLIES_NO_NEW_PRIVS if unit.says(name) not in UNSET]
+    if of_user and implying:
+        # Nobody unprivileged may use seccomp(2) without it.
+        evidence = f"implied by {said(unit, implying[0])}, which a user's manager starts"
+        return Reason("implied_no_new_privs", text, evidence)
     if (case.host.systemd or 0) >= _FIRST_WITHOUT_IMPLIED:
         # It still needs these calls, to drop its privileges after the filter is in force.
         implying = ["SystemCallFilter"] if forbidden_calls(unit, ("capget", "capset", "prctl")) else []

@@ -11,9 +11,13 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.decision.ha
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import CAPABILITY, Unit
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.reason import Reason, Unknown
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Port
+from ansible_collections.netbind.privport.plugins.module_utils._core.supervision.manager import USER
+from ansible_collections.netbind.privport.plugins.module_utils._core.supervision.user_manager import MOUNTING
 
 # An unset set of flags is shown with all 64 bits (DelegateNamespaces=), one without any as 0.
 UNSET = ("", "no", "~", str(2**64 - 1))
+# Nothing between them was measured.
+_LAST_WITHOUT_ITS_USERS, _FIRST_WITH_ITS_USERS = 252, 257
 # systemd.exec(5), PrivateUsers=, as systemctl shows it and its longer form.
 _USER_NAMESPACES = ("yes", "self", "identity", "full", "managed")
 # [FAMILY:][PROTOCOL:]PORTS; systemctl show leaves the colon before PORTS out: ipv4:tcpany, udp80-90.
@@ -92,7 +96,20 @@ def unit_private_users(case: Case) -> Reason | None:
         if unit is not None and unit.says(name) not in UNSET:
             kind = Reason if unit.says(name) in _USER_NAMESPACES else Unknown
             return kind("private_users", text, said(unit, name))
-    return None
+    return _of_users_manager(case)
+
+
+def _of_users_manager(case: Case) -> Reason | None:
+    """A mount namespace, which a user's manager can only make in a user namespace."""
+    unit, version = case.facts.unit, case.host.systemd or 0
+    if unit is None or unit.manager is None or unit.manager.kind != USER or version <= _LAST_WITHOUT_ITS_USERS:
+        return None
+    name = next((name for name in MOUNTING if unit.says(name) not in UNSET), "")
+    if not name:
+        return None
+    kind = Reason if version >= _FIRST_WITH_ITS_USERS else Unknown
+    text = f"a user's manager makes a user namespace for that: {_OF_USER_NAMESPACE}"
+    return kind("implied_private_users", text, said(unit, name))
 
 
 def container(case: Case) -> Reason | None:

@@ -13,7 +13,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.capability.
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision import boot, widening
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.case import (
     Case,
-    no_unit_text,
+    no_unit,
     unit_grants,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.hazards import (
@@ -133,7 +133,7 @@ class Ambient(Strategy):
             evidence = f"systemd {case.host.systemd}"
             return (Reason("old_systemd", f"ambient capabilities came with systemd {_FIRST_SYSTEMD}", evidence),)
         if unit is None:
-            return (Reason("no_unit", "no systemd unit starts it", no_unit_text(case)),)
+            return (no_unit(case),)
         return judge(case, _HAZARDS) + confinement.refused(case)
 
     def why(self, case: Case) -> str:

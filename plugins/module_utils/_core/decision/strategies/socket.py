@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.case import (
     Case,
-    no_unit_text,
+    no_unit,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.hazards import (
     backend,
@@ -161,7 +161,7 @@ class Socket(Strategy):
         if case.host.systemd is None:
             return (Reason("no_systemd", "systemd does not run this host", "no /run/systemd/system"),)
         if case.unit is None:
-            return (Reason("no_unit", "no systemd unit starts it", no_unit_text(case)),)
+            return (no_unit(case),)
         return judge(case, _HAZARDS)
 
     def why(self, case: Case) -> str:
