@@ -155,6 +155,14 @@ ROWS = (
         never=["raise privport_timeout"],
         holds="[[ ! -e $units/case.socket && ! -e /var/lib/netbind.privport ]]",
     ),
+    Row(
+        "it listens on one interface, by both families",
+        'unit case.service User=casey "ExecStart=$(python ::@eth0:84)"',
+        [ONE],
+        "pass",
+        {"one": "ambient"},
+        holds="serves 84 $(own)",
+    ),
     # --- What takes the traffic before the service gets it
     Row(
         "an old redirect of its port",

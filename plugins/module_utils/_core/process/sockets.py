@@ -54,7 +54,7 @@ def _parse_ss_line(line: str) -> Socket:
     address = match["address"].replace("[", "").replace("]", "")
     return Socket(
         protocol=match["protocol"],
-        address="::" if address == "*" else address,
+        address=address.replace("*", "::", 1),
         port=int(match["port"]),
         inode=int(match["inode"]),
         v6only="v6only:1" in match["rest"],
