@@ -171,7 +171,8 @@ def run(params: Mapping[str, Any], *, host: Host, check_mode: bool) -> dict[str,
     unit = properties["Id"]
     if present:
         program = sockets.program_of(host, properties)
-        wanted = socket_unit.Handed(unit=unit, program=program, **handed)
+        interface = properties.get("BindNetworkInterface", "")
+        wanted = socket_unit.Handed(unit=unit, program=program, interface=interface, **handed)
         planned = sockets.plan_present(host, properties, handed=wanted)
     else:
         planned = sockets.plan_absent(host, properties)

@@ -56,6 +56,17 @@ ROWS = (
         holds="serves 84 '[fe80::84%eth0]'",
     ),
     Row(
+        "systemd binds its port on the one interface that its unit is bound to",
+        """
+        unit case.service User=casey "ExecStart=$(python --handed)" BindNetworkInterface=eth0
+        """,
+        [{**ONE, "strategy": "socket"}],
+        "pass",
+        {"one": "socket"},
+        # Up to systemd 257 there is no such setting.
+        holds="[[ $(systemctl --version) < 'systemd 262' ]] || ss -Htln 'sport = :84' | grep -q '%eth0'",
+    ),
+    Row(
         "systemd cannot bind a link-local address without its interface",
         f"unit case.service {SERVED}",
         [{**ONE, "strategy": "socket", "addresses": ["fe80::84"]}],

@@ -70,6 +70,7 @@ NGINX = "/usr/sbin/nginx"
                 "IPAddressDeny=any",
             ),
         ),
+        (handed()._replace(interface="eth0"), ("ListenStream=80", "BindIPv6Only=both", "BindToDevice=eth0")),
         (
             handed()._replace(only=("fe80::1%eth0",)),
             ("ListenStream=[fe80::1]:80%%eth0", "BindIPv6Only=ipv6-only", "FreeBind=yes"),

@@ -95,6 +95,7 @@ SOCKET = "superserver-a.b.socket"
             ],
         ),
         (request("systemd", families=("ipv4",)), SOCKET, ["ListenStream=0.0.0.0:79"]),
+        (request("systemd", addresses=("fe80::1%eth0",)), SOCKET, ["ListenStream=[fe80::1]:79%%eth0"]),
         (
             request("systemd"),
             "b@.service",

@@ -19,6 +19,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.superserver
     stem,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.command_line import quoted
+from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.socket_unit import listened
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import UNIT_FOLDER
 
 _LISTENS = {"tcp": "ListenStream", "udp": "ListenDatagram"}
@@ -109,7 +110,7 @@ def _socket(request: Request, ground: Ground, it: _Socket) -> str:
         f"Description=Ports of {request.name}",
         "",
         "[Socket]",
-        *(f"{_LISTENS[port.protocol]}={address}:{port.number}" for port in it.ports for address in addresses),
+        *(f"{_LISTENS[port.protocol]}={listened(port, address)}" for port in it.ports for address in addresses),
         f"BindIPv6Only={'both' if both else 'ipv6-only'}",
         f"Accept={'no' if it.waits else 'yes'}",
         # A boot starts sockets before the network has its addresses.

@@ -82,6 +82,8 @@ class Handed(NamedTuple):
     program: str
     # The only ones that are to be bound; () for all.
     only: tuple[str, ...] = ()
+    # The unit's BindNetworkInterface=, which systemd heeds for sockets that the unit opens itself; '' for any.
+    interface: str = ""
 
     @property
     def addresses(self) -> tuple[tuple[Port, str], ...]:
@@ -103,10 +105,11 @@ class Handed(NamedTuple):
             f"Description=The ports of {self.unit}",
             "",
             "[Socket]",
-            *(f"{_LISTENS[port.protocol]}={_listened(port, address)}" for port, address in self.addresses),
+            *(f"{_LISTENS[port.protocol]}={listened(port, address)}" for port, address in self.addresses),
             f"BindIPv6Only={'ipv6-only' if all(address for _port, address in self.addresses) else 'both'}",
             # A boot starts sockets before the network has its addresses.
             *(["FreeBind=yes"] if self.only else []),
+            *([f"BindToDevice={self.interface}"] if self.interface else []),
             *(f"{key}={value}" for key, value in _settings(self.options)),
             "",
             "[Install]",
@@ -147,8 +150,11 @@ def _address(port: Port, address: str) -> str:
     return f"{address}:{port.number}" if address else str(port.number)
 
 
-def _listened(port: Port, address: str) -> str:
-    """As systemd reads it: an interface stands behind the port, and a specifier is none with two '%'."""
+def listened(port: Port, address: str) -> str:
+    """A port at an address, in brackets where it is IPv6, as systemd reads it.
+
+    An interface stands behind the port, and two '%' are one (systemd.socket(5), systemd.unit(5), Specifiers).
+    """
     ip, percent, interface = address.strip("[]").partition("%")
     return f"[{ip}]:{port.number}%%{interface}" if percent else _address(port, address)
 

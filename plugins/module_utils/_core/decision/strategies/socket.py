@@ -132,6 +132,7 @@ def _handed(case: Case, unit: Unit) -> socket_unit.Handed:
         options=service.socket,
         program=unit.launch.program,
         only=service.addresses,
+        interface=unit.says("BindNetworkInterface"),
     )
 
 
