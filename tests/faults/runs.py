@@ -168,7 +168,9 @@ def in_force():
     held = subprocess.run(["ss", "-H", "-l", "-t", "-n", "sport = :600"], check=True, capture_output=True, text=True)
     # What a unit requires comes in any order.
     words = (sorted(it.replace("Requires=", "Requires ").split()) for it in (shown, own))
-    return [PORT_START.read_text(), rules, held.stdout, *itertools.chain.from_iterable(words)]
+    # While there is a note in it, a daemon may not have read its files.
+    notes = str(sorted(path.name for path in Path("/run/netbind.privport").glob("reload-*")))
+    return [PORT_START.read_text(), rules, held.stdout, notes, *itertools.chain.from_iterable(words)]
 
 
 def differences(now, *wanted):

@@ -180,6 +180,30 @@ def test_what_a_killed_run_did_not_tell_its_daemon_is_told() -> None:
     assert (host.reloaded, host.held["xinetd.service"]) == (["xinetd.service"], [80])
 
 
+class Killed(BaseException):
+    """The end of a run, at any point."""
+
+
+@pytest.mark.parametrize("server", PIDS)
+@pytest.mark.parametrize("goal", ["present", "absent"])
+def test_a_daemon_is_told_what_a_killed_run_wrote(server: str, goal: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    host, name = Machine(), server.partition(".")[0]
+    run(host, superserver=name)
+
+    def killed(*_arguments: Any) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(daemons, "reload", killed)
+        with pytest.raises(Killed):
+            run(host, state="absent")
+    assert 80 in host.held[server]
+    assert run(host, superserver=name, state=goal)["changed"] is True
+    assert (80 in host.held[server]) is (goal == "present")
+    assert run(host, superserver=name, state=goal)["changed"] is False
+    assert not any(path.startswith("/run/netbind.privport") for path in host.files)
+
+
 def test_a_reload_that_fails_is_taken_back() -> None:
     host = Machine()
     at_first = dict(host.files)

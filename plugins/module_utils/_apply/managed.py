@@ -214,6 +214,10 @@ def bring(
     first = [change for change in made if change not in last]
     for trial in way.wanted.trials:
         attempts.make("", judge, host, trial)
+    # What a killed undo has put back already, its daemon may not have read.
+    served = [group for group in way.served if attempts.undoing or way.is_unserved(group)]
+    for group in served:
+        attempts.make("", daemons.remember, host, group[0].unit)
     # First, or what watches a program would give back a capability that is taken from it.
     watching = [name for name in way.stopped if name.endswith(".path")]
     _stop(host, way, watching, attempts=attempts)
@@ -231,10 +235,8 @@ def bring(
         attempts.make("", own_units.disable, host, [name])
     for argv in way.wanted.unload:
         attempts.make("", host.run, argv)
-    for group in way.served:
-        # What a killed undo has put back already, its daemon may not have read.
-        if attempts.undoing or way.is_unserved(group):
-            attempts.make(f"reloaded {group[0].unit}", daemons.reload, host, group)
+    for group in served:
+        attempts.make(f"reloaded {group[0].unit}", daemons.reload, host, group)
     between()
     _start(host, way, attempts=attempts)
     _make(host, last, attempts=attempts)

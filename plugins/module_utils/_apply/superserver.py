@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Dict, NamedTuple, Optional, Sequence, Tuple
 
-from ansible_collections.netbind.privport.plugins.module_utils._apply import task
+from ansible_collections.netbind.privport.plugins.module_utils._apply import daemons, task
 from ansible_collections.netbind.privport.plugins.module_utils._core.managed.installation import Installed
 from ansible_collections.netbind.privport.plugins.module_utils._core.managed.state import Desired
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import Refused
@@ -59,12 +59,17 @@ def look_ground(host: Host, *, version: Optional[int]) -> Ground:
 
 def _inetd(host: Host) -> Optional[Shared]:
     status, text = host.status(inetd.PATH), host.read(inetd.PATH)
-    return None if status is None or text is None else Shared(text, status.uid, status.gid, status.permissions)
+    if status is None or text is None:
+        return None
+    return Shared(text, status.uid, status.gid, status.permissions, leftovers=host.leftovers(inetd.PATH))
 
 
 def _daemons(host: Host) -> Dict[str, Daemon]:
     shown = systemd.show(host, list(servers.DAEMONS.values()), properties=_PROPERTIES)
-    return {name: _daemon(unit, shown[unit]) for name, unit in servers.DAEMONS.items()}
+    return {
+        name: _daemon(unit, shown[unit])._replace(stale=daemons.is_stale(host, unit))
+        for name, unit in servers.DAEMONS.items()
+    }
 
 
 def _daemon(unit: str, properties: Dict[str, str]) -> Daemon:
@@ -134,7 +139,7 @@ def plan_present(host: Host, request: Request) -> Change:
     if in_the_way:
         raise Refused(str(in_the_way[0]))
     found = look(host, request.name, ports=request.ports)
-    _refuse_held(host, request, own=(*found.units, servers.daemon_of(request.name, here, found)), found=found)
+    _refuse_held(host, request, own=(*found.units, *servers.may_hold(request.name, here, found)), found=found)
     desired = servers.desired(request, here, found=found, planned=Desired())
     written = tuple(desired.written)
     return Change(desired=desired, units=desired.running, paths=written)

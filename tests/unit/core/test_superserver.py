@@ -288,6 +288,19 @@ def test_services_of_one_inetd_share_its_file() -> None:
     assert left.reloads == (Reload("inetd.service", inetd.PATH, "80", held=False),)
 
 
+def test_what_a_killed_run_left_goes() -> None:
+    left = GROUND._replace(inetd=Shared(OTHERS, leftovers=("/etc/.privport-1",)))
+    gone = servers.absent("a.b", left, found=Installed(), planned=Desired())
+    assert gone.written[inetd.PATH].content == OTHERS
+    assert not servers.is_complete(request("xinetd"), left, found_of(request("xinetd")))
+    stale = off("xinetd", stale=True)
+    assert not servers.is_complete(request("xinetd"), stale, found_of(request("xinetd")))
+    told = servers.absent("a.b", stale, found=Installed(), planned=Desired())
+    assert told.reloads == (Reload("xinetd.service", "", "", held=False),)
+    assert servers.may_hold("a.b", stale, Installed()) == {"xinetd.service"}
+    assert servers.may_hold("a.b", GROUND, Installed()) == set()
+
+
 def test_a_mark_without_its_end_takes_nobodys_lines() -> None:
     whole = texts(request("inetd"))[inetd.PATH]
     begin = whole.split("\n")[0] + "\n"

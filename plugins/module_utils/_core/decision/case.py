@@ -27,7 +27,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model.reaso
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.record import Record
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Port, Service, runs_of
 from ansible_collections.netbind.privport.plugins.module_utils._core.superserver.server import NAME
-from ansible_collections.netbind.privport.plugins.module_utils._core.superserver.servers import daemon_of
+from ansible_collections.netbind.privport.plugins.module_utils._core.superserver.servers import daemon_of, may_hold
 from ansible_collections.netbind.privport.plugins.module_utils._core.supervision.manager import USER, tells_pid
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.name import template_of
 
@@ -188,7 +188,11 @@ class Case(NamedTuple):
     @property
     def daemon(self) -> str:
         """The unit of somebody else's daemon that serves the port by the collection's file, '' for none."""
-        return daemon_of(self.service.name, self.facts.superserver, self.facts.installed.get(NAME, Installed()))
+        return daemon_of(self.service.name, self.facts.superserver, self._of_servers)
+
+    @property
+    def _of_servers(self) -> Installed:
+        return self.facts.installed.get(NAME, Installed())
 
     def is_own(self, process: Process) -> bool:
         """Whether the process is of a unit, or the daemon of a script, of the collection's own for this service."""
@@ -198,7 +202,7 @@ class Case(NamedTuple):
         """Whether the process holds the port for the service."""
         # ss shows systemd as a holder of its sockets.
         sockets = (it.name for it in self.facts.sockets if it.active and str(port) in it.ports)
-        if process.unit and process.unit == self.daemon:
+        if process.unit in may_hold(self.service.name, self.facts.superserver, self._of_servers):
             return True
         return self.is_own(process) or (process.pid == 1 and not self.own_units.isdisjoint(sockets))
 

@@ -115,7 +115,8 @@ class UnitState(NamedTuple):
 class Reload(NamedTuple):
     """A port of somebody else's daemon, by its unit, that it serves by what a file says; held: whether it does.
 
-    The daemon reads the file again where it changes, and loses no other service's connections by that.
+    The daemon reads the file again where it changes, and loses no other service's connections by that. Of the port ''
+    held means that a run was killed before it could tell the daemon of a change.
     """
 
     unit: str

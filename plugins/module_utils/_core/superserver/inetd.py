@@ -104,10 +104,10 @@ def shared(ground: Ground, planned: Desired) -> Optional[Shared]:
 
 
 def absent(service: str, ground: Ground, planned: Desired) -> Desired:
-    """The file without the service's lines; nothing where it has none."""
+    """The file without the service's lines; nothing where it has none, and killed runs left nothing."""
     before = shared(ground, planned)
     own = block_of(before.text, service=service) if before else ""
-    if before is None or not own:
+    if before is None or not (own or before.leftovers):
         return Desired()
     gone = _as_desired(before, without_block(before.text, service=service))
     return gone._replace(reloads=reloads(Inetd.daemon, file=PATH, ports=ports_of(own), held=False))

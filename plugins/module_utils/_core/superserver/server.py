@@ -93,21 +93,26 @@ def request_of(service: Service, *, uid: int, gid: int) -> Request:
 
 
 class Daemon(NamedTuple):
-    """A server that is somebody else's, by its unit: whether it runs, a boot starts it, and it can be reloaded."""
+    """A server that is somebody else's, by its unit: whether it runs, a boot starts it, and it can be reloaded.
+
+    stale: a run was killed that changed a file of it, and it may serve by what the file said before.
+    """
 
     unit: str
     active: bool
     at_boot: bool
     reloads: bool
+    stale: bool = False
 
 
 class Shared(NamedTuple):
-    """A file that is not the collection's alone."""
+    """A file that is not the collection's alone, and the temporary files that killed runs left of a change to it."""
 
     text: str
     uid: int = 0
     gid: int = 0
     mode: int = 0o644
+    leftovers: Tuple[str, ...] = ()
 
 
 class Ground(NamedTuple):

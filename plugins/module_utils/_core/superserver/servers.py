@@ -4,11 +4,12 @@
 
 from __future__ import annotations
 
-from typing import Dict, Mapping, Optional, Tuple
+from typing import Dict, FrozenSet, Mapping, Optional, Tuple
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.managed.installation import Installed
 from ansible_collections.netbind.privport.plugins.module_utils._core.managed.state import (
     Desired,
+    Reload,
     merged,
     without,
 )
@@ -115,7 +116,8 @@ def absent(name: str, ground: Optional[Ground], *, found: Installed, planned: De
     """Nothing of what was found; ground is None where nothing of a daemon's was."""
     file = next((it for it in found.files if it.path == xinetd.path(name)), None)
     read = reloads(Xinetd.daemon, file=file.path, ports=xinetd.ports_of(file.text), held=False) if file else ()
-    gone = without(found)._replace(reloads=read)
+    stale = [it.unit for it in ground.daemons.values() if it.stale] if ground else []
+    gone = without(found)._replace(reloads=(*read, *(Reload(unit, "", "", held=False) for unit in stale)))
     return gone if ground is None else merged(gone, inetd.absent(name, ground, planned))
 
 
@@ -133,7 +135,8 @@ def is_complete(request: Request, ground: Ground, found: Installed) -> bool:
     works = set(server.units(request)) == set(found.active) and not set(found.unread)
     lines = inetd.block_of(ground.inetd.text, service=request.name) if ground.inetd else ""
     wanted = inetd.block(request, ground) if request.server == Inetd.name else ""
-    return there and works and lines == wanted
+    left = any(it.stale for it in ground.daemons.values()) or bool(ground.inetd and ground.inetd.leftovers)
+    return there and works and lines == wanted and not left
 
 
 def daemon_of(name: str, ground: Optional[Ground], found: Installed) -> str:
@@ -141,3 +144,9 @@ def daemon_of(name: str, ground: Optional[Ground], found: Installed) -> str:
     if ground and ground.inetd and inetd.block_of(ground.inetd.text, service=name):
         return Inetd.daemon
     return Xinetd.daemon if any(it.path == xinetd.path(name) for it in found.files) else ""
+
+
+def may_hold(name: str, ground: Optional[Ground], found: Installed) -> FrozenSet[str]:
+    """The units of others' daemons that hold its ports for it: what serves it, and what may do so by an older file."""
+    stale = {it.unit for it in ground.daemons.values() if it.stale} if ground else set()
+    return frozenset(({daemon_of(name, ground, found)} | stale) - {""})
