@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Gives services as people have them their ports, and takes them back; then audits a host with something planted for
-# each rule. Runs inside the fleet's namespaces.
+# each rule, and rolls out to many names of it. Runs inside the fleet's namespaces.
 set -euo pipefail
 # shellcheck source=tests/fleet/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/fleet/common.sh"
@@ -9,5 +9,8 @@ source "$(dirname "${BASH_SOURCE[0]}")/fleet/common.sh"
 export PYTHONPATH=$ROOT/.collections:$ROOT/tests
 failed=0
 python -m outcomes "$@" || failed=1
-[[ $# -gt 0 ]] || python -m audit || failed=1
+if [[ $# -eq 0 ]]; then
+  python -m rollout || failed=1
+  python -m audit || failed=1
+fi
 exit "$failed"

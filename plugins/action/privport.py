@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from typing import Any
 
 from ansible.plugins.action import ActionBase
@@ -32,7 +33,7 @@ _SERVICE = "{name: caddy, ports: [80, 443], unit: caddy.service}"
 _RULE = "{forbid: setcap, when: '`true`', why: we upgrade every night}"
 _STATES = ("", "present", "absent")
 _DATA_VERBOSITY = 3
-_OPTIONS = ("services", "policy", "keep", "state", "restart_absent", "undo", "timeout")
+_OPTIONS = ("services", "policy", "keep", "state", "restart_absent", "undo", "timeout", "digest")
 
 
 # Another code may judge the same answers otherwise. Read where the plugin is loaded, once for all hosts.
@@ -51,7 +52,7 @@ class ActionModule(ActionBase):
         self._variables = task_vars or {}
         try:
             options, policy = _understood(self._task.args)
-            done = self._carried_out(options, policy)
+            done = self._carried_out(options, policy, planned=_planned(self._task.args))
         except PrivportError as error:
             done = {"failed": True, "msg": str(error)}
         if "plan" in done:
@@ -67,7 +68,7 @@ class ActionModule(ActionBase):
             self._display.display(plan_text({host: done["plan"]}, details=self._display.verbosity > 1))
         return {"msg": msg_of(done), "_ansible_verbose_override": self._display.verbosity < _DATA_VERBOSITY}
 
-    def _carried_out(self, options: dict[str, Any], policy: tuple[Rule, ...]) -> dict[str, Any]:
+    def _carried_out(self, options: dict[str, Any], policy: tuple[Rule, ...], *, planned: str) -> dict[str, Any]:
         names = _names(options, policy)
         look = self._execute("privport_look", names)
         if look.get("failed") or "known" not in look:
@@ -87,7 +88,8 @@ class ActionModule(ActionBase):
             if "privport" not in observed:
                 return observed
             decided = {"rules": rules_for(observed["privport"], options, policy)}
-        return self._execute("privport", {**options, "decided": {**names, **decided}})
+        digest = {"digest": planned} if planned else {}
+        return self._execute("privport", {**options, "decided": {**names, **decided, **digest}})
 
     def _execute(self, module: str, arguments: dict[str, Any]) -> dict[str, Any]:
         done: dict[str, Any] = self._execute_module(
@@ -111,6 +113,14 @@ def _understood(arguments: dict[str, Any]) -> tuple[dict[str, Any], tuple[Rule, 
     }
     state = choice(given.get("state", ""), _STATES, where="state")
     return {**options, **({"state": state} if state else {})}, parse_policy(given.get("policy", []))
+
+
+def _planned(arguments: dict[str, Any]) -> str:
+    """The digest of the plan that is to be carried out; '' for whatever is decided. Raises InvalidInput."""
+    digest = str(arguments.get("digest") or "")
+    if digest and not re.fullmatch("[0-9a-f]{64}", digest):
+        raise InvalidInput(f"digest is {digest!r}; give what the filter privport_plan_digest makes of a plan")
+    return digest
 
 
 def _names(options: dict[str, Any], policy: tuple[Rule, ...]) -> dict[str, str]:

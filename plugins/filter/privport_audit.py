@@ -144,15 +144,20 @@ def _looked(name: str, result: Any, services: Any, proof: Mapping[str, Any]) -> 
     observed = load(Observation, without_scan(observation), where=where)
     cases = cases_of(observed, members(parse_services(services), observed.instances))
     declared = tuple(map(Declared, cases, decide_cases(cases)))
-    return Looked(name, scan=scan, declared=declared, verdicts=_verdicts(proof))
+    return Looked(name, scan=scan, declared=declared, proofs=_proofs(proof))
 
 
-def _verdicts(proof: Mapping[str, Any]) -> dict[str, str]:
-    """The worst verdict of each service's ports."""
-    found: dict[str, set[str]] = {}
+def _proofs(proof: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
+    """The worst verdict of each service's ports, and the reasons of those that have it."""
+    found: dict[str, list[Mapping[str, Any]]] = {}
     for it in proof.get("evidence") or ():
-        found.setdefault(str(it["service"]), set()).add(str(it["verdict"]))
-    return {name: next(it for it in _VERDICTS if it in verdicts) for name, verdicts in found.items()}
+        found.setdefault(str(it["service"]), []).append(it)
+    told = {}
+    for name, ports in found.items():
+        worst = next(verdict for verdict in _VERDICTS if verdict in {it["verdict"] for it in ports})
+        reasons = [str(reason) for it in ports if it["verdict"] == worst for reason in it.get("reasons") or ()]
+        told[name] = (worst, "; ".join(dict.fromkeys(reasons)))
+    return told
 
 
 def privport_audit_counted(report: Mapping[str, Any], least: Any = "low") -> list[str]:

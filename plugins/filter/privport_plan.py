@@ -125,7 +125,11 @@ from typing import Any, Callable, Mapping, Sequence
 from ansible.errors import AnsibleFilterError
 from ansible_collections.netbind.privport.plugins.module_utils._core.audit.grant import without_scan
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.case import Case
-from ansible_collections.netbind.privport.plugins.module_utils._core.decision.decide import cases_of, decide_cases
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.decide import (
+    cases_of,
+    decide_cases,
+    digest_of_plan,
+)
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.plan import as_data
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.policy import parse_policy
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.document import load
@@ -158,6 +162,14 @@ def privport_checked(services: Any) -> dict[str, list[Any]]:
     except PrivportError as error:
         raise AnsibleFilterError(f"privport_checked: {error}") from error
     return {"right": list(right), "wrong": list(wrong)}
+
+
+def privport_plan_digest(plan: Any) -> str:
+    """What a plan comes to, for privport_digest; AnsibleFilterError for what is no plan."""
+    try:
+        return digest_of_plan(plan)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise AnsibleFilterError(f"privport_plan_digest: this is no plan of one host: {error}") from error
 
 
 def privport_plan_files(observation: Any, services: Any, policy: Any = (), keep: Any = None) -> str:
@@ -196,5 +208,6 @@ class FilterModule:
             "privport_checked": privport_checked,
             "privport_idle_rules": privport_idle_rules,
             "privport_plan": privport_plan,
+            "privport_plan_digest": privport_plan_digest,
             "privport_plan_files": privport_plan_files,
         }

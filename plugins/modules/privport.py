@@ -61,6 +61,12 @@ options:
         such as C(systemctl daemon-reload), which has 30 seconds at least.
     type: int
     default: 30
+  digest:
+    description:
+      - What P(netbind.privport.privport_plan_digest#filter) makes of a plan. Where something else would be done by now,
+        the run refuses and changes nothing. By default it does what it decides.
+    type: str
+    default: ""
   decided:
     description:
       - What the action plugin decided, set by it alone. V(rules) are the rules of O(policy) that apply, by the
@@ -222,6 +228,7 @@ def main() -> None:
             "restart_absent": {"type": "bool", "default": False},
             "undo": {"type": "str", "choices": ["failed", "all"], "default": "failed"},
             "timeout": {"type": "int", "default": 30},
+            "digest": {"type": "str", "default": ""},
             "decided": {"type": "dict", "default": {}},
         },
     )

@@ -114,11 +114,13 @@ SERVICES = [{"name": "web", "ports": [80], "unit": "plain.service"}]
 
 def test_the_filter_takes_what_the_module_gives() -> None:
     results = {"a": observed(), "b": {"unreachable": True, "msg": "no route to host"}, "c": {}}
-    proofs = {"a": {"evidence": [{"service": "web", "verdict": it} for it in ("pass", "unknown")]}}
+    proofs = {
+        "a": {"evidence": [{"service": "web", "verdict": it, "reasons": [f"{it}, so"]} for it in ("pass", "unknown")]}
+    }
     report = filters.privport_audit(results, {"a": SERVICES}, proofs=proofs, now="2026-11-28T01:02:03Z")
     assert report["generated"] == "2026-11-28T01:02:03Z"
     hosts = {it["name"]: it for it in report["hosts"]}
-    assert [it["verdict"] for it in hosts["a"]["services"]] == ["unknown"]
+    assert [(it["verdict"], it["why"]) for it in hosts["a"]["services"]] == [("unknown", "unknown, so")]
     assert [hosts[name]["message"] for name in "abc"] == ["", "no route to host", "it was not looked at"]
     assert hosts["a"]["listeners"]
     assert filters.privport_audit_query(report, "hosts[?!reachable].name") == ["b", "c"]

@@ -399,7 +399,7 @@ def test_another_decision_than_that_is_refused() -> None:
     host, asked = machine({"a": ""}), request({"a": "auto"})
     other = digest(host, request({"a": "setcap"}))
     before = host.state
-    with pytest.raises(Refused, match="nothing was changed; run it again"):
+    with pytest.raises(Refused, match="nothing was changed; plan and run it again"):
         run(host, asked._replace(digest=other), check_mode=False)
     assert (host.state, host.events) == (before, ["lock"])
 

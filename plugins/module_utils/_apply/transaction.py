@@ -157,8 +157,8 @@ def _with_finished(outcome: Outcome, finished: undo.Restored) -> Outcome:
 def _require_same(view: View, request: Request) -> None:
     if request.digest and request.digest != digest_of(view.decisions):
         raise Refused(
-            "the host changed between the look and this run, and something else would be decided now than was; "
-            "nothing was changed; run it again"
+            "what would be done now is not what was planned: the host, or what is described for it, changed since; "
+            "nothing was changed; plan and run it again"
         )
 
 

@@ -174,7 +174,7 @@ def test_a_report_counts_and_compares() -> None:
             "a",
             Scan((FILE._replace(effective=None, why_not="so"),), (SSHD,), (Skipped("/srv", "far"),)),
             (WEB,),
-            {"web": "pass"},
+            {"web": ("pass", "")},
         ),
         Looked("b", message="no route to host"),
     ]

@@ -31,13 +31,13 @@ SCHEMA_VERSION = 1
 class Looked(NamedTuple):
     """One host as it was seen; scan is None where it could not be looked at, and message says why.
 
-    verdicts are those of the proofs, by the service's name.
+    proofs are the verdicts by the service's name, each with its reasons.
     """
 
     name: str
     scan: Scan | None = None
     declared: Tuple[Declared, ...] = ()
-    verdicts: Mapping[str, str] = {}
+    proofs: Mapping[str, Tuple[str, str]] = {}
     message: str = ""
 
 
@@ -92,20 +92,21 @@ def _host(host: Looked, given: Given, used: set[Accepted]) -> dict[str, Any]:
         "reachable": True,
         "message": host.message,
         "skipped": dump(scan.skipped),
-        "services": [_service(it, host.verdicts) for it in host.declared],
+        "services": [_service(it, host.proofs) for it in host.declared],
         "grants": [_grant(dump(it), declared_by(it, host.declared)) for it in scan.grants],
         "listeners": dump(scan.listeners),
         "findings": _findings(host.name, findings_of(scan, host.declared), given, used),
     }
 
 
-def _service(it: Declared, verdicts: Mapping[str, str]) -> dict[str, Any]:
+def _service(it: Declared, proofs: Mapping[str, Tuple[str, str]]) -> dict[str, Any]:
     decision = it.decision
+    verdict, reasons = proofs.get(it.name, ("", ""))
     return {
         "name": it.name,
         "strategy": decision.strategy,
-        "verdict": verdicts.get(it.name, ""),
-        "why": decision.error or decision.why,
+        "verdict": verdict,
+        "why": decision.error or reasons or decision.why,
     }
 
 

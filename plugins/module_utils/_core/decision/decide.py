@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Mapping, NamedTuple, Sequence
+from typing import Any, Mapping, NamedTuple, Sequence
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.capability.process_sets import Expected
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.by_root import needs_no_grant
@@ -111,11 +111,15 @@ def _without_surplus_of_host(observation: Observation, services: Sequence[Servic
 
 def digest_of(decisions: Sequence[Decision]) -> str:
     """What the decisions come to, as a SHA-256 in hexadecimal: the same for the same changes to the same services."""
+    return digest_of_plan([it._asdict() for it in decisions])
+
+
+def digest_of_plan(plan: Sequence[Mapping[str, Any]]) -> str:
+    """The same of a plan, which is decisions as plain data (plan.as_data())."""
     # Whether a unit has to be started changes by itself.
-    steps = [[step for step in it.pending if step not in OF_PROCESSES] for it in decisions]
-    said = [
-        [it.name, it.state, it.strategy, left, it.surplus, it.voiding, it.stale] for it, left in zip(decisions, steps)
-    ]
+    steps = [[step for step in it["pending"] if step not in OF_PROCESSES] for it in plan]
+    keys = ("name", "state", "strategy", "surplus", "voiding", "stale")
+    said = [[*(it[key] for key in keys), left] for it, left in zip(plan, steps)]
     return hashlib.sha256(json.dumps(said).encode()).hexdigest()
 
 

@@ -54,7 +54,8 @@ def look(host: Host, *, sockets: Sequence[SocketUnit], services: Sequence[UnitSe
                 found += _listeners(host, name, sockets=(), users=users)
                 starts.append(PortStart(unprivileged_port_start(host), None, name, path.startswith(_NAMED)))
         except PrivportError as problem:
-            skipped.append(Skipped(f"network namespace {name}", str(problem)))
+            # The number of a process says nothing to anybody, and is another one at each look.
+            skipped.append(Skipped(f"network namespace {name}", str(problem).replace(path, "it")))
     if len(others) > _MOST_NAMESPACES:
         text = f"more than {_MOST_NAMESPACES} network namespaces: the others were not looked at"
         skipped.append(Skipped("network namespaces", text))
