@@ -15,6 +15,8 @@ KINDS: Mapping[str, str] = {
     "sysv": "service {} status",
     "supervisord": "supervisorctl status {}",
 }
+# Where a person finds the folders of tools that take no name of a service.
+_FOLDERS = {"s6": "/run/service/", "daemontools": "/etc/service/"}
 # What a person types to see the names that there are.
 _NAMES = {
     "runit": "ls /etc/service",
@@ -78,7 +80,8 @@ def asking(manager: Manager) -> str:
     if manager.kind == USER:
         user, _slash, unit = manager.name.partition("/")
         return f"systemctl --user --machine={user}@ status {unit}"
-    return KINDS[manager.kind].format(manager.name)
+    folder = "" if manager.name.startswith("/") else _FOLDERS.get(manager.kind, "")
+    return KINDS[manager.kind].format(folder + manager.name)
 
 
 def advice_to_look(name: str) -> str:
