@@ -132,6 +132,25 @@ ROWS = (
         removed=f"{STILL_HELD}; [[ $(tail -c 6 /etc/inetd.conf) == 'no end' ]]",
         host="trixie",
     ),
+    Row(
+        "xinetd, which does not run",
+        WHO,
+        [one("xinetd")],
+        "refused",
+        {"one.a": ""},
+        says=["systemctl enable --now xinetd"],
+        host="bookworm",
+    ),
+    Row(
+        "inetd, of which more is asked than it can do",
+        INETD,
+        [one("inetd", superserver_options={"per_source": 3})],
+        "refused",
+        {"one.a": ""},
+        says=["say superserver: systemd or xinetd or tcpsvd"],
+        holds=STILL_HELD,
+        host="trixie",
+    ),
     *(
         Row(
             f"{server} starts it",
