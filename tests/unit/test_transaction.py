@@ -435,6 +435,18 @@ def test_a_file_of_somebody_elses_is_refused_before_anything_is_changed() -> Non
 # --- Processes that keep what is taken from them
 
 
+@pytest.mark.parametrize("state", ["present", "absent"])
+def test_what_the_service_had_by_another_unit_is_taken_back(state: str) -> None:
+    host = machine({"a": "ambient", "b": ""})
+    described = {"name": "a", "ports": [PORTS["b"]], "unit": "b.service", "state": state}
+    asked = Request(tuple(parse_services([described])), seconds=0.0)
+    done = run(host, asked, check_mode=False)
+    assert (done.failure, done.changed, failed(done)) == ("", True, {})
+    there = [path for path in (dropin("a.service"), dropin("b.service")) if path in host.files]
+    assert there == ([dropin("b.service")] if state == "present" else [])
+    assert run(host, asked, check_mode=False).changed is False
+
+
 def test_a_process_that_keeps_it_is_told_until_it_is_restarted() -> None:
     host = machine({"a": "ambient"})
     for _time in range(2):

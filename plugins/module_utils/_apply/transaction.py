@@ -320,7 +320,8 @@ class _Transaction:
         proofs = self._proved()
         surplus = [it for it in self._good.values() if it.surplus]
         retained = [it for it in self._good.values() if it.retained]
-        if not surplus and not retained:
+        stale = [it for it in self._good.values() if it.stale]
+        if not surplus and not retained and not stale:
             return proofs
         self._clear()
         return (*(it for it in proofs if it.case.service.name in self._failed), *self._proved())
