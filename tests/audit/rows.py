@@ -162,6 +162,13 @@ ROWS: Tuple[Row, ...] = (
         'started audit-root.service "ExecStart=$(serve 87)"',
         _WEB,
     ),
+    Row(
+        "undeclared-grant",
+        "/etc/xinetd.d/audit: 92",
+        r"printf 'service audit\n{\n type = UNLISTED\n port = 92\n user = daemon\n server = /bin/cat\n}\n' "
+        ">/etc/xinetd.d/audit",
+        "/etc/xinetd.d/discard",
+    ),
     Row("undeclared-listener", "audit-root.service on port 87", "true", _WEB),
     Row("undeclared-grant", "audit-two.service", "true", _WEB),
     Row("undeclared-grant", "/opt/audit/one", "true", "/etc/authbind/byuid/2"),

@@ -15,6 +15,11 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.audit.netfi
     Way,
     grants_of_ways,
 )
+from ansible_collections.netbind.privport.plugins.module_utils._core.audit.superservers import (
+    grants_of_inetd,
+    grants_of_xinetd,
+    ports_by_name,
+)
 from ansible_collections.netbind.privport.plugins.module_utils._core.audit.texts import (
     PortStart,
     grant_of_setting,
@@ -38,6 +43,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.capability.
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import SocketUnit
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Port
 from ansible_collections.netbind.privport.plugins.module_utils._core.netfilter.nat import Led
+from ansible_collections.netbind.privport.plugins.module_utils._core.supervision import openrc_settings
 from ansible_collections.netbind.privport.tests.unit.fake_host import fixture
 
 CAP = "cap_net_bind_service"
@@ -272,6 +278,36 @@ def test_files_of_other_programs() -> None:
     (openrc,) = grants_of_openrc(files, runs=True)
     assert (openrc.units, openrc.effective) == (("web",), True)
     assert grants_of_openrc(files, runs=False)[0].effective is False
+    own = openrc_settings.text("web", capability=CAP, heading="# Ours")
+    assert [it.units for it in grants_of_openrc({openrc_settings.path("web"): own}, runs=True)] == [("web",)]
+
+
+SERVICES = "# a\nident 113/tcp auth # who\ntftp\t69/udp\nhttp-alt 8080/tcp\n"
+
+
+def test_super_servers() -> None:
+    named = ports_by_name(SERVICES)
+    assert named[("auth", "tcp")] == 113
+    text = """\
+# ident stream tcp nowait root /usr/sbin/tcpd
+127.0.0.1:ident stream tcp nowait identd:ident /usr/sbin/identd identd
+tftp dgram udp wait root /usr/sbin/tftpd tftpd
+8080 stream tcp nowait nobody /bin/a a
+http-alt stream tcp6 nowait nobody /bin/a a
+unknown stream tcp nowait nobody /bin/a a
+"""
+    found = grants_of_inetd(text, named)
+    assert [(it.ports, it.holders) for it in found] == [
+        (("113",), ("user identd",)),
+        (("69/udp",), ("user root",)),
+    ]
+    section = "service ident\n{\n user = nobody\n server = /usr/sbin/identd\n}\n"
+    off = "service tftp\n{\n socket_type = dgram\n disable = yes\n}\nservice own\n{\n port = 79\n}\n"
+    of_files = grants_of_xinetd({"/etc/xinetd.d/a": section, "/etc/xinetd.d/b": off}, named)
+    assert [(it.subject, it.holders) for it in of_files] == [
+        ("/etc/xinetd.d/a: 113", ("user nobody",)),
+        ("/etc/xinetd.d/b: 79", ("user root",)),
+    ]
 
 
 def test_mounts() -> None:

@@ -12,6 +12,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.audit.grant
     REDIRECT,
     SETCAP,
     SOCKET,
+    SUPERSERVER,
     SYSCTL,
     Grant,
     LowListener,
@@ -58,7 +59,7 @@ class Declared(NamedTuple):
             return True
         if grant.mechanism == SYSCTL:
             return self.decision.strategy == SYSCTL
-        by_port = grant.mechanism in (REDIRECT, AUTHBIND, SOCKET) and grant.ports
+        by_port = grant.mechanism in (REDIRECT, AUTHBIND, SOCKET, SUPERSERVER) and grant.ports
         return bool(by_port) and not set(ports_of(grant)).isdisjoint(self.case.service.ports)
 
 

@@ -19,7 +19,13 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model.obser
 
 SETTING = "net.ipv4.ip_unprivileged_port_start"
 PAM_FILE = "/etc/security/capability.conf"
-_OPENRC = re.compile(r"""(?m)^\s*(?:export\s+)?capabilities=(?P<quote>["']?)(?P<value>[^"'\n]*)(?P=quote)""")
+# A file for all services gives them to one by a case of its name, as the collection's own does.
+_OPENRC = re.compile(
+    r"""(?m)^\s*(?:case .* in (?P<service>\S+)\)\s*)?(?:export\s+)?"""
+    r"""capabilities=(?P<quote>["']?)(?P<value>[^"'\n]*)(?P=quote)"""
+)
+    r"""(?m)^\s*(?:case .* in (?P<service>\S+)\)\s*)?(?:export\s+)?capabilities=(?P<quote>["']?)(?P<value>[^"'\n]*)(?P=quote)"""
+)
 
 
 class PortStart(NamedTuple):
@@ -99,7 +105,7 @@ def grants_of_openrc(files: Mapping[str, str], *, runs: bool) -> Tuple[Grant, ..
                         why_not=why_not,
                         file=path,
                         evidence=setting[0].strip(),
-                        units=(path.rpartition("/")[2],),
+                        units=(setting["service"] or path.rpartition("/")[2],),
                     )
                 )
     return tuple(found)

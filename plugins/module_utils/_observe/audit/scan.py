@@ -23,6 +23,11 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.audit.netfi
     Way,
     grants_of_ways,
 )
+from ansible_collections.netbind.privport.plugins.module_utils._core.audit.superservers import (
+    grants_of_inetd,
+    grants_of_xinetd,
+    ports_by_name,
+)
 from ansible_collections.netbind.privport.plugins.module_utils._core.audit.texts import (
     PAM_FILE,
     SETTING,
@@ -33,9 +38,11 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.audit.texts
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.audit.units import UnitSeen
 from ansible_collections.netbind.privport.plugins.module_utils._core.authbind.rules import HELPER
+from ansible_collections.netbind.privport.plugins.module_utils._core.managed.installation import XINETD_FOLDER
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import PrivportError
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Port
 from ansible_collections.netbind.privport.plugins.module_utils._core.netfilter.nat import Led
+from ansible_collections.netbind.privport.plugins.module_utils._core.superserver.inetd import PATH as INETD
 from ansible_collections.netbind.privport.plugins.module_utils._core.sysctl import setting as sysctl
 from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host
 from ansible_collections.netbind.privport.plugins.module_utils._observe import processes
@@ -91,6 +98,7 @@ def scan(host: Host, *, seconds: float) -> Scan:
         (SETTING, lambda: tuple(_of_settings(host, networks.starts))),
         ("the rules of nftables and iptables", lambda: _of_netfilter(host)),
         (PAM_FILE, lambda: _of_pam(host)),
+        ("super-servers", lambda: _of_superservers(host)),
         ("the services of OpenRC", lambda: _of_openrc(host)),
     )
     none: Iterable[Grant] = ()
@@ -169,10 +177,16 @@ def _backends(led: Iterator[Led]) -> Iterator[Port]:
     yield from (Port(number, protocol) for number in numbers for protocol in ("tcp", "udp"))
 
 
+def _of_superservers(host: Host) -> Tuple[Grant, ...]:
+    named = ports_by_name(host.read("/etc/services") or "")
+    sections = host.texts_with(XINETD_FOLDER, "service")
+    return (*grants_of_inetd(host.read(INETD) or "", named), *grants_of_xinetd(sections, named))
+
+
 def _of_openrc(host: Host) -> Tuple[Grant, ...]:
     texts = {
         path: text
-        for folder in ("/etc/conf.d", "/etc/init.d")
+        for folder in ("/etc/rc.conf.d", "/etc/conf.d", "/etc/init.d")
         for path, text in host.texts_with(folder, "capabilities=").items()
     }
     return grants_of_openrc(texts, runs=host.status("/run/openrc") is not None)
