@@ -24,8 +24,6 @@ _OPENRC = re.compile(
     r"""(?m)^\s*(?:case .* in (?P<service>\S+)\)\s*)?(?:export\s+)?"""
     r"""capabilities=(?P<quote>["']?)(?P<value>[^"'\n]*)(?P=quote)"""
 )
-    r"""(?m)^\s*(?:case .* in (?P<service>\S+)\)\s*)?(?:export\s+)?capabilities=(?P<quote>["']?)(?P<value>[^"'\n]*)(?P=quote)"""
-)
 
 
 class PortStart(NamedTuple):
