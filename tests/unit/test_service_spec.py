@@ -207,7 +207,7 @@ def test_the_tags_that_ansible_puts_on_values_are_left_behind() -> None:
     assert [type(value) for value in values] == [str, str, str, str, int]
 
 
-TABLE = (ROOT / "README.md").read_text(encoding="utf-8").split("\n## A service\n\n")[1].split("\n\n")[0]
+TABLE = (ROOT / "docs/services.md").read_text(encoding="utf-8").split("\n## The keys\n\n")[1].split("\n\n")[0]
 ROWS = [line.strip("| ").split(" | ") for line in TABLE.splitlines()[2:]]
 
 
