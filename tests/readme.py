@@ -33,6 +33,8 @@ OPTIONS = {
     "-e privport_plan_show=dropins": "plan",
     "-e ansible_become=false": "plan",
     "-e privport_hosts=PATTERN": "plan",
+    "-e privport_plan_file=plan.json": "plan",
+    "-e privport_rollout_plan=plan.json": "rollout",
     "-e privport_rollout_serial=1,25%": "rollout",
     "-e privport_audit_baseline=audit/audit.json": "audit",
     "-e privport_audit_fail_on=high": "audit",
@@ -195,7 +197,7 @@ def wrong_on_host(text: str, *, granted_before: bool) -> str:
 
 
 def run_all(found: Sequence[Command], in_text: Sequence[Command], *, from_inventory: bool) -> Iterator[str]:
-    """Runs everything with the services of a file, or of the inventory; a line for each that fails."""
+    """Runs these with the services of a file, or of the inventory; a line for each that fails."""
     environment = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "NO_COLOR": "1"}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -223,7 +225,7 @@ def main() -> None:
     elif not told:
         if not on_host(PREPARE):
             sys.exit(f"error: {HOST} could not be prepared; is the fleet up?")
-        told = [it for place in (False, True) for it in run_all(found, in_text, from_inventory=place)]
+        told = [*run_all(found, in_text, from_inventory=False), *run_all(found, [], from_inventory=True)]
     sys.exit("\n".join(["", *told]) if told else 0)
 
 
