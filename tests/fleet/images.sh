@@ -85,8 +85,8 @@ PasswordAuthentication no
 UseDNS no
 MaxStartups 100
 CONF
-# A connection of the tests starts no manager of its user.
-sed -i '/pam_systemd/d' "$1/etc/pam.d/common-session"
+# A connection of the tests, or a login in a unit, starts no manager of its user, and stays where it was started.
+sed -i '/pam_systemd/d' "$1"/etc/pam.d/common-session "$1"/etc/pam.d/runuser-l
 if [ -x "$1/bin/systemctl" ]; then
   # The servers are there for the tests to start.
   for link in "$1"/etc/systemd/system/*.wants/*; do

@@ -201,8 +201,6 @@ def try_grants(work):
     found = settle(work["grants"], seconds=work.get("seconds", SECONDS))
     answer = {name: judge(found[name], work["grants"][name]) for name in names}
     run("systemctl", "stop", *(unit for grant in grants for unit in grant["units"]), *names)
-    # Where a login starts a program (runuser -), it is in a session of its own, which no stop of the unit ends.
-    run("systemctl", "stop", "session-*.scope")
     subprocess.run(["systemctl", "reset-failed", *names], check=False, capture_output=True)
     for step, *arguments in reversed(undo):
         step(*arguments)
