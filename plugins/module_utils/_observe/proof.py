@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import time
-from typing import Iterator, Mapping, NamedTuple, Sequence
+from typing import Iterable, Iterator, Mapping, NamedTuple, Sequence
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.case import Case, cases
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import HostError
@@ -123,9 +123,12 @@ def _is_refused(host: Host, proof: Proof, *, since: float) -> bool:
 
 
 class _Glance(NamedTuple):
-    """Who listens where, and of each unit its ActiveState and how often it was started again."""
+    """Who listens where, and of each unit its ActiveState and how often it was started again.
 
-    sockets: frozenset[tuple[str, str, str, int]]
+    A socket is there once for each service that it concerns: two of them may be bound to one address (SO_REUSEPORT).
+    """
+
+    sockets: tuple[tuple[str, str, str, int], ...]
     active: tuple[str, ...]
     restarts: tuple[str, ...]
 
@@ -148,7 +151,7 @@ def _seen(proofs: Sequence[Proof]) -> _Glance:
     facts = [proof.case.facts for proof in proofs]
     shown = {it.unit.name: it.unit.properties for it in facts if it.unit}
     sockets = ((it.network.path, own.protocol, own.address, own.port) for it in facts for own in it.listeners)
-    return _summary(frozenset(sockets), shown)
+    return _summary(sockets, shown)
 
 
 def _glance(host: Host, proofs: Sequence[Proof]) -> _Glance:
@@ -160,14 +163,14 @@ def _glance(host: Host, proofs: Sequence[Proof]) -> _Glance:
     sockets = (it for path, of_network in services.items() for it in _sockets_in(host, path, of_network))
     shown = units.show(host, [name for name in names if is_unit(name)], properties=_STATE)
     shown.update({name: seen.properties for name, seen in supervision.look(host, names).items()})
-    return _summary(frozenset(sockets), shown)
+    return _summary(sockets, shown)
 
 
 def _sockets_in(host: Host, path: str, services: Sequence[Service]) -> Iterator[tuple[str, str, str, int]]:
     """Those of services in one network; none where it is gone, or cannot be entered yet."""
     wanted: dict[Port, list[Service]] = {}
     for service in services:
-        for port in service.all_ports:
+        for port in dict.fromkeys(service.all_ports):
             wanted.setdefault(port, []).append(service)
     ports = sorted(wanted)
     try:
@@ -176,14 +179,15 @@ def _sockets_in(host: Host, path: str, services: Sequence[Service]) -> Iterator[
     except HostError:
         return
     for it in found:
-        if any(own.serves_by(it.address, v6only=it.v6only) for own in wanted[Port(it.port, it.protocol)]):
-            yield path, it.protocol, it.address, it.port
+        for own in wanted[Port(it.port, it.protocol)]:
+            if own.serves_by(it.address, v6only=it.v6only):
+                yield path, it.protocol, it.address, it.port
 
 
-def _summary(sockets: frozenset[tuple[str, str, str, int]], shown: Mapping[str, Mapping[str, str]]) -> _Glance:
+def _summary(sockets: Iterable[tuple[str, str, str, int]], shown: Mapping[str, Mapping[str, str]]) -> _Glance:
     states = [shown[name] for name in sorted(shown)]
     return _Glance(
-        sockets=sockets,
+        sockets=tuple(sorted(sockets)),
         active=tuple(it.get("ActiveState", "") for it in states),
         restarts=tuple(it.get("NRestarts", "") for it in states),
     )
