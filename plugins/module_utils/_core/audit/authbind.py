@@ -47,15 +47,28 @@ def grants_of_rules(found: Authbind) -> Tuple[Grant, ...]:
     return tuple(it for it in judged if it.subject not in (*FOLDERS, BYUID))
 
 
-def _grant(found: Authbind, file: RuleFile, **fields: object) -> Grant:
-    why_not = str(fields.pop("why_not", "")) or found.broken
+def _grant(
+    found: Authbind,
+    file: RuleFile,
+    *,
+    holders: Tuple[str, ...] = (),
+    ports: Tuple[str, ...] = (),
+    why_not: str = "",
+    evidence: str = "",
+    remarks: Tuple[Remark, ...] = (),
+) -> Grant:
+    """The grant of a rule file, which works unless why_not, or what keeps authbind itself from working, says why."""
+    reason = why_not or found.broken
     return Grant(
         mechanism=AUTHBIND,
         subject=file.path,
+        holders=holders,
+        ports=ports,
+        effective=not reason,
+        why_not=reason,
         file=file.path,
-        effective=not why_not,
-        why_not=why_not,
-        **fields,  # type: ignore[arg-type]
+        evidence=evidence,
+        remarks=remarks,
     )
 
 
