@@ -4,6 +4,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 from ansible_collections.netbind.privport.tests import readme
 from ansible_collections.netbind.privport.tests.readme import Command
@@ -14,6 +17,15 @@ REMOVE = "ansible-playbook netbind.privport.remove -i hosts"
 
 def test_every_command_of_the_documentation_is_run() -> None:
     assert readme.problems(*readme.documented()) == []
+
+
+def test_the_reference_names_everything() -> None:
+    root = Path(__file__).parents[2]
+    page = (root / "docs/reference.md").read_text(encoding="utf-8")
+    filters = (re.findall(r'"(privport_\w+)":', it.read_text("utf-8")) for it in root.glob("plugins/filter/*.py"))
+    parts = ("plugins/modules/*.py", "roles/*", "playbooks/*.yml")
+    names = {name for found in filters for name in found} | {it.stem for part in parts for it in root.glob(part)}
+    assert sorted(name for name in names if f"`{name}`" not in page) == []
 
 
 @pytest.mark.parametrize(
