@@ -32,7 +32,7 @@ def main() -> None:
         wrong = wrong_in(Path(folder))
     for it in wrong:
         print(it)
-    print(f"{len(ROWS) + 4} outcomes, {len(wrong)} wrong")
+    print(f"{len(ROWS) + 6} outcomes, {len(wrong)} wrong")
     sys.exit(1 if wrong else 0)
 
 
@@ -66,6 +66,8 @@ def wrong_in(folder: Path) -> List[str]:
     wrong += (
         [] if away and not away[0]["reachable"] and away[0]["message"] else ["the host that is away is not told of"]
     )
+    wrong += [] if fails(inventory, fail_on="critical") else ["a host that is away does not fail who asks for that"]
+    wrong += ["a host that is away fails who does not ask for that"] if fails(inventory, fail_on="never") else []
     return wrong + as_nobody(inventory, folder / "nobody")
 
 
@@ -74,6 +76,13 @@ def hosts() -> Dict[str, Any]:
     fleet = yaml.safe_load((ROOT / "tests/fleet/inventory.yml").read_text(encoding="utf-8"))["fleet"]
     variables = {**fleet["vars"], "ansible_timeout": 5}
     return {"all": {"hosts": {HOST: fleet["hosts"][HOST], AWAY: {"ansible_host": "10.43.80.99"}}, "vars": variables}}
+
+
+def fails(inventory: Path, *, fail_on: str) -> bool:
+    """Whether the audit of nothing but the host that is away ends with a failure."""
+    argv = ["ansible-playbook", "--inventory", str(inventory), "netbind.privport.audit", "--limit", AWAY]
+    argv += ["--extra-vars", f"privport_audit_fail_on={fail_on}"]
+    return subprocess.run(argv, check=False, capture_output=True, cwd=ROOT).returncode != 0
 
 
 def as_nobody(inventory: Path, folder: Path) -> List[str]:
