@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-3.0-or-later
 # Runs ansible-test on the collection as its users get it: built and installed, in a folder outside the checkout.
 # Usage: ansible-test.sh sanity|integration [ARGUMENT…]; integration runs inside the fleet's namespaces.
 set -euo pipefail

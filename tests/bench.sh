@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-3.0-or-later
 # Compares what the collection costs with what else would be run, inside the fleet's namespaces.
 set -euo pipefail
 # shellcheck source=tests/fleet/common.sh

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-3.0-or-later
 # Compares what is predicted for the units that Debian ships with the kernel, inside the fleet's namespaces.
 # Usage: corpus.sh FOLDER [--write]
 set -euo pipefail

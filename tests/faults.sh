@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-3.0-or-later
 # Kills, fills and hangs things on the fleet, and looks what the collection makes of it. Runs inside the fleet's namespaces.
 set -euo pipefail
 # shellcheck source=tests/fleet/common.sh

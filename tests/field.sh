@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-3.0-or-later
 # Gives real daemons to the role, on a host of the fleet that has them. Runs inside the fleet's namespaces.
 # Usage: field.sh HOST SUITE [--always] [--write] [NAME…]
 set -euo pipefail

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-3.0-or-later
 # Compares the predictions of the collection with the kernel, and its proofs with what clients get, inside the fleet's
 # namespaces.
 set -euo pipefail

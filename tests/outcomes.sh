@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-3.0-or-later
 # Gives services as people have them their ports, and takes them back; then audits a host with something planted for
 # each rule, and rolls out to many names of it. Runs inside the fleet's namespaces.
 set -euo pipefail

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-3.0-or-later
 # Takes the service units out of Debian's packages, and compiles what stands in for their programs.
 # Usage: fetch.sh SUITE FOLDER. The units are FOLDER/SUITE/units/*.service then, the program is FOLDER/standin.
 set -euo pipefail

@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# SPDX-License-Identifier: GPL-3.0-or-later
 # Names and places that the fleet's scripts share. Sourced, never run.
 # shellcheck disable=SC2034
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-3.0-or-later
 # Runs a command in namespaces of its own, where podman can start systemd hosts and nothing outlives the command.
 # Usage: enter.sh COMMAND [ARGUMENT…]
 set -euo pipefail

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-3.0-or-later
 # The fleet for people: hosts that stay up between commands.
 set -euo pipefail
 # shellcheck source=tests/fleet/common.sh

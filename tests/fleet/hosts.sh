@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-3.0-or-later
 # Starts and removes the fleet's hosts. Runs inside enter.sh.
 # Usage: hosts.sh up [HOST…] | down
 set -euo pipefail

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-3.0-or-later
 # Builds the images that are not there yet, of the hosts named or of those that start unnamed. Their names end in a hash
 # of the recipe, so that a changed one is built anew and an unchanged one costs nothing. Runs outside the fleet's
 # namespaces, which have no way out.

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-3.0-or-later
 # The first process of the namespaces that enter.sh makes: prepares them and runs the command.
 set -euo pipefail
 

@@ -203,13 +203,6 @@ def test_what_acts_is_found(tmp_path: Path) -> None:
     assert called_names(bad) & IMPURE_CALLS == {"open"}
 
 
-@pytest.mark.parametrize("path", PLUGINS, ids=ids(PLUGINS))
-def test_every_file_says_its_licence(path: Path) -> None:
-    head = path.read_text(encoding="utf-8").replace("#!/usr/bin/python\n", "", 1).splitlines()
-    assert "GNU General Public License v3.0+" in head[0]
-    assert head[1] == "# SPDX-License-Identifier: GPL-3.0-or-later"
-
-
 def test_the_names_are_the_registrys_in_its_order() -> None:
     assert tuple(STRATEGIES) == STRATEGY_NAMES
     assert all(name == strategy.name for name, strategy in STRATEGIES.items())

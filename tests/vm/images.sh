@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-3.0-or-later
 # Builds the disk of the emulated machine, unless it is there: a whole Debian with its own kernel, AppArmor and SELinux.
 # The folder's name ends in a hash of this file, so a changed recipe is built anew. Prints the folder.
 set -euo pipefail
