@@ -1,0 +1,54 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The list of guides, and the first page that the documentation site makes of it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from ansible_collections.netbind.privport.tests.docs_site import guides
+
+PAGES = sorted(guides.ROOT.glob("docs/*.md"))
+
+
+def test_the_list_names_every_guide_once() -> None:
+    assert sorted(guides.pages()) == sorted(path.stem for path in PAGES)
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+def test_what_a_guide_links_to_is_there(path: Path) -> None:
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", path.read_text("utf-8"))
+    assert [link for link in links if not (path.parent / link).exists()] == []
+
+
+def test_the_first_page_links_to_the_guides_and_lists_them_by_section() -> None:
+    text = f"""\
+.. A comment.
+
+.. _label:
+
+Guides
+******
+
+First
+=====
+
+* `One page <{guides.ADDRESS}/one.html>`__: what it has.
+* `Another <{guides.ADDRESS}/two-three.html>`__: what it has, too.
+
+Then
+====
+
+* `Last <{guides.ADDRESS}/last.html>`__: the end.
+"""
+    page = guides.front_page(text)
+    assert page.startswith("Guides\n******\n")
+    assert "* :doc:`Another <two-three>`: what it has, too." in page
+    assert guides.ADDRESS not in page
+    assert re.findall(r":caption: (.+)\n(?:   :.+\n)*\n((?:   .+\n)+)", page) == [
+        ("First", "   one\n   two-three\n"),
+        ("Then", "   last\n"),
+        ("Modules, roles and filters", "   collection/index\n"),
+    ]
