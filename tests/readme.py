@@ -150,8 +150,9 @@ def inventory(variables: str) -> str:
 
 
 def in_turn(found: Sequence[Command], in_text: Sequence[Command]) -> Iterator[Command]:
-    """What is to be run: the commands, then those with each option of the text."""
-    runnable = [command for command in found if _RUN_HERE.match(command.text)]
+    """What is to be run: each command once, where it stands first, then those with each option of the text."""
+    first = {command.text: command for command in reversed(found) if _RUN_HERE.match(command.text)}
+    runnable = [command for command in found if first.get(command.text) is command]
     yield from runnable
     for option in sorted(in_text, key=lambda it: list(OPTIONS).index(it.text)):
         written = re.sub("[A-Z]{2,}", lambda word: PLACEHOLDERS[word[0]], option.text)

@@ -8,7 +8,8 @@ import re
 from pathlib import Path
 
 import pytest
-from ansible_collections.netbind.privport.tests.docs_site import guides
+from ansible_collections.netbind.privport.plugins.module_utils._core.report import ways_out
+from ansible_collections.netbind.privport.tests.docs_site import guides, messages, troubleshooting
 
 PAGES = sorted(guides.ROOT.glob("docs/*.md"))
 
@@ -52,3 +53,24 @@ Then
         ("Then", "   last\n"),
         ("Modules, roles and filters", "   collection/index\n"),
     ]
+
+
+def test_every_message_has_a_paragraph_with_a_way_out_and_every_paragraph_a_message() -> None:
+    assert troubleshooting.missing() == []
+
+
+def test_the_codes_of_ways_out_and_of_what_was_measured_are_found_in_the_source() -> None:
+    found = set(messages.refusals())
+    assert {step.code for step in ways_out.STEPS} <= found
+    # What selinux_port and its like are made of is an argument that another function hands on.
+    assert {"selinux_node", "selinux_capability", "bounding_set", "confinement"} <= found
+
+
+def test_the_page_of_messages_is_what_the_code_and_the_paragraphs_say() -> None:
+    assert troubleshooting.PAGE.read_text("utf-8") == troubleshooting.text(), "./run docs --write mends it"
+
+
+def test_a_message_is_read_with_what_only_a_run_knows_left_out() -> None:
+    assert "the unit may never have cap_net_bind_service" in messages.refusals()["bounding_set"]
+    assert "backend port … is held by somebody else" in messages.refusals()["backend_held"]
+    assert "port … is not served on …, but on …" in messages.checks()["address"]

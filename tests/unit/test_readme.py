@@ -77,7 +77,8 @@ def test_what_no_page_has_any_more_is_told() -> None:
 def test_an_option_is_tried_with_the_last_command_of_its_playbook() -> None:
     found = [Command("p:1", PLAN), Command("p:2", f"{PLAN} --check"), Command("p:3", REMOVE)]
     in_text = [Command("p:8", "-e privport_restart_absent=true"), Command("p:9", "-e privport_hosts=PATTERN")]
-    assert list(readme.in_turn(found, in_text)) == [
+    again = [*found, Command("p:4", PLAN)]
+    assert list(readme.in_turn(again, in_text)) == [
         *found,
         ("p:9", f"{PLAN} -e privport_hosts=web"),
         ("p:8", f"{REMOVE} -e privport_restart_absent=true"),
