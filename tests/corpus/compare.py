@@ -17,9 +17,8 @@ from pathlib import Path
 from typing import Any, Dict, List, Mapping, NamedTuple, Tuple
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.capability.file_rules import OF_INTERPRETER
-from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import render_authbind
-from hazards.compare import ROOT, VALUE, observe, planned, predicted, rule_name, run
-from hazards.report import Cell
+from hazards.compare import ROOT, asked, observe, of_ambient, of_authbind, of_setcap, planned, predicted, run
+from hazards.report import Cell, write_csv
 
 from . import report
 from .shipped import Shipped, shipped
@@ -48,7 +47,7 @@ class Tried(NamedTuple):
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--write", action="store_true", help="keep the tables in docs/corpus.md")
+    parser.add_argument("--write", action="store_true", help="keep what was found in docs/corpus.csv and .md")
     parser.add_argument("folder", type=Path)
     parser.add_argument("hosts", nargs="+")
     arguments = parser.parse_args()
@@ -58,6 +57,7 @@ def main() -> None:
         print(report.summary(each))
     if arguments.write:
         (ROOT / "docs/corpus.md").write_text(report.document(found))
+        (ROOT / "docs/corpus.csv").write_text(write_csv(report.lines_of(found)))
     wrong = [(each, key, cell) for each in found for key, cell in each.cells.items() if not cell.agrees]
     for each, (unit, strategy), cell in wrong:
         print(f"  {unit}, {strategy}, systemd {each.systemd}: predicted {cell.predicted}, but {cell.observed}")
@@ -120,34 +120,24 @@ def _without_grant(it: Tried) -> Dict[str, Any]:
 
 
 def _asked(it: Tried, strategy: str) -> Dict[str, Any]:
-    return {
-        "strategy": strategy,
-        "port": it.port,
-        "front": it.port,
-        # Who listens without a grant is nobody's concern.
-        "user": (it.unit.user or it.unit.runs_as) if strategy != "sysctl" else "",
-        "take_away": [],
-        "attribute": [],
-        "value": VALUE,
-        "dropin": "",
-        "rules": [],
-        "units": {},
-        "started": [],
-        "ruleset": "",
-        "start": 1024,
-    }
+    # Who listens without a grant is nobody's concern.
+    user = _user(it) if strategy != "sysctl" else ""
+    return asked(strategy, port=it.port, front=it.port, user=user)
+
+
+def _user(it: Tried) -> str:
+    return it.unit.user or it.unit.runs_as
 
 
 def _grant(it: Tried, strategy: str, plan: Mapping[str, Any]) -> Dict[str, Any]:
     """What the collection would write for the strategy, whether or not it refuses to."""
-    asked, user = _asked(it, strategy), it.unit.user or it.unit.runs_as
+    known = _asked(it, strategy)
     if strategy == "ambient":
-        return {**asked, "dropin": plan["ambient"]}
+        return {**known, **of_ambient(plan)}
     if strategy == "setcap":
-        return {**asked, "attribute": [plan["granted_file"]] if plan["granted_file"] else []}
+        return {**known, **of_setcap(plan)}
     commands = it.unit.commands.get("ExecStart", ())
-    text = render_authbind(program="/usr/bin/authbind", commands=commands, deep=plan["authbind_deep"])
-    return {**asked, "dropin": text, "rules": [[user, rule_name(it.port)]] if user else []}
+    return {**known, **of_authbind(plan, commands=commands, user=_user(it), port=it.port)}
 
 
 def _unsafe(plan: Mapping[str, Any], strategy: str) -> bool:

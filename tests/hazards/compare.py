@@ -35,7 +35,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model.servi
     parse_services,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.netfilter import redirect
-from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.command_line import commands_of
+from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.command_line import Command, commands_of
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.socket_unit import Handed, socket_name
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import render_authbind
 
@@ -58,17 +58,19 @@ Cells = Dict[Tuple[str, str, str], report.Cell]
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--write", action="store_true", help="keep the table in docs/hazards.md")
+    parser.add_argument("--write", action="store_true", help="keep what was found in docs/hazards.csv and .md")
     parser.add_argument("part", nargs="*", help="only the hazards with this in their names")
     arguments = parser.parse_args()
     cells: Cells = {}
     with ThreadPoolExecutor(len(TRIED)) as pool:
         for found in pool.map(partial(try_host, parts=arguments.part or [""]), TRIED):
             cells.update(found)
-    print(report.table(cells))
+    lines = report.lines_of(cells)
+    print(report.tables(lines))
     if arguments.write and not arguments.part:
         path = ROOT / "docs/hazards.md"
-        path.write_text(report.document(cells, before=path.read_text()))
+        path.with_suffix(".csv").write_text(report.write_csv(lines))
+        path.write_text(report.document(lines, before=path.read_text()))
     wrong = [key for key, cell in cells.items() if not cell.agrees]
     print(f"{len(cells)} cells, {len(wrong)} disagree")
     for hazard, strategy, host in wrong:
@@ -148,12 +150,19 @@ def predicted(plan: Dict[str, Any], strategy: str) -> str:
 
 def grant(row: Row, strategy: str, plan: Dict[str, Any]) -> Dict[str, Any]:
     """What the collection would write for the strategy, whether or not it refuses to."""
-    asked = {
+    known = asked(strategy, port=row.port, front=row.front, user=row.hazard.declared_user or row.hazard.user)
+    known["take_away"] = [plan["granted_file"]] if "setcap" in plan["surplus"] else []
+    return {**known, **GRANTS[strategy](row, plan)}
+
+
+def asked(strategy: str, *, port: int, front: int, user: str) -> Dict[str, Any]:
+    """What on_host.py is asked to try, without any grant; '' for a user stands for whoever listens."""
+    return {
         "strategy": strategy,
-        "port": row.port,
-        "front": row.front,
-        "user": row.hazard.declared_user or row.hazard.user,
-        "take_away": [plan["granted_file"]] if "setcap" in plan["surplus"] else [],
+        "port": port,
+        "front": front,
+        "user": user,
+        "take_away": [],
         "attribute": [],
         "value": VALUE,
         "dropin": "",
@@ -165,7 +174,6 @@ def grant(row: Row, strategy: str, plan: Dict[str, Any]) -> Dict[str, Any]:
         # The first port that every user may bind.
         "start": 1024,
     }
-    return {**asked, **GRANTS[strategy](row, plan)}
 
 
 def _socket(row: Row, plan: Dict[str, Any]) -> Dict[str, Any]:
@@ -179,22 +187,22 @@ def _socket(row: Row, plan: Dict[str, Any]) -> Dict[str, Any]:
     return {"units": {socket_name(plan["unit"]): handed.files[0].text}, "dropin": handed.dropin}
 
 
-def _ambient(_row: Row, plan: Dict[str, Any]) -> Dict[str, Any]:
+def of_ambient(plan: Mapping[str, Any]) -> Dict[str, Any]:
     return {"dropin": plan["ambient"]}
 
 
-def _setcap(_row: Row, plan: Dict[str, Any]) -> Dict[str, Any]:
+def of_setcap(plan: Mapping[str, Any]) -> Dict[str, Any]:
     return {"attribute": [plan["granted_file"]] if plan["granted_file"] else []}
 
 
+def of_authbind(plan: Mapping[str, Any], *, commands: Sequence[Command], user: str, port: int) -> Dict[str, Any]:
+    text = render_authbind(program="/usr/bin/authbind", commands=commands, deep=plan["authbind_deep"])
+    return {"dropin": text, "rules": [[user, rule_name(port)]] if user else []}
+
+
 def _authbind(row: Row, plan: Dict[str, Any]) -> Dict[str, Any]:
-    user = row.hazard.declared_user or row.hazard.user
-    dropin = render_authbind(
-        program="/usr/bin/authbind",
-        commands=[it for line in row.command.split(NEXT_COMMAND) for it in commands_of(row.hazard.prefix + line)],
-        deep=plan["authbind_deep"],
-    )
-    return {"dropin": dropin, "rules": [[user, rule_name(row.port)]] if user else []}
+    commands = [it for line in row.command.split(NEXT_COMMAND) for it in commands_of(row.hazard.prefix + line)]
+    return of_authbind(plan, commands=commands, user=row.hazard.declared_user or row.hazard.user, port=row.port)
 
 
 def _redirect(row: Row, _plan: Dict[str, Any]) -> Dict[str, Any]:
@@ -223,8 +231,8 @@ def _sysctl(_row: Row, _plan: Dict[str, Any]) -> Dict[str, Any]:
 
 GRANTS: Mapping[str, Callable[[Row, Dict[str, Any]], Dict[str, Any]]] = {
     "socket": _socket,
-    "ambient": _ambient,
-    "setcap": _setcap,
+    "ambient": lambda _row, plan: of_ambient(plan),
+    "setcap": lambda _row, plan: of_setcap(plan),
     "authbind": _authbind,
     "redirect": _redirect,
     "forward": _forward,

@@ -1,11 +1,14 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The table of hazards as text."""
+"""What was measured of hazards: all of it as CSV, and as a page what does not simply work."""
 
 from __future__ import annotations
 
+import csv
+import io
+from collections import Counter
 from dataclasses import dataclass
-from typing import Dict, List, Mapping, Sequence, Tuple
+from typing import Dict, Iterable, List, Mapping, Sequence, Tuple
 
 from .hazard import HOSTS, TRIED
 from .of_262 import SINCE_257
@@ -20,19 +23,26 @@ _INTRODUCTION = """\
 # Hazards
 
 What a unit's settings or its program's file do to each strategy, under the systemd of Debian 11 (247), 12 (252), 13
-(257) and of its next release (262). `./run hazards` makes a real unit for every row, asks `privport_info` and the
-filter `privport_plan` for a prediction, then applies the strategy **even where it is refused**, starts the unit and
-looks whether a process of it, running as the service's user and by this strategy's means, listens on the port. Of
-`redirect` and `forward` (here by systemd-socket-proxyd) the program listens on its backend port, and what connects to
-the low port has to reach it; with `sysctl` every process may bind, and none shows by what means. This table is what
-that run measured: `works` means that prediction and kernel agreed that it works, a code that the collection refuses
-with this reason and the kernel does not let the service have its port. A code with `(unsafe)` is refused although the
-kernel would allow it: everyone could use the grant, or it would replace what somebody else wrote. A code with `?`
-stands for what cannot be known beforehand: the strategy comes after all others and is proven, and the kernel's answer
-follows. A cell where the two disagree fails the run and is marked with ✗. `–` stands for a setting that this systemd,
-or a program that this Debian, does not have.
+(257) and of its next release (262). `./run hazards` makes a real unit for every hazard and asks `privport_info` and the
+filter `privport_plan` for a prediction. Then it applies the strategy **even where it is refused**, starts the unit, and
+looks whether a process of the service's user listens on the port by this strategy's means. With `redirect` and
+`forward` (here by systemd-socket-proxyd) the program listens on its backend port, and a connection to the low port has
+to reach it. With `sysctl` every process may bind, and nothing shows by what means one did.
 
-"""  # noqa: RUF001
+The tables below have, for each strategy, what does **not** simply work. [hazards.csv](hazards.csv) has every cell that
+was measured. An answer reads so:
+
+- `works`: the collection says that it works, and it does.
+- A code: the collection refuses it for this reason, and the kernel does not let the service have its port.
+  [Troubleshooting](troubleshooting.md) has a paragraph on each code.
+- A code with `(unsafe)`: the collection refuses it, and the kernel would allow it. Everyone could use the grant, or it
+  would replace what somebody else wrote.
+- A code with `?`: nobody can know beforehand. The strategy is tried after all others and proven; what follows is the
+  kernel's answer.
+- `✗`: the two disagree, which fails the run.
+
+A version in brackets limits an answer to it. A hazard that a systemd or a Debian does not have is left out there.
+"""
 _SINCE_257 = """\
 
 ## What came after systemd 257
@@ -67,14 +77,52 @@ class Cell:
         return f"✗ {self.predicted}, but {self.observed}"
 
 
-def table(cells: Mapping[Tuple[str, str, str], Cell]) -> str:
-    """A Markdown table, its columns aligned."""
+def lines_of(cells: Mapping[Tuple[str, str, str], Cell]) -> List[List[str]]:
+    """All cells as the lines of a table, its head first; NOT_THERE where there is none."""
     columns = [(strategy, host) for strategy in STRATEGIES for host in TRIED]
     lines = [["hazard", *(f"{strategy} {HOSTS[host]}" for strategy, host in columns)]]
     for hazard in (it for it in HAZARDS if any(it.name == name for name, *_column in cells)):
-        found = (cells.get((hazard.name, strategy, host), NOT_THERE) for strategy, host in columns)
-        lines.append([hazard.name.replace("|", "\\|"), *map(str, found)])
-    return aligned(lines)
+        lines.append([hazard.name, *(str(cells.get((hazard.name, *column), NOT_THERE)) for column in columns)])
+    return lines
+
+
+def tables(lines: Sequence[Sequence[str]]) -> str:
+    """What of these lines does not simply work, a table for each strategy."""
+    parts = []
+    for strategy in STRATEGIES:
+        columns = {number: name.split()[1] for number, name in enumerate(lines[0]) if name.split()[0] == strategy}
+        answers = [
+            (line[0], {version: line[number] for number, version in columns.items() if line[number] != NOT_THERE})
+            for line in lines[1:]
+        ]
+        told = [(_answer(by_version), hazard) for hazard, by_version in answers if {*by_version.values()} - {WORKS}]
+        parts.append(f"\n## {strategy}\n\n{len(told)} of {len(answers)} hazards:\n\n")
+        parts.append(aligned([("answer", "hazard"), *_by_answer(told)]) + "\n")
+    return "".join(parts)
+
+
+def _answer(by_version: Mapping[str, str]) -> str:
+    """The answers of the versions, each once: with its versions, unless all have the same."""
+    versions: Dict[str, List[str]] = {}
+    for version, answer in by_version.items():
+        versions.setdefault(answer, []).append(version)
+    if len(versions) == 1:
+        return next(iter(versions))
+    return ", ".join(f"{answer} ({' '.join(them)})" for answer, them in versions.items())
+
+
+def _by_answer(told: Sequence[Tuple[str, str]]) -> List[Tuple[str, str]]:
+    """The answers that most hazards have come first; the hazards keep their order."""
+    counts = Counter(answer for answer, _hazard in told)
+    ordered = sorted(told, key=lambda it: (-counts[it[0]], it[0]))
+    return [(answer, hazard.replace("|", "\\|")) for answer, hazard in ordered]
+
+
+def write_csv(lines: Iterable[Sequence[str]]) -> str:
+    """Lines as CSV (RFC 4180), with a line feed at the end of each."""
+    written = io.StringIO()
+    csv.writer(written, lineterminator="\n").writerows(lines)
+    return written.getvalue()
 
 
 def aligned(lines: Sequence[Sequence[str]]) -> str:
@@ -87,8 +135,7 @@ def aligned(lines: Sequence[Sequence[str]]) -> str:
     )
 
 
-def document(cells: Dict[Tuple[str, str, str], Cell], *, before: str) -> str:
-    """The document with other tables of hazards than it had before."""
+def document(lines: Sequence[Sequence[str]], *, before: str) -> str:
+    """The page of these lines; the part that proofs.py writes is as it was before."""
     since = aligned([("property", "what it decides"), *SINCE_257.items()])
-    rest = "".join(before.partition(HEADING)[1:])
-    return f"{_INTRODUCTION}{table(cells)}\n{_SINCE_257}{since}\n{rest}"
+    return f"{_INTRODUCTION}{tables(lines)}{_SINCE_257}{since}\n\n{''.join(before.partition(HEADING)[1:])}"
