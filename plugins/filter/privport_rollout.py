@@ -76,9 +76,12 @@ def privport_rollout_state(result: Any, proof: Any = None) -> list[str]:
     return list(state_of(result or {}, proof or {}))
 
 
-def privport_rollout_summary(batches: Sequence[Sequence[str]], states: Mapping[str, Any]) -> dict[str, Any]:
-    """What came of the whole, from what privport_rollout_state told by host."""
-    return summary_of(batches, {host: (state[0], state[1]) for host, state in states.items() if state})
+def privport_rollout_summary(
+    batches: Sequence[Sequence[str]], states: Mapping[str, Any], under_way: Sequence[str] = ()
+) -> dict[str, Any]:
+    """What came of the whole, from what privport_rollout_state told by host; under_way is the batch that begins."""
+    told = {host: (state[0], state[1]) for host, state in states.items() if state}
+    return summary_of(batches, told, under_way=under_way)
 
 
 def privport_rollout_text(summary: Mapping[str, Any]) -> str:

@@ -17,6 +17,7 @@ import pytest
 import yaml
 from ansible.module_utils import basic
 from ansible.module_utils.testing import patch_module_args
+from ansible_collections.netbind.privport.plugins.action import privport_stop
 from ansible_collections.netbind.privport.plugins.action.privport_print import ActionModule
 from ansible_collections.netbind.privport.plugins.module_utils._core.audit.grant import Scan
 from ansible_collections.netbind.privport.plugins.module_utils._core.confinement.policy import Confinement
@@ -111,6 +112,13 @@ def test_text_is_printed(verbosity: int) -> None:
     plugin._display = SimpleNamespace(display=shown.append, verbosity=verbosity)
     assert plugin.run() == {"changed": False, **({"text": "a\nb"} if verbosity else {})}
     assert shown == ["a\nb"]
+
+
+def test_a_host_is_ended_without_a_failure() -> None:
+    task = SimpleNamespace(args={"msg": "so"}, async_val=0, check_mode=False, action="privport_stop")
+    connection = SimpleNamespace(_shell=SimpleNamespace(tmpdir="/tmp"))
+    plugin = privport_stop.ActionModule(task, connection, None, None, None)
+    assert plugin.run() == {"changed": False, "unreachable": True, "msg": "so"}
 
 
 @pytest.mark.parametrize(

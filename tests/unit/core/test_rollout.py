@@ -74,7 +74,13 @@ def test_wrong_sizes(value: Any) -> None:
 
 PASS, UNKNOWN, AWAY = (
     {"verdict": "pass"},
-    {"verdict": "unknown", "reasons": ["so"]},
+    {
+        "verdict": "unknown",
+        "evidence": [
+            {"service": "w", "verdict": "pass", "reasons": []},
+            {"service": "w", "verdict": "unknown", "reasons": ["so"]},
+        ],
+    },
     {"unreachable": True, "msg": "no route"},
 )
 
@@ -85,8 +91,9 @@ PASS, UNKNOWN, AWAY = (
         pytest.param(PASS, {}, ("done", ""), id="done"),
         pytest.param({"verdict": ""}, {}, ("done", ""), id="nothing to prove"),
         pytest.param(PASS, {"skipped": True}, ("done", ""), id="no second proof"),
-        pytest.param(UNKNOWN, {}, ("unknown", "so"), id="unknown"),
-        pytest.param(PASS, UNKNOWN, ("unknown", "so"), id="unknown later"),
+        pytest.param(UNKNOWN, {}, ("unknown", "w: so"), id="unknown"),
+        pytest.param(PASS, UNKNOWN, ("unknown", "w: so"), id="unknown later"),
+        pytest.param(UNKNOWN, UNKNOWN, ("unknown", "w: so"), id="unknown for the same reason again"),
         pytest.param(AWAY, {}, ("unreachable", "no route"), id="unreachable"),
         pytest.param(PASS, AWAY, ("unreachable", "no route"), id="unreachable later"),
         pytest.param({"failed": True, "msg": "no"}, {}, ("failed", "no"), id="failed"),
@@ -114,3 +121,11 @@ def test_a_summary(states: Any, outcome: str, said: str) -> None:
     assert said in summary_text(summary)
     assert summary["batches"] == [["a"], ["b"]]
     assert bool(summary["go_on"]) is (outcome != "done")
+
+
+def test_a_summary_while_a_batch_is_under_way() -> None:
+    """A controller that is killed leaves it, so that it holds how to go on."""
+    summary = summary_of([["a"], ["b", "c"], ["d"]], {"a": ("done", ""), "b": ("done", "")}, under_way=["b", "c"])
+    assert (summary["outcome"], summary["done"], summary["under_way"]) == ("under_way", ["a", "b"], ["c"])
+    assert summary["go_on"] == "--limit 'c,d'"
+    assert summary_text(summary) == "batch 2 of 3 (done: 2, under way: 1, not started: 1)"

@@ -11,7 +11,8 @@ from typing import Any, Mapping, NamedTuple, Sequence, Tuple
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import InvalidInput
 
-DONE, UNKNOWN, FAILED, UNREACHABLE, NOT_STARTED = "done", "unknown", "failed", "unreachable", "not_started"
+DONE, UNKNOWN, FAILED, UNREACHABLE = "done", "unknown", "failed", "unreachable"
+UNDER_WAY, NOT_STARTED, STOPPED = "under_way", "not_started", "stopped"
 # How much of the fleet the batch behind the canaries is.
 _SECOND_PERCENT = 10
 _SIZE = re.compile(r"[1-9][0-9]*|(?:100|[1-9][0-9]?)%")
@@ -93,23 +94,27 @@ def state_of(result: Mapping[str, Any], proof: Mapping[str, Any]) -> Tuple[str, 
             return FAILED, str(it.get("msg") or "it failed")
     verdicts = [it.get("verdict") for it in (result, proof)]
     if UNKNOWN in verdicts:
-        reasons = [str(reason) for it in (result, proof) for reason in it.get("reasons") or ()]
-        return UNKNOWN, "; ".join(reasons) or "what was proven is not known"
+        ports = [port for it in (result, proof) for port in it.get("evidence") or () if port["verdict"] == UNKNOWN]
+        reasons = dict.fromkeys(f"{port['service']}: {reason}" for port in ports for reason in port["reasons"])
+        return UNKNOWN, "; ".join(reasons) or "nothing of it could be proven"
     return (DONE, "") if result else (FAILED, "it did not run to its end")
 
 
-def summary_of(batches: Sequence[Sequence[str]], states: Mapping[str, Tuple[str, str]]) -> dict[str, Any]:
-    """What came of the rollout, for privport_rollout_file; states by host, none for those that were not started."""
+def summary_of(
+    batches: Sequence[Sequence[str]], states: Mapping[str, Tuple[str, str]], *, under_way: Sequence[str] = ()
+) -> dict[str, Any]:
+    """What came of the rollout, for privport_rollout_file; states by host, none for those that were not started.
+
+    under_way are the hosts of the batch that begins, none at the end.
+    """
+    begun = frozenset(under_way)
     told: dict[str, Tuple[str, str]] = {
-        host: states.get(host, (NOT_STARTED, "")) for batch in batches for host in batch
+        host: states.get(host, (UNDER_WAY if host in begun else NOT_STARTED, "")) for batch in batches for host in batch
     }
     of = {kind: [host for host, (state, _why) in told.items() if state == kind] for kind in _KINDS}
     left = [host for host in told if told[host][0] != DONE]
-    outcome = (
-        FAILED if of[FAILED] else "stopped" if of[NOT_STARTED] or of[UNREACHABLE] else UNKNOWN if of[UNKNOWN] else DONE
-    )
     return {
-        "outcome": outcome,
+        "outcome": UNDER_WAY if begun else _outcome(of),
         **of,
         "reasons": {host: why for host, (_state, why) in told.items() if why},
         "batches": [list(it) for it in batches],
@@ -117,16 +122,26 @@ def summary_of(batches: Sequence[Sequence[str]], states: Mapping[str, Tuple[str,
     }
 
 
-_KINDS = (DONE, UNKNOWN, FAILED, UNREACHABLE, NOT_STARTED)
+def _outcome(of: Mapping[str, Sequence[str]]) -> str:
+    if of[FAILED]:
+        return FAILED
+    return STOPPED if of[NOT_STARTED] or of[UNREACHABLE] else UNKNOWN if of[UNKNOWN] else DONE
+
+
+_KINDS = (DONE, UNKNOWN, FAILED, UNREACHABLE, UNDER_WAY, NOT_STARTED)
 
 
 def summary_text(summary: Mapping[str, Any]) -> str:
-    """The same for people."""
-    lines = [f"{kind.replace('_', ' ')}: {len(summary[kind])}" for kind in _KINDS if summary[kind]]
-    lines += [f"  {host}: {why}" for host, why in summary["reasons"].items()]
+    """The same for people; one line while it is under way."""
+    counts = [f"{kind.replace('_', ' ')}: {len(summary[kind])}" for kind in _KINDS if summary[kind]]
+    if summary["outcome"] == UNDER_WAY:
+        batches = summary["batches"]
+        number = next(number for number, it in enumerate(batches, start=1) if summary[UNDER_WAY][0] in it)
+        return f"batch {number} of {len(batches)} ({', '.join(counts)})"
+    lines = [*counts, *(f"  {host}: {why}" for host, why in summary["reasons"].items())]
     if summary["go_on"]:
         lines.append(f"to go on with the rest, run the same with {summary['go_on']}")
     return "\n".join([f"the rollout is {_SAID[summary['outcome']]}", *lines])
 
 
-_SAID = {DONE: "done", UNKNOWN: "done, and not all of it is proven", FAILED: "failed", "stopped": "stopped"}
+_SAID = {DONE: "done", UNKNOWN: "done, and not all of it is proven", FAILED: "failed", STOPPED: "stopped"}
