@@ -40,7 +40,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.soc
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import render_authbind
 
 from . import report
-from .hazard import FOLDER, HOSTS, NEXT_COMMAND, TRIED
+from .hazard import FOLDER, HOSTS, NEXT_COMMAND
 from .of_262 import SINCE_257
 from .of_programs import PROGRAMS
 from .table import FIRST_PORT, INDIRECT, STRATEGIES, Row, programs_of, rows_of
@@ -62,8 +62,8 @@ def main() -> None:
     parser.add_argument("part", nargs="*", help="only the hazards with this in their names")
     arguments = parser.parse_args()
     cells: Cells = {}
-    with ThreadPoolExecutor(len(TRIED)) as pool:
-        for found in pool.map(partial(try_host, parts=arguments.part or [""]), TRIED):
+    with ThreadPoolExecutor(len(HOSTS)) as pool:
+        for found in pool.map(partial(try_host, parts=arguments.part or [""]), HOSTS):
             cells.update(found)
     lines = report.lines_of(cells)
     print(report.tables(lines))

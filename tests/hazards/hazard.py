@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import Any, Tuple
+from typing import Any, Sequence, Tuple
 
 FOLDER = "/opt/hazards"
 # A user namespace that on_host.py makes.
@@ -14,8 +14,13 @@ USER_NAMESPACE = "/run/userns/hazards"
 # Between the commands of a unit that has several.
 NEXT_COMMAND = "\nExecStart="
 HOSTS = {"bullseye": 247, "bookworm": 252, "trixie": 257, "forky": 262}
-# Those that are tried: all, or the ones that a short test names.
-TRIED = tuple(os.environ.get("PRIVPORT_HAZARD_HOSTS", "").split()) or tuple(HOSTS)
+# A short test tries each row under one version of systemd, the next row under the next version.
+_IN_TURN = bool(os.environ.get("PRIVPORT_HAZARDS_IN_TURN"))
+
+
+def is_tried(number: int, host: str, *, hosts: Sequence[str]) -> bool:
+    """Whether the row of this number is tried on the host. hosts: where it could be."""
+    return host in hosts and not (_IN_TURN and hosts[number % len(hosts)] != host)
 
 
 @dataclass(frozen=True)

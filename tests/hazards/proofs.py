@@ -19,7 +19,7 @@ import yaml
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import CAPABILITY
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.unit import render_ambient
 
-from .hazard import HOSTS, TRIED
+from .hazard import HOSTS, is_tried
 from .of_proofs import FAIL, FIRST_PORT, PASS, REFUSED, SERVICES, UNKNOWN, Service
 from .report import HEADING, NOT_THERE, aligned
 
@@ -162,15 +162,15 @@ class _Row:
 
 def rows_of(host: str, parts: Sequence[str]) -> Tuple[_Row, ...]:
     """Those with one of these parts in their names."""
-    rows = (_Row(it, number, host) for number, it in enumerate(SERVICES) if host in it.hosts)
+    rows = (_Row(it, number, host) for number, it in enumerate(SERVICES) if is_tried(number, host, hosts=it.hosts))
     return tuple(row for row in rows if any(part in row.service.name for part in parts))
 
 
 def try_all(parts: Sequence[str]) -> Dict[Tuple[str, str], Outcome]:
     """The outcome of each service on each host, by names; parts as rows_of()."""
-    with ThreadPoolExecutor(len(TRIED)) as pool:
-        found = pool.map(partial(try_host, parts=parts), TRIED)
-    return {(outcome.service.name, host): outcome for host, outcomes in zip(TRIED, found) for outcome in outcomes}
+    with ThreadPoolExecutor(len(HOSTS)) as pool:
+        found = pool.map(partial(try_host, parts=parts), HOSTS)
+    return {(outcome.service.name, host): outcome for host, outcomes in zip(HOSTS, found) for outcome in outcomes}
 
 
 def try_host(host: str, *, parts: Sequence[str]) -> List[Outcome]:
@@ -287,12 +287,12 @@ def table(found: Mapping[Tuple[str, str], Outcome]) -> str:
     cells = [
         [
             service.name,
-            *(_cell(found[service.name, host]) if (service.name, host) in found else NOT_THERE for host in TRIED),
+            *(_cell(found[service.name, host]) if (service.name, host) in found else NOT_THERE for host in HOSTS),
         ]
         for service in SERVICES
         if any(service.name == name for name, _host in found)
     ]
-    names = [f"systemd {version}" for version in map(HOSTS.__getitem__, TRIED)]
+    names = [f"systemd {version}" for version in HOSTS.values()]
     return f"{aligned([['verdict', GOOD, BAD], *counts])}\n\n{aligned([['service', *names], *cells])}\n"
 
 

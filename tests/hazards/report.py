@@ -10,7 +10,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Dict, Iterable, List, Mapping, Sequence, Tuple
 
-from .hazard import HOSTS, TRIED
+from .hazard import HOSTS
 from .of_262 import SINCE_257
 from .table import HAZARDS, STRATEGIES
 
@@ -79,7 +79,7 @@ class Cell:
 
 def lines_of(cells: Mapping[Tuple[str, str, str], Cell]) -> List[List[str]]:
     """All cells as the lines of a table, its head first; NOT_THERE where there is none."""
-    columns = [(strategy, host) for strategy in STRATEGIES for host in TRIED]
+    columns = [(strategy, host) for strategy in STRATEGIES for host in HOSTS]
     lines = [["hazard", *(f"{strategy} {HOSTS[host]}" for strategy, host in columns)]]
     for hazard in (it for it in HAZARDS if any(it.name == name for name, *_column in cells)):
         lines.append([hazard.name, *(str(cells.get((hazard.name, *column), NOT_THERE)) for column in columns)])

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Dict, Tuple
 
 from . import of_262, of_commands, of_programs, of_settings
-from .hazard import FOLDER, HOSTS, Hazard
+from .hazard import FOLDER, HOSTS, Hazard, is_tried
 from .of_programs import PROGRAMS
 
 FIRST_PORT = 101
@@ -126,7 +126,11 @@ class Row:
 
 
 def rows_of(host: str, *, behind: bool) -> Tuple[Row, ...]:
-    return tuple(Row(number, hazard, behind) for number, hazard in enumerate(HAZARDS) if HOSTS[host] >= hazard.since)
+    return tuple(
+        Row(number, hazard, behind)
+        for number, hazard in enumerate(HAZARDS)
+        if is_tried(number, host, hosts=[it for it in HOSTS if HOSTS[it] >= hazard.since])
+    )
 
 
 def programs_of(host: str) -> Dict[str, Dict[str, Any]]:
