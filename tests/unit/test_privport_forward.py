@@ -263,10 +263,13 @@ def test_a_port_that_is_not_taken_back_stays_forwarded(failing: Tuple[str, ...])
     [
         ({"name": " "}, InvalidInput, "name is empty"),
         ({"ports": []}, InvalidInput, "ports is empty"),
+        ({"ports": ["http"]}, InvalidInput, "ports holds 'http'"),
         ({"families": ["ipx"]}, InvalidInput, "families is 'ipx'; choose one of ipv4, ipv6"),
         ({"ports": ["80/udp"]}, Refused, "strategy redirect takes UDP too"),
         ({"backend_ports": {}}, Refused, "backend_ports names no port for 80"),
         ({"backend_ports": {80: "x"}}, InvalidInput, "backend_ports holds 'x'"),
+        ({"backend_ports": {80: "localhost:1"}}, InvalidInput, "write an address as 127.0.0.1:8080"),
+        ({"ports": [443], "backend_ports": {443: 8443}, "with": "nginx"}, Refused, "nginx would have to end TLS"),
         ({"with": "socat"}, Refused, "install the package socat"),
         ({"unit": "a.socket"}, InvalidInput, "unit is 'a.socket'"),
     ],

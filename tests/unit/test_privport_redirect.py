@@ -180,10 +180,12 @@ def old_kernel() -> Machine:
     ("host", "options", "error", "said"),
     [
         (machine(), {"ports": []}, InvalidInput, "ports is empty"),
+        (machine(), {"ports": ["http"]}, InvalidInput, "ports holds 'http'"),
         (machine(), {"ports": [443]}, InvalidInput, "backend_ports names no port for 443"),
         (machine(), {"backend_ports": {"80": "x"}}, InvalidInput, "backend_ports port is 'x'"),
         (machine(), {"families": ["ip"]}, InvalidInput, "families is"),
         (machine(), {"name": ""}, InvalidInput, "name is ''"),
+        (machine(), {"name": " "}, InvalidInput, "name is ' '"),
         (not_root(), {}, HostError, "become: true"),
         (no_systemd(), {}, HostError, "neither systemd nor init scripts would load the rules"),
         (machine("systemctl"), {}, HostError, "install nftables first"),

@@ -86,6 +86,8 @@ def test_what_fails_leaves_no_file(kind: type[FakeHost], said: str) -> None:
     [
         ({RANGE: "nonsense"}, {}, UnknownFormat, "holds 'nonsense'"),
         ({}, {"ports": []}, InvalidInput, "ports is empty"),
+        ({}, {"ports": [0]}, InvalidInput, "ports holds '0'"),
+        ({}, {"ports": ["http"]}, InvalidInput, "ports holds 'http'"),
         ({sysctl.LIVE: ""}, {}, UnknownFormat, "is no port"),
     ],
 )
