@@ -4,16 +4,24 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Mapping
+from typing import Any, Callable, ContextManager, Dict, Mapping, Protocol
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import PrivportError
-from ansible_collections.netbind.privport.plugins.module_utils._host.looks import Looks
 
 Run = Callable[..., Dict[str, Any]]
 
 
-def run_module(run: Run, *, argument_spec: Mapping[str, Any], host: Looks, locks: bool = False, **options: Any) -> None:
+class Locked(Protocol):
+    """A host with its lock on grants."""
+
+    def locked(self, *, needed: bool) -> ContextManager[None]:
+        """Hold it, where that is needed."""
+
+
+def run_module(
+    run: Run, *, argument_spec: Mapping[str, Any], host: Locked, locks: bool = False, **options: Any
+) -> None:
     """Run a module: run(params, host=, check_mode=) gives its result, in which 'failed' and 'warnings' may stand.
 
     locks: outside check mode it holds the host's lock on grants.

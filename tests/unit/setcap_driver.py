@@ -7,9 +7,9 @@ from __future__ import annotations
 import json
 import sys
 
+from ansible_collections.netbind.privport.plugins.module_utils._apply.file_capability import carry_out, understand
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import PrivportError
 from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host
-from ansible_collections.netbind.privport.plugins.modules.privport_setcap import carry_out, understand
 
 params = json.loads(sys.argv[1])
 check_mode = params.pop("check_mode")

@@ -148,6 +148,15 @@ def test_a_module_that_does_one_thing_knows_no_strategies(name: str) -> None:
     assert [path for path in sent if "decision" in path.parts and path.name != "__init__.py"] == []
 
 
+def test_a_file_capability_alone_is_sent_little() -> None:
+    sent = {
+        path.parent.name
+        for path in reached(ROOT / "plugins/modules/privport_setcap_once.py")
+        if path.name != "__init__.py"
+    }
+    assert sent <= {"module_utils", "_apply", "_host", "_observe", "capability", "model"}
+
+
 def test_the_look_is_sent_the_seam_alone() -> None:
     sent = {path for path in reached(ROOT / "plugins/modules/privport_look.py") if path.name != "__init__.py"}
     # What supervisors say is understood on the host: their files may hold secrets.

@@ -17,6 +17,7 @@ from typing import Any, Iterator
 import pytest
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import HostError
 from ansible_collections.netbind.privport.plugins.module_utils._host import atomic
+from ansible_collections.netbind.privport.plugins.module_utils._host import lock as host_lock
 from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host
 from ansible_collections.netbind.privport.plugins.module_utils._host.temporary import TEMPORARY
 
@@ -115,7 +116,7 @@ def test_what_cannot_be_removed(tmp_path: Path) -> None:
 @pytest.fixture
 def lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = tmp_path / "lock"
-    monkeypatch.setattr(atomic, "LOCK", str(path))
+    monkeypatch.setattr(host_lock, "LOCK", str(path))
     return path
 
 
@@ -139,13 +140,13 @@ def holder(lock: Path) -> Iterator[subprocess.Popen[str]]:
 
 def test_a_lock_that_another_run_keeps(holder: subprocess.Popen[str]) -> None:
     sentence = rf"pid {holder.pid} holds .*within 0.2 seconds; wait for it"
-    with pytest.raises(HostError, match=sentence), atomic.locked(seconds=0.2):
+    with pytest.raises(HostError, match=sentence), host_lock.locked(seconds=0.2):
         pass
 
 
 def test_a_lock_ends_with_its_process(holder: subprocess.Popen[str]) -> None:
     holder.send_signal(signal.SIGKILL)
-    with atomic.locked(seconds=5):
+    with host_lock.locked(seconds=5):
         pass
 
 
@@ -153,7 +154,7 @@ def test_a_lock_is_taken_one_after_the_other(lock: Path) -> None:
     for _time in range(2):
         with Host().locked(needed=True):
             assert lock.read_text() == str(os.getpid())
-            with pytest.raises(HostError, match="another run"), atomic.locked(seconds=0.1):
+            with pytest.raises(HostError, match="another run"), host_lock.locked(seconds=0.1):
                 pass
 
 
@@ -169,10 +170,10 @@ def test_a_lock_that_cannot_be_opened(lock: Path, monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(os, "open", fail)
     if refused:
-        with pytest.raises(HostError, match="cannot be opened: Read-only file system; remount"), atomic.locked():
+        with pytest.raises(HostError, match="cannot be opened: Read-only file system; remount"), host_lock.locked():
             pass
     else:
-        with atomic.locked():
+        with host_lock.locked():
             assert not lock.exists()
 
 

@@ -13,7 +13,7 @@ from typing import Any, Callable
 
 import pytest
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import HostError
-from ansible_collections.netbind.privport.plugins.module_utils._host import another, atomic, files
+from ansible_collections.netbind.privport.plugins.module_utils._host import another, atomic, files, lock
 from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host
 
 NOBODY = 65534
@@ -139,7 +139,7 @@ def test_what_cannot_be_done_is_told(
 
 
 def test_whether_somebody_holds_the_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(atomic, "LOCK", str(tmp_path / "lock"))
+    monkeypatch.setattr(lock, "LOCK", str(tmp_path / "lock"))
     assert Host().lock_is_free()
     with Host().locked(needed=True):
         assert not Host().lock_is_free()

@@ -15,11 +15,19 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Iterator
 
 import pytest
 from ansible.module_utils import basic
 from ansible.module_utils.testing import patch_module_args
+from ansible_collections.netbind.privport.plugins.action import privport_setcap as action
+from ansible_collections.netbind.privport.plugins.module_utils._apply import file_capability
+from ansible_collections.netbind.privport.plugins.module_utils._apply.file_capability import (
+    Outcome,
+    carry_out,
+    understand,
+)
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import (
     HostError,
     InvalidInput,
@@ -27,8 +35,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model.error
     Refused,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host, OpenFile
-from ansible_collections.netbind.privport.plugins.modules import privport_setcap
-from ansible_collections.netbind.privport.plugins.modules.privport_setcap import Outcome, carry_out, understand
+from ansible_collections.netbind.privport.plugins.modules import privport_setcap, privport_setcap_once
 from ansible_collections.netbind.privport.tests.unit.acl import (
     ACL_XATTR,
     GROUP_ENTRY,
@@ -415,9 +422,9 @@ def test_an_unreadable_attribute_can_be_removed_and_replaced(program: Path, monk
     assert stored(program) is None
 
 
-def answer_of_main(capsys: pytest.CaptureFixture[str], **options: Any) -> dict[str, Any]:
+def answer_of_main(capsys: pytest.CaptureFixture[str], module: Any = privport_setcap, **options: Any) -> dict[str, Any]:
     with patch_module_args(options), pytest.raises(SystemExit):
-        privport_setcap.main()
+        module.main()
     answer: dict[str, Any] = json.loads(capsys.readouterr().out)
     return answer
 
@@ -441,3 +448,39 @@ def test_main(program: Path, capsys: pytest.CaptureFixture[str], monkeypatch: py
     refused = answer_of_main(capsys, path=str(program), capability="10=p", _ansible_check_mode=True)
     assert refused["failed"]
     assert "does not bind" in refused["msg"]
+
+
+@pytest.mark.parametrize(
+    ("options", "module"),
+    [
+        ({"path": "/x"}, "privport_setcap_once"),
+        ({"path": "/x", "state": "present", "merge": True, "capability": "10=ep"}, "privport_setcap_once"),
+        ({"path": "/x", "keep": None}, "privport_setcap_once"),
+        ({"path": "/x", "keep": False}, "privport_setcap"),
+        ({"path": "/x", "keep": "true"}, "privport_setcap"),
+        # Units that keep the capabilities would give them back.
+        ({"path": "/x", "state": "absent"}, "privport_setcap"),
+        ({"path": "/x", "colour": "red"}, "privport_setcap"),
+    ],
+)
+def test_no_more_is_sent_than_the_task_needs(options: dict[str, Any], module: str) -> None:
+    task = SimpleNamespace(args=options, async_val=0, check_mode=False, action="privport_setcap")
+    plugin = action.ActionModule(task, SimpleNamespace(_shell=SimpleNamespace(tmpdir="/tmp")), None, None, None)
+    executed: list[tuple[str, Any]] = []
+    plugin._execute_module = lambda **called: executed.append((called["module_name"], called["module_args"])) or {}
+    plugin.run(task_vars={})
+    given = {name: value for name, value in options.items() if value is not None}
+    assert executed == [(f"netbind.privport.{module}", given)]
+
+
+def test_the_options_of_the_file_are_those_that_its_module_takes() -> None:
+    aliases = {alias for option in file_capability.OF_FILE.values() for alias in option.get("aliases", ())}
+    assert {*file_capability.OF_FILE, *aliases} == action.OF_FILE
+
+
+def test_the_small_module_does_the_same(program: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    basic._ANSIBLE_ARGS = None
+    options = {"path": str(program), "_ansible_check_mode": True}
+    done = [answer_of_main(capsys, module, **options) for module in (privport_setcap, privport_setcap_once)]
+    assert done[0] == done[1]
+    assert (done[0]["changed"], done[0]["after"]) == (True, "cap_net_bind_service=ep")

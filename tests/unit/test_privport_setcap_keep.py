@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.netbind.privport.plugins.module_utils._apply.file_capability import Outcome, understand
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import HostError, Refused
 from ansible_collections.netbind.privport.plugins.modules import privport_setcap
-from ansible_collections.netbind.privport.plugins.modules.privport_setcap import Outcome, understand
 from ansible_collections.netbind.privport.tests.unit.running import BINDS, RunningHost
 from ansible_collections.netbind.privport.tests.unit.test_privport_setcap import NOBODY, parameters
 

@@ -1,6 +1,6 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Changes that are made whole or not at all, also by a process that is killed, and by one process at a time.
+"""Changes that are made whole or not at all, also by a process that is killed.
 
 A file is written under a temporary name that follows from its path alone. What a killed process leaves is thus
 known by its name, can be observed, and is replaced or removed by the next one.
@@ -10,28 +10,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import itertools
 import os
-import time
 from typing import Iterator, Sequence
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import HostError
+from ansible_collections.netbind.privport.plugins.module_utils._host.failure import why
 from ansible_collections.netbind.privport.plugins.module_utils._host.temporary import leftovers, temporaries
-
-LOCK = "/run/netbind.privport.lock"
-LOCK_SECONDS = 90.0
-_LOCK_PAUSE = 0.05
-_WAYS_OUT = {
-    errno.ENOSPC: "; free some space or inodes on its file system first (df, df -i)",
-    errno.EDQUOT: "; raise the quota of its file system first",
-    errno.EROFS: "; remount its file system writable first",
-}
-
-
-def why(failure: OSError) -> str:
-    """What went wrong, and the way out where there is one."""
-    return f"{failure.strerror}{_WAYS_OUT.get(failure.errno or 0, '')}"
 
 
 def write(path: str, *, content: bytes, uid: int, gid: int, mode: int) -> None:
@@ -145,60 +130,6 @@ def sync_folder(folder: str) -> None:
             raise HostError(f"{folder} cannot be brought to disk: {why(failure)}") from failure
     finally:
         os.close(descriptor)
-
-
-@contextlib.contextmanager
-def locked(*, seconds: float = LOCK_SECONDS) -> Iterator[None]:
-    """Hold the host's lock on grants (flock(2), which ends with the process). Raises HostError when it stays taken."""
-    try:
-        descriptor = os.open(LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    except PermissionError:
-        # Who may not write here may not change grants either, and is told so by what refuses it.
-        yield
-        return
-    except OSError as failure:
-        raise HostError(f"{LOCK} cannot be opened: {why(failure)}") from failure
-    try:
-        _take(descriptor, seconds=seconds)
-        with contextlib.suppress(OSError):
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, str(os.getpid()).encode(), 0)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def lock_is_free() -> bool:
-    """Whether nobody holds the host's lock on grants at this moment."""
-    try:
-        descriptor = os.open(LOCK, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except OSError:
-        return True
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    finally:
-        os.close(descriptor)
-    return True
-
-
-def _take(descriptor: int, *, seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() < deadline:
-                time.sleep(_LOCK_PAUSE)
-                continue
-            holder = os.pread(descriptor, 20, 0).decode(errors="replace")
-            raise HostError(
-                f"another run is changing grants on this host (pid {holder} holds {LOCK}), and did not end within "
-                f"{seconds:g} seconds; wait for it, then run this again"
-            ) from None
-        else:
-            return
 
 
 def _write_new(path: str, *, content: bytes, uid: int, gid: int, mode: int) -> None:

@@ -18,6 +18,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model.error
 from ansible_collections.netbind.privport.plugins.module_utils._host import atomic
 from ansible_collections.netbind.privport.plugins.module_utils._host.commands import Completed
 from ansible_collections.netbind.privport.plugins.module_utils._host.files import FileStatus, OpenFile
+from ansible_collections.netbind.privport.plugins.module_utils._host.lock import Locks
 from ansible_collections.netbind.privport.plugins.module_utils._host.looks import Looks
 
 __all__ = ("Completed", "FileStatus", "Host", "OpenFile")
@@ -25,16 +26,8 @@ __all__ = ("Completed", "FileStatus", "Host", "OpenFile")
 _ASKING = (signal.SIGTERM, signal.SIGINT)
 
 
-class Host(Looks):
+class Host(Locks, Looks):
     """This machine."""
-
-    def locked(self, *, needed: bool) -> contextlib.AbstractContextManager[None]:
-        """Whoever changes grants holds this, so that two runs on one host come one after the other."""
-        return atomic.locked() if needed else contextlib.nullcontext()
-
-    def lock_is_free(self) -> bool:
-        """Whether nobody holds it at this moment."""
-        return atomic.lock_is_free()
 
     def outlive_connection(self, asked_to_end: Callable[[str], None]) -> None:
         """Go on when the connection that started this process is gone; call asked_to_end with a signal's name, once.

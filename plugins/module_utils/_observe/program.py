@@ -31,14 +31,15 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.capability.
     parse_xattr,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import HostError, UnknownFormat
-from ansible_collections.netbind.privport.plugins.module_utils._host.host import FileStatus, Host, OpenFile
+from ansible_collections.netbind.privport.plugins.module_utils._host.files import FileStatus, OpenFile
+from ansible_collections.netbind.privport.plugins.module_utils._host.processes import Processes
 
 # include/uapi/linux/fs.h: FS_IMMUTABLE_FL and FS_APPEND_FL; either makes setxattr(2) fail with EPERM.
 _UNCHANGEABLE = 0x10 | 0x20
 _GROUP_WRITES = 0o020
 
 
-def observe_program(file: OpenFile, *, host: Host) -> ProgramFile:
+def observe_program(file: OpenFile, *, host: Processes) -> ProgramFile:
     """What filecap.judge() needs to know of an open file and of its parent folders."""
     folders = ((folder, host.status(folder)) for folder in _parents(file.path))
     found = executable.parse(file.read_at)
@@ -57,7 +58,7 @@ def observe_program(file: OpenFile, *, host: Host) -> ProgramFile:
 _LIBRARY_FOLDERS = ("/lib", "/usr/lib", "/lib64", "/usr/lib64", "/lib32", "/usr/lib32")
 
 
-def _origin_libraries(program: executable.Executable, *, path: str, host: Host) -> tuple[str, ...]:
+def _origin_libraries(program: executable.Executable, *, path: str, host: Processes) -> tuple[str, ...]:
     """The libraries that the program names by $ORIGIN and that the loader finds in no other way."""
     beside = executable.origin_folders(program, path=path)
     if not beside:
@@ -88,7 +89,7 @@ def observe_capability(file: OpenFile) -> FileCapabilities | None:
     raise HostError(f"the capabilities of {shown(file.path)} cannot be read ({reason}); remove them with state: absent")
 
 
-def observe_ground(file: OpenFile, *, host: Host) -> Ground:
+def observe_ground(file: OpenFile, *, host: Processes) -> Ground:
     """Whether the capabilities of the file can be changed by this process."""
     return Ground(
         read_only=file.read_only(),
@@ -114,7 +115,7 @@ def why_failed(failure: OSError, *, path: str) -> str:
     return text.format(path=shown(path))
 
 
-def _may_set(host: Host) -> bool:
+def _may_set(host: Processes) -> bool:
     line = host.status_lines("self", ("CapEff:",))
     # Without /proc the kernel's own answer has to do.
     return CAP_SETFCAP in parse_mask(line.split(":", 1)[1]) if line else True
@@ -126,7 +127,7 @@ def _parents(path: str) -> Iterator[str]:
         yield path
 
 
-def _inode(path: str, status: FileStatus, *, acl: bytes | None, host: Host) -> Inode:
+def _inode(path: str, status: FileStatus, *, acl: bytes | None, host: Processes) -> Inode:
     listed = None if acl is None else parse_acl(acl)
     mode = mode_of_group(status.permissions, listed)
     members = host.members(status.gid) if mode & _GROUP_WRITES else ()
@@ -141,7 +142,7 @@ def _inode(path: str, status: FileStatus, *, acl: bytes | None, host: Host) -> I
     )
 
 
-def _listed(acl: Acl, *, host: Host) -> tuple[tuple[int, str], ...]:
+def _listed(acl: Acl, *, host: Processes) -> tuple[tuple[int, str], ...]:
     """The accounts that the list's entries for named users and groups let write."""
     users = [(uid, host.user_name(uid)) for uid, permissions in acl.users if permissions & WRITE]
     of_groups = (account for gid, permissions in acl.groups if permissions & WRITE for account in host.members(gid))
