@@ -94,6 +94,7 @@ nft delete table inet case 2>/dev/null || true
 nft delete table ip case 2>/dev/null || true
 rm -rf "$units"/{case*,_case*,cpu.service*,*.wants/case*} "$bin"
 rm -rf /etc/xinetd.d/case
+sed -i /pam_systemd/d /etc/pam.d/su-l
 [[ ! -e /root/case-inetd.conf ]] || mv /root/case-inetd.conf /etc/inetd.conf
 systemctl stop xinetd inetd 2>/dev/null || true
 rm -rf /etc/authbind/by{port,uid}/* {/var/lib,/run}/netbind.privport

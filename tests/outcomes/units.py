@@ -37,6 +37,12 @@ unit case-unshown.service User=casez "ExecStart=/usr/bin/env A=\xe4 $(server 808
 {START} case-unshown
 ! systemctl show '*.service' >/dev/null 2>&1
 """
+# As on hosts with libpam-systemd: what the login starts gets a control group of its own (pam_systemd(8)).
+LOGIN = f"""
+echo 'session optional pam_systemd.so' >>/etc/pam.d/su-l
+unit case.service "ExecStart=/bin/su - casey -c 'exec $(server 84)'"
+{START}
+"""
 LATER = """
 unit case.service User=casey "ExecStart=$(server 84)"
 mkdir -p "$units/case.service.d"
@@ -56,6 +62,16 @@ systemctl start case
 """
 
 ROWS = (
+    Row(
+        "a login in a unit, which gets a session",
+        LOGIN,
+        [{**ONE, "user": "casey"}],
+        "pass",
+        {"one": "setcap"},
+        holds="serves 84 && ! grep -q case.service /proc/$(pgrep -u casey socat)/cgroup",
+        removal_says=["restarted case.service"],
+        removed="! pgrep -u casey socat",
+    ),
     Row(
         "a unit of root's that makes its folders before it starts, with a user",
         MAKES_FOLDERS,

@@ -164,6 +164,24 @@ def test_whether_authbind_is_mapped(maps: Any, expected: Any) -> None:
     assert found.authbind is expected
 
 
+@pytest.mark.parametrize(
+    ("parents", "ancestors"),
+    [
+        ({40: 7, 7: 1}, (40, 7)),
+        ({}, (40,)),
+        # A number was given anew while the chain was read.
+        ({40: 7, 7: 40}, (40, 7)),
+    ],
+)
+def test_the_processes_above_a_process(parents: Any, ancestors: Any) -> None:
+    above = {f"/proc/{pid}/status": f"PPid:\t{parent}\n" for pid, parent in parents.items()}
+    host = machine(files=above)
+    host.files[f"/proc/{PID}/status"] = proc_status().replace("PPid:\t1\n", "PPid:\t40\n")
+    record = host.process(int(PID))
+    assert record is not None
+    assert record.ancestors == ancestors
+
+
 def test_threads_that_differ_are_told_and_one_that_ends_is_left_out() -> None:
     folder = f"/proc/{PID}/task"
     host = machine(

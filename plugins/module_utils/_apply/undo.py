@@ -29,6 +29,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model.error
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import Listener
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Port, parse_ports
 from ansible_collections.netbind.privport.plugins.module_utils._core.supervision.manager import advice_to_look, is_unit
+from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.name import session_of
 from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host
 from ansible_collections.netbind.privport.plugins.module_utils._observe import processes
 from ansible_collections.netbind.privport.plugins.module_utils._observe.view import JOURNAL
@@ -170,11 +171,16 @@ def _missing(host: Host, held: Sequence[Held]) -> List[Held]:
 
 
 def _is_of(on: Listener, held: Held, *, port: Port) -> bool:
-    """Whether the socket is the service's, or systemd's for it: others may have the port on other addresses."""
+    """Whether the socket is the service's, or systemd's for it: others may have the port on other addresses.
+
+    A unit's login has a control group of its own, and another one after each start.
+    """
     if (on.port, on.protocol) != (port.number, port.protocol):
         return False
     supervised = bool(held.unit) and not is_unit(held.unit)
-    return not on.owners_known or supervised or any(held.unit in ("", it.unit) or it.pid == 1 for it in on.owners)
+    if not on.owners_known or supervised:
+        return True
+    return any(held.unit in ("", it.unit) or it.pid == 1 or session_of(it.unit) for it in on.owners)
 
 
 def _silent(held: Held) -> str:

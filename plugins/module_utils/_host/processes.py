@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import sys
-from typing import Dict, Iterable, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import Dict, Iterable, Iterator, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
 
 from ansible_collections.netbind.privport.plugins.module_utils._host.accounts import Accounts
 from ansible_collections.netbind.privport.plugins.module_utils._host.commands import Commands
@@ -48,6 +48,8 @@ class ProcessRecord(NamedTuple):
     label: Optional[str]
     # The name of its effective user, '' for none.
     user: str
+    # Its parent, the parent of that, and so on up to process 1, which is left out.
+    ancestors: Tuple[int, ...] = ()
 
 
 class Sockets(NamedTuple):
@@ -98,7 +100,17 @@ class Processes(Files, Commands, Accounts):
             network=self.namespace(f"/proc/{pid}/ns/net"),
             label=self.read(f"/proc/{pid}/attr/apparmor/current"),
             user=self._user(lines),
+            ancestors=tuple(self._ancestors(lines)),
         )
+
+    def _ancestors(self, status: str) -> Iterator[int]:
+        seen = {1}
+        parent = _parent(status)
+        while parent and parent not in seen:
+            yield parent
+            # One that ended meanwhile may have given its number to a child.
+            seen.add(parent)
+            parent = _parent(self.read(f"/proc/{parent}/status") or "")
 
     def _user(self, status: str) -> str:
         # proc_pid_status(5): the real user id, then the effective one.
@@ -159,6 +171,11 @@ class Processes(Files, Commands, Accounts):
                 found[inode] = (*found.get(inode, ()), int(pid))
         # Texts are in another order in every process: the same sockets are to be the same answer.
         return dict(sorted(found.items()))
+
+
+def _parent(status: str) -> int:
+    match = re.search(r"^PPid:\t([0-9]+)", status, re.MULTILINE)
+    return int(match[1]) if match else 0
 
 
 def _lines(status: str, beginnings: Sequence[str]) -> str:

@@ -41,6 +41,7 @@ def read_process(record: ProcessRecord) -> Process:
         replaced=None if record.same is None else not record.same,
         authbind=record.authbind,
         user=record.user,
+        ancestors=record.ancestors,
     )
 
 

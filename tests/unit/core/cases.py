@@ -89,6 +89,7 @@ def process(
     replaced: Optional[bool] = False,
     unlike: Sequence[Mapping[str, Any]] = (),
     user: str = "",
+    ancestors: Tuple[int, ...] = (),
     **fields: Any,
 ) -> Process:
     """A process of the server; other fields are those of its status, unlike those of its other threads' that differ."""
@@ -104,6 +105,7 @@ def process(
         replaced=replaced,
         authbind=authbind,
         user=user,
+        ancestors=ancestors,
     )
 
 

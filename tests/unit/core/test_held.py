@@ -155,3 +155,18 @@ def test_expects(name: str, fields: Dict[str, Any], found: Any, told: Tuple[Any,
 def test_what_exec_gives(ambient: Any, file: Any, effective: Any, permitted: Any, kept: Any) -> None:
     found = by_exec(ambient=frozenset(ambient), file=parse_text(file) if file else None)
     assert found == CapabilitySets(*map(frozenset, (effective, permitted, kept)))
+
+
+@pytest.mark.parametrize(
+    ("found", "owned"),
+    [
+        pytest.param({}, True, id="in its unit's control group"),
+        pytest.param({"unit": "session-c1.scope", "ancestors": (8, 7)}, True, id="a login of the unit"),
+        pytest.param({"unit": "session-c1.scope", "ancestors": (8, 6)}, False, id="a login of somebody"),
+        pytest.param({"unit": "session-c1.scope"}, False, id="a login's that is left"),
+        pytest.param({"unit": "session-c1.scope", "pid": 7}, True, id="the main process itself"),
+    ],
+)
+def test_whose_a_process_is(found: Dict[str, Any], owned: bool) -> None:
+    assert case(properties={"MainPID": "7"}).owns(process(**found)) is owned
+    assert not case(properties={"MainPID": "0"}).owns(process(**{**found, "unit": "session-c1.scope"}))

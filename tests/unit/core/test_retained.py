@@ -42,7 +42,19 @@ HANDED = {"unit_fields": {"process": process()}, "listeners": (listener(process(
         pytest.param({**HELD, "properties": WRAPPED}, [], id="a port that authbind gives it again"),
         pytest.param({**HELD, "properties": {"User": ""}}, [], id="a port that it binds as root"),
         pytest.param({**HELD, "network": network(unprivileged_port_start=80)}, [], id="a port that is free for all"),
-        pytest.param({**HELD, "listeners": (listener(process(pid=7)),)}, [], id="another process's port"),
+        pytest.param({**HELD, "listeners": (listener(process(pid=7)),)}, [f"port 80 {UNTIL}"], id="a worker's port"),
+        pytest.param(
+            {**HELD, "listeners": (listener(process(pid=7, unit="other.service")),)}, [], id="another service's port"
+        ),
+        pytest.param(
+            {
+                "unit_fields": {"process": process(pid=6, **ROOT)},
+                "listeners": (listener(setcap_process(pid=7)),),
+                "program_fields": BINDS,
+            },
+            [f"{CAP} {UNTIL}"],
+            id="of a server that su started",
+        ),
         pytest.param({"unit_fields": {"process": ambient_process()}}, [f"{CAP} {UNTIL}"], id="after ambient"),
         pytest.param(
             {"properties": {"AmbientCapabilities": CAP}, "unit_fields": {**OURS, "process": ambient_process()}},

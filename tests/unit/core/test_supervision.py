@@ -301,9 +301,9 @@ def test_what_the_unit_of_the_supervisor_says_is_told_of_that() -> None:
 
 def test_what_descends_from_its_process_is_the_services() -> None:
     main = process(pid=7, unit="runit.service", name="sh")
-    server = process(pid=8, unit="runit.service", parent=7)
-    worker = process(pid=9, unit="runit.service", parent=8)
-    other = process(pid=10, unit="runit.service", parent=6)
+    server = process(pid=8, unit="runit.service", ancestors=(7, 3))
+    worker = process(pid=9, unit="runit.service", ancestors=(8, 7, 3))
+    other = process(pid=10, unit="runit.service", ancestors=(6, 3))
     it = case(**managed(unit_fields={"process": main}, listeners=(listener(server, worker), listener(other, port=81))))
     assert [it.owns(one) for one in (main, server, worker, other)] == [True, True, True, False]
     assert it.processes == (server, worker)

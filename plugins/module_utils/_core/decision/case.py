@@ -62,8 +62,13 @@ class Case(NamedTuple):
         main = unit.process if unit is not None else None
         if main is not None and unit is not None and unit.manager is None:
             return (main,)
+        return self.holders or ((main,) if main is not None else ())
+
+    @property
+    def holders(self) -> tuple[Process, ...]:
+        """The service's processes that hold its ports."""
         owners = {owner.pid: owner for it in self.facts.listeners for owner in it.owners if self.owns(owner)}
-        return tuple(owners.values()) or ((main,) if main is not None else ())
+        return tuple(owners.values())
 
     @property
     def unit(self) -> Unit | None:
@@ -209,16 +214,17 @@ class Case(NamedTuple):
     def owns(self, process: Process) -> bool:
         """Whether the process is the service's: by its unit's control group, else by its program, else by its user.
 
-        What a supervisor runs descends from the process that it knows.
+        What a supervisor runs descends from the process that it knows. So does what su or runuser run as a login in a
+        unit: pam_systemd(8) puts it into a session's control group.
         """
         unit, program, account = self.facts.unit, self.facts.program, self.facts.account
         if self.service.superserver:
             # It never listens by itself.
             return False
         if unit is not None and unit.manager is None:
-            return process.unit == unit.name
+            return process.unit == unit.name or _descends(process, int(unit.says("MainPID") or 0))
         if unit is not None and unit.process is not None:
-            return self._descends(process, unit.process)
+            return _descends(process, unit.process.pid)
         # One that starts again and again may have a process a moment after its supervisor was asked.
         if unit is not None and tells_pid(unit.name) and not unit.runs:
             return False
@@ -226,15 +232,6 @@ class Case(NamedTuple):
         if program is not None and program.form != "script":
             return process.executable == program.real_path
         return account is not None and process.status.uid == account.uid
-
-    def _descends(self, process: Process, main: Process) -> bool:
-        holders = {owner.pid: owner for it in self.facts.listeners for owner in it.owners}
-        parents = [process.pid]
-        found: Process | None = process
-        while found is not None and found.pid != main.pid and len(parents) <= len(holders) + 1:
-            parents.append(found.status.parent)
-            found = holders.get(found.status.parent)
-        return main.pid in parents
 
     def is_sibling(self, process: Process) -> bool:
         """Whether the process is of another instance of the unit's template, which may bind the same ports."""
@@ -330,3 +327,7 @@ def process_steps(
     held = {holds(process) for process in case.processes} or {None}
     lacks = False in held or (None in held and (changing or not serves))
     return ("restart",) if lacks else ()
+
+
+def _descends(process: Process, main: int) -> bool:
+    return main in (process.pid, *process.ancestors)

@@ -4,12 +4,11 @@
 
 from __future__ import annotations
 
-import re
-
 from ansible_collections.netbind.privport.plugins.module_utils._core.authbind.rules import WILDCARDS
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.case import Case
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import Listener, Process
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Port
+from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.name import session_of
 
 
 def held_port(case: Case) -> str:
@@ -42,9 +41,9 @@ def _others(case: Case, listener: Listener) -> list[Process]:
 def _holder(case: Case, port: Port, process: Process) -> str:
     """Who holds the port, and the way out."""
     sockets = [it for it in case.facts.sockets if it.active and str(port) in it.ports]
-    login = re.fullmatch(r"session-(.+)\.scope|user@[0-9]+\.service", process.unit)
-    if not sockets and login:
-        end = f"loginctl terminate-session {login[1]}" if login[1] else f"kill {process.pid}"
+    session = session_of(process.unit)
+    if not sockets and session is not None:
+        end = f"loginctl terminate-session {session}" if session else f"kill {process.pid}"
         return (
             f"{process}, which was started from a login and which no unit of the system starts; have one start it "
             f"(User={process.user or process.status.uid}), and end what runs ({end})"

@@ -21,7 +21,9 @@ def retained(case: Case, *, surplus: Sequence[Strategy], expected: Expected) -> 
     """
     unit = case.facts.unit
     until = f"until {unit.name} is restarted" if unit else "until it ends"
-    told = ((process, _kept(case, process, surplus=surplus, expected=expected)) for process in case.processes)
+    # The main process may be root's, which starts the server as another user and waits for it.
+    processes = {process.pid: process for process in (*case.processes, *case.holders)}.values()
+    told = ((process, _kept(case, process, surplus=surplus, expected=expected)) for process in processes)
     return tuple(f"{process} keeps {' and '.join(kept)} {until}" for process, kept in told if kept)
 
 

@@ -71,6 +71,8 @@ class Process(NamedTuple):
     authbind: bool | None
     # The name of its effective user, '' for none.
     user: str = ""
+    # Its parent, the parent of that, and so on up to process 1, which is left out.
+    ancestors: tuple[int, ...] = ()
 
     @property
     def is_root(self) -> bool:

@@ -13,6 +13,8 @@ _UNIT_NAME = re.compile(r"[A-Za-z0-9:_.\\-]+(?:@[A-Za-z0-9:_.\\@-]*)?\.service")
 # systemd.unit(5), DESCRIPTION: a name that ends otherwise is a service's, written short.
 _OTHER_TYPES = (".socket", ".device", ".mount", ".automount", ".swap", ".target", ".path", ".timer", ".slice", ".scope")
 
+_LOGIN = re.compile(r"session-(.+)\.scope|user@[0-9]+\.service")
+
 
 def unit_name(name: str, *, where: str, template: bool = False) -> str:
     """The full name of a service unit, '.service' added where it is missing.
@@ -41,3 +43,12 @@ def template_of(unit: str) -> str:
     """The template that a unit is an instance of, or that it is itself; '' for other units (systemd.unit(5))."""
     stem, at, _instance = unit.rpartition(".")[0].partition("@")
     return f"{stem}@.service" if at else ""
+
+
+def session_of(unit: str) -> str | None:
+    """The session of a process that a login started, '' where its user's manager did; None for no login.
+
+    unit: the one that its control group names (pam_systemd(8), user@.service(5)).
+    """
+    found = _LOGIN.fullmatch(unit)
+    return (found[1] or "") if found else None
