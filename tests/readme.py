@@ -54,12 +54,14 @@ _RUN_HERE = re.compile(r"ansible-playbook netbind\.privport\.(?P<playbook>\w+) -
 _OPTION = re.compile(r"`(-e [^`]+)`")
 _PROMPTS = ("$ ", "# ")
 
-SERVICES_FILE = """\
-privport_services:
-  - name: web
-    ports: [80]
-    unit: web.service
-"""
+
+def block(page: str, kind: str) -> str:
+    """The first block of a page that is marked as of this kind."""
+    return (ROOT / page).read_text("utf-8").partition(f"```{kind}\n")[2].partition("```")[0]
+
+
+# What the tutorial has its reader write.
+UNIT, SERVICES_FILE = block("docs/first.md", "ini"), block("docs/first.md", "yaml")
 # Ansible reads a value of an inventory as Python where it can. That false is none keeps the first one a text.
 VARIABLES = """\
 privport_services=[{"name": "web", "ports": "80", "unit": "web.service", "socket_activation": false}]
@@ -67,11 +69,6 @@ privport_policy=[{"forbid": "sysctl", "when": "`false`", "why": "every user woul
 privport_timeout=120
 privport_keep=false
 privport_restart_absent=no
-"""
-UNIT = """\
-[Service]
-User=www-data
-ExecStart=/usr/local/bin/server -F -p 80 -r /usr/share
 """
 PREPARE = f"""\
 install /usr/bin/webfsd /usr/local/bin/server
@@ -154,7 +151,8 @@ def in_turn(found: Sequence[Command], in_text: Sequence[Command]) -> Iterator[Co
     first = {command.text: command for command in reversed(found) if _RUN_HERE.match(command.text)}
     runnable = [command for command in found if first.get(command.text) is command]
     yield from runnable
-    for option in sorted(in_text, key=lambda it: list(OPTIONS).index(it.text)):
+    once = {option.text: option for option in reversed(in_text)}.values()
+    for option in sorted(once, key=lambda it: list(OPTIONS).index(it.text)):
         written = re.sub("[A-Z]{2,}", lambda word: PLACEHOLDERS[word[0]], option.text)
         last = [it for it in runnable if f".{OPTIONS[option.text]} " in it.text and "--check" not in it.text][-1]
         yield Command(option.where, f"{last.text} {written}")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.netbind.privport.plugins.module_utils._core.report import ways_out
-from ansible_collections.netbind.privport.tests.docs_site import guides, messages, troubleshooting
+from ansible_collections.netbind.privport.tests.docs_site import architecture, guides, messages, troubleshooting
 
 PAGES = sorted(guides.ROOT.glob("docs/*.md"))
 
@@ -74,3 +74,32 @@ def test_a_message_is_read_with_what_only_a_run_knows_left_out() -> None:
     assert "the unit may never have cap_net_bind_service" in messages.refusals()["bounding_set"]
     assert "backend port … is held by somebody else" in messages.refusals()["backend_held"]
     assert "port … is not served on …, but on …" in messages.checks()["address"]
+
+
+def test_the_drawing_of_the_architecture_is_made_of_the_imports() -> None:
+    assert architecture.PICTURE.read_text("utf-8") == architecture.picture(), "./run docs --write mends it"
+
+
+def test_each_folder_of_the_drawing_is_explained() -> None:
+    page = (guides.ROOT / "docs/architecture.md").read_text("utf-8")
+    names = {name.rpartition("module_utils/")[2] for name in architecture.graph()}
+    assert [name for name in sorted(names) if f"`{name}`" not in page] == []
+
+
+def test_what_decides_is_below_what_looks_and_that_is_below_what_is_called() -> None:
+    rows = architecture.groups(architecture.graph())
+    row = {name.rpartition("module_utils/")[2]: number for number, names in enumerate(rows) for name in names}
+    assert row["action"] < row["modules"] < row["_observe"] < row["_core/proof"] < row["_core/decision"]
+    assert row["_observe"] < row["_host"]
+
+
+@pytest.mark.parametrize(
+    ("known", "rows"),
+    [
+        ({"a": {"b"}, "b": {"c"}, "c": ()}, [["a"], ["b"], ["c"]]),
+        ({"a": {"c"}, "b": {"c"}, "c": ()}, [["a", "b"], ["c"]]),
+        ({"a": {"b"}, "b": {"a", "c"}, "c": ()}, [["a", "b"], ["c"]]),
+    ],
+)
+def test_rows(known: dict[str, frozenset[str]], rows: list[list[str]]) -> None:
+    assert architecture.groups(known) == rows
