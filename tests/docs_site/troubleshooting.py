@@ -27,12 +27,11 @@ Look for the words of your message on this page. What stands as `…` here is a 
 capitals stands for one of yours. The text in brackets at the end of a message is the evidence: the setting and the
 unit, or the file, that says so.
 
-Three commands change nothing and tell nearly all. The first says what each service gets, and what helps one that gets
-nothing; the second adds why each strategy was rejected; the third proves what is there:
+Two commands change nothing and tell nearly all. The first says what each service gets, and what helps one that gets
+nothing; with `-e privport_plan_details=true` also why each strategy was rejected. The second proves what is there:
 
 ```console
 $ ansible-playbook netbind.privport.plan -i hosts -e @services.yml
-$ ansible-playbook netbind.privport.plan -i hosts -e @services.yml -e privport_plan_details=true
 $ ansible-playbook netbind.privport.verify -i hosts -e @services.yml
 ```
 """

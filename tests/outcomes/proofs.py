@@ -175,6 +175,6 @@ ROWS = (
         [ONE],
         "fail",
         {"one": "ambient"},
-        says=["led elsewhere and never reaches it"],
+        says=["elsewhere, so the service never gets it"],
     ),
 )

@@ -133,7 +133,7 @@ ROWS = (
         [{**ONE, "user": "casey", "strategy": "ambient"}],
         "refused",
         {"one": ""},
-        says=["starts others, too"],
+        says=["starts other programs too"],
     ),
     Row(
         "a network of its own, and the unit does not run",

@@ -124,7 +124,7 @@ def test_details_tell_each_reason_once_for_all_strategies_that_it_stands_against
 def test_hosts_of_which_the_same_is_told_stand_together() -> None:
     plan = decided(NGINX)
     assert plan_text({"a": plan, "b": plan}, details=False).split("\n")[-3:] == [
-        "What helps, the least effort first. One line of a service is enough:",
+        "What helps, the least effort first. Any one line is enough for its service:",
         "nginx on a, b:",
         "  - if it can start as a user, with files that this one may read and write, say user: NAME",
     ]
@@ -364,7 +364,7 @@ JOURNAL = {"web.service": ["host server[1]: bind: Permission denied"]}
         ),
         pytest.param(
             {"plan": decided(web()), "reasons": ["the disk is full"], "restored": [], "left": []},
-            ["the disk is full", "restored: nothing, for nothing had changed"],
+            ["the disk is full", "restored: nothing, because nothing had changed"],
             id="nothing had changed",
         ),
     ],

@@ -385,8 +385,8 @@ def _taken_checks(seen: Seen) -> tuple[Check, ...]:
 def _taken_check(seen: Seen, diversion: Diversion) -> Check:
     what = f"what other hosts send to port {seen.port} over {_FAMILY_NAMES[diversion.family]}"
     if diversion.certain:
-        return Check("taken", FAIL, f"{what} is led elsewhere and never reaches it, by {diversion.rule}")
-    return Check("taken", UNKNOWN, f"whether {what} reaches it cannot be told for {diversion.rule}")
+        return Check("taken", FAIL, f"a rule leads {what} elsewhere, so the service never gets it: {diversion.rule}")
+    return Check("taken", UNKNOWN, f"nobody can tell whether {what} reaches the service: {diversion.rule}")
 
 
 def _front_checks(seen: Seen) -> tuple[Check, ...]:

@@ -28,7 +28,7 @@ def restart_check(case: Case, strategy: Strategy) -> Check:
         text = f"the next start would not get the port by {strategy.name}: {'; '.join(map(str, blockers))}"
         return Check("restart", FAIL, text)
     if unit is not None and unit.is_on("NeedDaemonReload"):
-        text = f"files of {unit.name} were changed and systemd has not read them, so the next start is not foreseen"
+        text = f"systemd has not read changed files of {unit.name}, so that nobody knows what its next start does"
         return Check("restart", UNKNOWN, text)
     return Check("restart", PASS, "the next start gets the same grant")
 

@@ -41,7 +41,7 @@ def _unseen(seen: Seen) -> Check:
     why = "it could not be asked, or what it starts ended before it could be looked at"
     if allowed:
         why = f"{why}; where none of {', '.join(allowed)} is an address of this host, have only_from hold 127.0.0.1"
-    return Check("user", UNKNOWN, f"as whom {program} is started for port {seen.port} was not seen: {why}")
+    return Check("user", UNKNOWN, f"nobody saw as whom {program} is started for port {seen.port}: {why}")
 
 
 def _group_checks(seen: Seen, child: Child) -> tuple[Check, ...]:

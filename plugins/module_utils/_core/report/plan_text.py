@@ -25,8 +25,8 @@ _CHANGES = {
     "start": "start {unit}",
 }
 _COLUMNS = ("host", "service", "ports", "strategy", "would change", "why")
-_HELP = "What helps, the least effort first. One line of a service is enough:"
-_HELPLESS = "nothing that could be told; -v shows every reason"
+_HELP = "What helps, the least effort first. Any one line is enough for its service:"
+_HELPLESS = "nothing that the collection knows of; -v shows every reason"
 _MORE = "-v shows every strategy that was rejected, and why."
 
 Decision = Mapping[str, Any]

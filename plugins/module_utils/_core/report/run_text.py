@@ -79,7 +79,7 @@ def _undo_lines(result: Result) -> list[str]:
     if "restored" not in result and "left" not in result:
         return []
     done, left = "; ".join(result.get("restored", ())), "; ".join(result.get("left", ()))
-    lines = [f"restored: {done or ('nothing' if left else 'nothing, for nothing had changed')}"]
+    lines = [f"restored: {done or ('nothing' if left else 'nothing, because nothing had changed')}"]
     return (
         [*lines, f"not restored: {left}; put that right by hand, or mend it and run the role again"] if left else lines
     )

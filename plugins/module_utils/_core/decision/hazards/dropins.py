@@ -50,9 +50,9 @@ def widening_overridden(case: Case) -> Reason | None:
 def _overridden(case: Case, name: str) -> Reason | None:
     unit = case.facts.unit
     if unit is not None and "unit" in case.facts.unread:
-        text = f"whether a drop-in that systemd reads after the collection's takes {name}= back cannot be read"
+        text = f"a drop-in that systemd reads after the collection's cannot be read, and may reset {name}="
         return Unknown("later_dropin", text, case.facts.unread["unit"])
     if unit is None or name not in unit.overriding:
         return None
-    text = f"a drop-in that systemd reads after the collection's takes {name}= back; remove that line"
+    text = f"a drop-in that systemd reads after the collection's resets {name}=; remove that line"
     return Reason("later_dropin", text, unit.overriding[name])

@@ -27,7 +27,7 @@ def wrapped(case: Case) -> Reason | None:
     unit = case.facts.unit
     if unit is None or case.service.executable or not unit.launch.wrappers or unit.launch.program:
         return None
-    text = f"what {unit.launch.wrappers[-1]} starts cannot be told; name the program as executable"
+    text = f"nobody can tell what {unit.launch.wrappers[-1]} starts; name the program as executable"
     return Unknown("wrapped", text, f"ExecStart={unit.commands[0].line[:80]} in {unit.name}")
 
 

@@ -44,8 +44,8 @@ def supervisor(case: Case) -> Reason | None:
     if unit is None or unit.user not in ROOT or user in ("", *ROOT) or not found:
         return None
     text = (
-        f"{found[0]} starts others, too, which User={user} would concern as well; leave unit out, and name the program "
-        "as executable"
+        f"{found[0]} starts other programs too, and User={user} would change them all; leave unit out, and name the "
+        "program as executable"
     )
     return Reason("supervisor", text, f"ExecStart={unit.commands[0].line[:80]} in {unit.name}")
 

@@ -49,7 +49,7 @@ def loader_environment(case: Case) -> Reason | None:
     unit = case.facts.unit
     if unit is None or "LD_LIBRARY_PATH" not in unit.says("Environment").split():
         return None
-    text = "whether the program starts without LD_LIBRARY_PATH, which a file capability makes void, is not known"
+    text = "with a file capability the loader ignores LD_LIBRARY_PATH, and the program may not start without it"
     return Unknown("loader_environment", text, f"Environment=LD_LIBRARY_PATH=… in {unit.name}")
 
 
@@ -75,7 +75,7 @@ def unread_program(case: Case) -> Reason | None:
     unread = case.facts.unread
     for name in ("program", "interpreter"):
         if name in unread:
-            return Unknown("unread_program", f"of what kind its {name} is cannot be read", unread[name])
+            return Unknown("unread_program", f"its {name} cannot be read, so that its kind is not known", unread[name])
     return None
 
 
@@ -100,7 +100,7 @@ def setuid_program(case: Case) -> Reason | None:
 def other_capability(case: Case) -> Reason | None:
     """A file capability that is not ours to remove, even an empty one, voids the ambient set (capabilities(7))."""
     if "capability" in case.facts.unread:
-        text = "which file capabilities the program has cannot be read, and some clear ambient ones and LD_PRELOAD"
+        text = "the program's file capabilities cannot be read, and some void ambient capabilities and LD_PRELOAD"
         return Unknown("other_capability", text, case.facts.unread["capability"])
     program = _image(case)
     if program is None or program.capability is None:
@@ -109,7 +109,7 @@ def other_capability(case: Case) -> Reason | None:
     takes = case.may_take_attribute and program is case.granted_file
     if takes and not program.obstacle and not other_capabilities(program):
         return None
-    text = "file capabilities that others gave the program make the kernel clear ambient capabilities and LD_PRELOAD"
+    text = "the program has other file capabilities, which void ambient capabilities and LD_PRELOAD"
     return Reason("other_capability", text, f"{program.real_path} {program.capability or '='}")
 
 

@@ -55,7 +55,7 @@ def bounding_set(case: Case) -> Reason | None:
 def host_bounding_set(case: Case) -> Reason | None:
     init = case.host.init
     if init is not None and CAPABILITY not in init.bounding:
-        text = f"no process of this host may ever have {CAPABILITY}, as the engine of a container can have it"
+        text = f"process 1 may never have {CAPABILITY}, and so no process of this host may"
         return Reason("bounding_set", text, f"CapBnd of process 1 ({init.name})")
     return None
 

@@ -47,7 +47,7 @@ _WARNINGS = {
 def _privileged_backend(case: Case) -> Reason | None:
     start = case.facts.network.unprivileged_port_start
     low = [port for port in backend.backends(case) if port.number < (1024 if start is None else start)]
-    text = "the service may not bind its backend port either; name a port that is for everybody"
+    text = "the service may not bind its backend port either; name a port that every user may bind"
     return Reason("privileged_backend", text, f"port {low[0]}") if low else None
 
 
@@ -61,7 +61,7 @@ def _other_interface(case: Case) -> Reason | None:
     for port in backend.backends(case):
         addresses = backend.addresses(case, port)
         if addresses and not _reached(addresses):
-            text = "it listens on an interface to which a forwarder does not come over lo; redirect leads there"
+            text = "it listens on one interface, and a forwarder connects over loopback; strategy redirect leads there"
             return Reason("backend_interface", text, f"{', '.join(addresses)} port {port}")
     return None
 

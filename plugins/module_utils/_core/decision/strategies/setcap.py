@@ -90,7 +90,7 @@ class Setcap(Strategy):
     def why(self, case: Case) -> str:
         program = case.granted_file
         if self.stands(case) and program is not None:
-            return f"{program.real_path} has {CAPABILITY} already, by somebody else's doing"
+            return f"{program.real_path} has {CAPABILITY} already, which this collection did not grant"
         return f"{program.real_path if program else 'its program'} alone gets {CAPABILITY}, as a file capability"
 
     def warnings(self, case: Case) -> tuple[str, ...]:
@@ -181,7 +181,7 @@ class Setcap(Strategy):
 
     def excludes(self, case: Case, other: Case, strategy: Strategy) -> str:
         if strategy.lost_by_file_capability and case.same_program(other):
-            return "its program is {}, and a file capability voids the rest; give both the same strategy"
+            return "its program is {}, and a file capability voids ambient and authbind; give both the same strategy"
         return ""
 
     def desired(self, case: Case, planned: Desired) -> Desired:

@@ -29,7 +29,7 @@ _NAME = "socket"
 def _undeclared(case: Case) -> Reason | None:
     if case.service.socket_activation or case.service.strategy == _NAME:
         return None
-    text = "whether it takes sockets from systemd is known to its owner alone"
+    text = "nothing on the host tells whether it takes sockets from systemd"
     return Reason("only_when_declared", text, "say socket_activation: true if it does")
 
 
@@ -42,7 +42,7 @@ def _foreign_socket(case: Case) -> Reason | None:
     others = [it for it in case.handing if it.name not in case.own_units]
     if not others:
         return None
-    text = "the number that the service gets for each socket is not told where two socket units hand it theirs"
+    text = "two socket units would hand it sockets, and it could not tell them apart"
     return Reason("foreign_socket", f"{text}; add the ports to that one", others[0].name)
 
 
@@ -52,7 +52,9 @@ def _other_network(case: Case) -> Reason | None:
     name = next((it for it in ("NetworkNamespacePath", "JoinsNamespaceOf") if unit and unit.says(it)), "")
     if unit is None or not name or (name == "JoinsNamespaceOf" and not unit.is_on("PrivateNetwork")):
         return None
-    return Reason("other_network", "the socket would be of the host's network, not of the unit's", said(unit, name))
+    return Reason(
+        "other_network", "systemd would open the socket in the host's network, not in the unit's", said(unit, name)
+    )
 
 
 def _root_keeps_them(case: Case) -> Reason | None:

@@ -24,7 +24,7 @@ _OTHER = {"xinetd": "inetd", "inetd": "xinetd"}
 
 
 def _undeclared(case: Case) -> Reason:
-    text = "that a program is started for each connection is known to its owner alone"
+    text = "nothing on the host tells whether a server may start it for each connection"
     return Reason("only_when_declared", text, f"service {case.service.name} names no superserver")
 
 

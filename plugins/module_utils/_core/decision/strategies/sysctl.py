@@ -35,7 +35,7 @@ def _unnamed(case: Case) -> Reason | None:
 def _other_network(case: Case) -> Reason | None:
     if case.facts.network.is_host:
         return None
-    text = "the setting is each network namespace's own, and only the host's is kept for the next boot"
+    text = "each network namespace has a value of its own, and a boot brings back the host's alone"
     return Reason("other_network", text, case.facts.network.path or "the service runs in another one")
 
 
