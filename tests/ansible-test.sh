@@ -46,6 +46,9 @@ add_pythons() {
 ansible-galaxy collection build --force --output-path "$work" >/dev/null
 ansible-galaxy collection install --offline --no-deps --force --collections-path "$work" \
   "$work"/netbind-privport-*.tar.gz >/dev/null
+# The artifact has no tests.
+mkdir "$work/ansible_collections/netbind/privport/tests"
+cp -r tests/integration "$work/ansible_collections/netbind/privport/tests/"
 
 case $kind in
   sanity)
