@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: privport_audit
 short_description: The report of an audit of hosts
-version_added: 0.1.0
+version_added: 1.0.0
 author:
   - The netbind.privport authors (@netbind)
 description:

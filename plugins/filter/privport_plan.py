@@ -6,7 +6,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: privport_plan
 short_description: Decide which strategy each service gets on a host
-version_added: 0.1.0
+version_added: 1.0.0
 author:
   - The netbind.privport authors (@netbind)
 description:
@@ -67,8 +67,16 @@ _value:
   elements: dict
   contains:
     name:
-      description: The service's name.
+      description: The service's name, with its instance where its unit is a template.
       type: str
+    state:
+      description: V(present) or V(absent), as the description says.
+      type: str
+    ports:
+      description: The ports that it is to have.
+      type: list
+      elements: str
+      sample: ["80", "443/udp"]
     strategy:
       description: The chosen strategy. Empty where none is left, and for a service whose state is V(absent).
       type: str
@@ -103,7 +111,9 @@ _value:
       type: list
       elements: str
     voiding:
-      description: Those of C(surplus) that keep C(strategy) from working, which are removed before it is proven.
+      description:
+        - Those of RV(_value[].surplus) that keep RV(_value[].strategy) from working, which are removed before it is
+          proven.
       type: list
       elements: str
     retained:
@@ -112,8 +122,29 @@ _value:
           service whose state is V(present) the role restarts the unit.
       type: list
       elements: str
+    stale:
+      description:
+        - The paths of what was granted to the service before and serves it no longer, as to another unit, program or
+          user.
+      type: list
+      elements: str
     error:
       description: Why the service cannot get its ports, empty where it can.
+      type: str
+    missing:
+      description: Whether RV(_value[].error) tells of nothing but a unit, a program or a user still to be installed.
+      type: bool
+    unit:
+      description: The unit that it is about, empty for none.
+      type: str
+    unit_forgives:
+      description: Whether systemd may forget how often the unit failed or started.
+      type: bool
+    executable:
+      description: The program that it is about, empty for none.
+      type: str
+    user:
+      description: The user that it is about, empty for none.
       type: str
     service:
       description: The service's description with the chosen strategy, for M(netbind.privport.privport_verify).

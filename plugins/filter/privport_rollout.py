@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: privport_rollout
 short_description: In which batches hosts are rolled out
-version_added: 0.2.0
+version_added: 1.0.0
 author:
   - The netbind.privport authors (@netbind)
 description:

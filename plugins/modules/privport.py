@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: privport
 short_description: Give services their privileged ports, prove it, or leave the host as it was
-version_added: 0.2.0
+version_added: 1.0.0
 author:
   - The netbind.privport authors (@netbind)
 description:
@@ -22,8 +22,10 @@ description:
   - Runs on one host that change something come one after the other. A run that changes nothing waits for none.
   - This is an action plugin. The decision by O(policy) is made on the controller, from what was observed on the host.
 extends_documentation_fragment:
-  - netbind.privport.attributes
-  - netbind.privport.services
+  - netbind.privport._attributes
+  - netbind.privport._attributes.changes
+  - netbind.privport._attributes.decides
+  - netbind.privport._services
 options:
   policy:
     description:

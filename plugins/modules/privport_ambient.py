@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: privport_ambient
 short_description: Give a systemd unit ambient capabilities by a drop-in
-version_added: 0.1.0
+version_added: 1.0.0
 author:
   - The netbind.privport authors (@netbind)
 description:
@@ -15,7 +15,8 @@ description:
     capabilities are in force. No other file is ever written.
   - Does not restart the unit. RV(restart_required) tells whether its running process lacks what was granted.
 extends_documentation_fragment:
-  - netbind.privport.attributes
+  - netbind.privport._attributes
+  - netbind.privport._attributes.changes
 options:
   unit:
     description: The service unit, such as V(caddy.service). C(.service) may be left out.

@@ -8,7 +8,7 @@ DOCUMENTATION = r"""
 ---
 module: privport_authbind
 short_description: Let a user or group bind ports below 1024 through authbind
-version_added: 0.1.0
+version_added: 1.0.0
 author:
   - The netbind.privport authors (@netbind)
 description:
@@ -18,7 +18,8 @@ description:
   - Does not install authbind and does not start anything. A program without a unit must be started as
     C(authbind PROGRAM).
 extends_documentation_fragment:
-  - netbind.privport.attributes
+  - netbind.privport._attributes
+  - netbind.privport._attributes.changes
 options:
   ports:
     description:

@@ -7,20 +7,21 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: privport_forward
 short_description: Forward a low port to where a service listens
-version_added: 0.1.0
+version_added: 1.0.0
 author:
   - The netbind.privport authors (@netbind)
 description:
   - Puts a forwarder in front of a service that can be changed in nothing. It takes TCP connections to a low port and
     hands them to the high port that the service listens on.
   - Each port gets units of its own, C(privport-forward-NAME-PORT.socket) and C(.service) of that name. systemd binds
-    the port and hands the socket over, so the forwarder runs as a dynamic user without any capability. C(socat) binds
+    the port and hands the socket over, so the forwarder runs as a dynamic user without any capability. V(socat) binds
     by itself and has C(CAP_NET_BIND_SERVICE) alone.
   - Where sysv-rc runs the host and not systemd, each port gets an init script C(privport-forward-NAME-PORT). It runs
-    C(socat) as a user that nobody else is. Nothing starts that anew when it ends by itself.
+    V(socat) as a user that nobody else is. Nothing starts that anew when it ends by itself.
   - The packaged units and configurations of haproxy and nginx are never touched.
 extends_documentation_fragment:
-  - netbind.privport.attributes
+  - netbind.privport._attributes
+  - netbind.privport._attributes.changes
 options:
   name:
     description: The service's name, by which what belongs to it is found again.

@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: privport_info
 short_description: Observe what decides about privileged ports on a host
-version_added: 0.1.0
+version_added: 1.0.0
 author:
   - The netbind.privport authors (@netbind)
 description:
@@ -15,8 +15,9 @@ description:
     which strategy each service gets.
   - One run observes all services. Nothing is ever changed.
 extends_documentation_fragment:
-  - netbind.privport.attributes.observes
-  - netbind.privport.services
+  - netbind.privport._attributes
+  - netbind.privport._attributes.observes
+  - netbind.privport._services
 options:
   scan:
     description:
@@ -149,7 +150,8 @@ privport:
       description: Whether a boot runs the scripts of sysv-rc.
       type: bool
     forwarders:
-      description: The paths of the programs that can forward connections, by what C(forward_with) calls them.
+      description: The paths of the programs that can forward connections, by what O(services[].forward_with) calls
+        them.
       type: dict
     ipv6:
       description: Whether the kernel has IPv6.
@@ -294,15 +296,44 @@ privport:
           description: The program at the end of a script's first lines, as RV(privport.services[].program).
           type: dict
         account:
-          description: The user that it runs as (C(name), C(uid), C(gid) and C(groups)). V(null) where there is none.
+          description: The user that it runs as. V(null) where there is none.
           type: dict
+          contains:
+            name:
+              description: The user's name.
+              type: str
+            uid:
+              description: The user id.
+              type: int
+            gid:
+              description: The id of the primary group.
+              type: int
+            groups:
+              description: The ids of the other groups.
+              type: list
+              elements: int
         authbind_ports:
-          description:
-            - What the rules of authbind say to this user, for each C(port) that authbind handles. C(allowed) is
-              whether they let it bind, C(refusal) why no rule of the collection could, C(warnings) what to know of
-              them, and C(own_rules) are the files that hold a rule for this user.
+          description: What the rules of authbind say to this user, for each port that authbind handles.
           type: list
           elements: dict
+          contains:
+            port:
+              description: The port.
+              type: int
+            allowed:
+              description: Whether the rules let the user bind it.
+              type: bool
+            refusal:
+              description: Why no rule of the collection could let it, empty where one could.
+              type: str
+            warnings:
+              description: What to know of the rules.
+              type: list
+              elements: str
+            own_rules:
+              description: The files that hold a rule for this user.
+              type: list
+              elements: str
         network:
           description: The network namespace that it runs in, or would.
           type: dict
@@ -347,19 +378,36 @@ privport:
               type: list
               elements: str
         listeners:
-          description:
-            - The sockets that listen on its ports in its network namespace, each with C(protocol), C(address),
-              C(port) and C(v6only). C(owners) are the processes that hold it, and C(owners_known) is false where some
-              could not be asked.
+          description: The sockets that listen on its ports in its network namespace.
           type: list
           elements: dict
+          contains:
+            protocol:
+              description: V(tcp) or V(udp).
+              type: str
+            address:
+              description: The address that it is bound to.
+              type: str
+            port:
+              description: The port.
+              type: int
+            v6only:
+              description: Whether a socket of IPv6 takes no IPv4. V(null) where that is not told.
+              type: bool
+            owners:
+              description: The processes that hold it.
+              type: list
+              elements: dict
+            owners_known:
+              description: V(false) where some processes could not be asked.
+              type: bool
         unread:
           description:
             - Why something is there but could not be read, by what it is. V(unit) for the files of the unit,
               V(program), V(interpreter), and V(capability) for the file capabilities of either.
           type: dict
         user_unit:
-          description: The file of C(unit) where only the manager of a user has it, otherwise empty.
+          description: The file of O(services[].unit) where only the manager of a user has it, otherwise empty.
           type: str
         not_executable:
           description: Why its user cannot execute the program in the unit, empty where it can.
@@ -371,14 +419,28 @@ privport:
           description:
             - What the host offers to redirects, the C(tool) that makes them, why it does not take them (C(refused)) and
               what of the host's own rules keeps redirected connections out (C(barriers)). V(null) without
-              C(backend_ports).
+              O(services[].backend_ports).
           type: dict
         diversions:
-          description:
-            - The rules of the host's network that lead connections away from its ports, each with C(port), C(protocol),
-              C(family), the C(rule), and whether it is C(certain).
+          description: The rules of the host's network that lead connections away from its ports.
           type: list
           elements: dict
+          contains:
+            port:
+              description: The port that they were made to.
+              type: int
+            protocol:
+              description: V(tcp) or V(udp).
+              type: str
+            family:
+              description: V(ipv4) or V(ipv6).
+              type: str
+            certain:
+              description: V(false) where the rule may lead them away, under conditions that nobody can judge from here.
+              type: bool
+            rule:
+              description: The rule, as the tool writes it.
+              type: str
         superserver:
           description:
             - What the host has for starting a program for each connection, C(programs) by the name of the server,
@@ -471,9 +533,16 @@ privport:
           type: list
           elements: str
         remarks:
-          description: The rules of the audit that it meets, each with C(rule) and C(text).
+          description: The rules of the audit that it meets.
           type: list
           elements: dict
+          contains:
+            rule:
+              description: The rule's name in the catalogue.
+              type: str
+            text:
+              description: How the grant meets it, in a sentence.
+              type: str
     listeners:
       description:
         - Every socket that listens on a port below 1024, in every network namespace. V(null) unless O(scan=true).
@@ -521,9 +590,16 @@ privport:
           description: Why that one, or why none.
           type: str
     skipped:
-      description: What was not looked at (C(what)) and C(why). V(null) unless O(scan=true).
+      description: What was not looked at. V(null) unless O(scan=true).
       type: list
       elements: dict
+      contains:
+        what:
+          description: What it is, such as a folder.
+          type: str
+        why:
+          description: Why it was not looked at.
+          type: str
 """
 
 from typing import Any

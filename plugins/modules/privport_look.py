@@ -7,18 +7,19 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: privport_look
 short_description: Answer the questions that an earlier look asked a host
-version_added: 0.1.0
+version_added: 1.0.0
 author:
   - The netbind.privport authors (@netbind)
 description:
   - A look at a host asks the same questions as long as the host is what it was. Those of the last run are remembered
     on the host. This module answers them anew, and the controller judges the answers. What to judge with need not
     travel to the host then, which makes a run that has nothing to do fast.
-  - The action plugin of C(netbind.privport.privport) uses it. There is little reason to call it otherwise.
+  - The action plugin of M(netbind.privport.privport) uses it. There is little reason to call it otherwise.
   - Remembered are questions, and of the answers only a digest with what they meant. Where the answers are the same
     again for the same request, the host tells what they meant, and nobody has to judge them. Nothing is ever changed.
 extends_documentation_fragment:
-  - netbind.privport.attributes.observes
+  - netbind.privport._attributes
+  - netbind.privport._attributes.observes
 options:
   key:
     description: Under which key the questions were remembered. It tells for which services they are.

@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: privport_print
 short_description: Print text as it stands
-version_added: 0.1.0
+version_added: 1.0.0
 author:
   - The netbind.privport authors (@netbind)
 description:
@@ -15,7 +15,9 @@ description:
     M(ansible.builtin.debug) prints JSON.
   - It runs on the controller, as the action plugin of this name, and does not connect to the host.
 extends_documentation_fragment:
-  - netbind.privport.attributes.prints
+  - netbind.privport._attributes.prints
+  - netbind.privport._attributes.observes
+  - netbind.privport._attributes
 options:
   text:
     description: The text, of any number of lines.

@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: privport_redirect
 short_description: Lead low ports to high ones of the same host
-version_added: 0.1.0
+version_added: 1.0.0
 author:
   - The netbind.privport authors (@netbind)
 description:
@@ -20,7 +20,8 @@ description:
     or with iptables C(netfilter-persistent.service), C(iptables.service) and C(ip6tables.service), load them again
     whenever these start, reload or stop, for that takes away all other rules.
 extends_documentation_fragment:
-  - netbind.privport.attributes
+  - netbind.privport._attributes
+  - netbind.privport._attributes.changes
 options:
   name:
     description:

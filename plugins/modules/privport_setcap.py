@@ -9,7 +9,7 @@ DOCUMENTATION = r"""
 ---
 module: privport_setcap
 short_description: Let a program bind ports below 1024 by a file capability
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Sets or removes the file capabilities of a program, so that an ordinary user who starts it can bind
     privileged ports.
@@ -21,7 +21,8 @@ author:
 requirements:
   - Python 3.8 or later on the host.
 extends_documentation_fragment:
-  - netbind.privport.attributes
+  - netbind.privport._attributes
+  - netbind.privport._attributes.changes
 options:
   path:
     description:

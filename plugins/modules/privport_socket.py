@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: privport_socket
 short_description: Have systemd bind ports and hand them to a service
-version_added: 0.1.0
+version_added: 1.0.0
 author:
   - The netbind.privport authors (@netbind)
 description:
@@ -17,7 +17,8 @@ description:
   - Does not restart the service, which goes on with what it has. The socket unit starts with the next start of the
     service, and keeps the ports while that is restarted later.
 extends_documentation_fragment:
-  - netbind.privport.attributes
+  - netbind.privport._attributes
+  - netbind.privport._attributes.changes
 options:
   unit:
     description: The service unit, such as V(web.service). C(.service) may be left out.

@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: privport_stop
 short_description: End a host without a failure
-version_added: 0.2.0
+version_added: 1.0.0
 author:
   - The netbind.privport authors (@netbind)
 description:
@@ -15,7 +15,9 @@ description:
     2 says that a host failed and 4 that one was unreachable; it has none for a play that stopped of its own accord.
   - It runs on the controller, as the action plugin of this name, and does not connect to the host.
 extends_documentation_fragment:
-  - netbind.privport.attributes.prints
+  - netbind.privport._attributes.prints
+  - netbind.privport._attributes.observes
+  - netbind.privport._attributes
 options:
   msg:
     description: Why it ends.

@@ -7,17 +7,18 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: privport_superserver
 short_description: Start a program for each connection to a low port
-version_added: 0.2.0
+version_added: 1.0.0
 author:
   - The netbind.privport authors (@netbind)
 description:
   - Has a server bind low ports and start a program for each connection, as a user of your choice and without any
     capability. The connection is the program's standard input and output.
-  - C(systemd) gets a socket unit with C(Accept=yes), C(xinetd) a file in C(/etc/xinetd.d), and C(inetd) lines between
-    marks in C(/etc/inetd.conf). C(tcpserver) and C(tcpsvd) are run by a unit for each port.
+  - V(systemd) gets a socket unit with C(Accept=yes), V(xinetd) a file in C(/etc/xinetd.d), and V(inetd) lines between
+    marks in C(/etc/inetd.conf). V(tcpserver) and V(tcpsvd) are run by a unit for each port.
   - xinetd and inetd read their files again, and are never restarted, so no other service of theirs loses a connection.
 extends_documentation_fragment:
-  - netbind.privport.attributes
+  - netbind.privport._attributes
+  - netbind.privport._attributes.changes
 options:
   name:
     description: The service's name, by which what belongs to it is found again.
@@ -45,7 +46,7 @@ options:
     type: raw
   user:
     description:
-      - The user that the program runs as, in all its groups. C(tcpserver) and C(tcpsvd) leave it the primary one alone.
+      - The user that the program runs as, in all its groups. V(tcpserver) and V(tcpsvd) leave it the primary one alone.
       - Required with O(state=present).
     type: str
     default: ''
@@ -64,7 +65,9 @@ options:
         type: list
         elements: str
       only_from:
-        description: The addresses and networks whose clients are served. By default all are.
+        description:
+          - The addresses and networks whose clients are served, such as V([192.0.2.0/24, '2001:db8::/32']). By default
+            all are.
         type: list
         elements: str
       instances:

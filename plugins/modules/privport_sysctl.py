@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: privport_sysctl
 short_description: Let every user bind ports from a number on
-version_added: 0.1.0
+version_added: 1.0.0
 author:
   - The netbind.privport authors (@netbind)
 description:
@@ -16,7 +16,8 @@ description:
   - It opens the lowest of O(ports) and B(every port above it) to B(every user) of the host. RV(opened) lists
     them. Prefer another strategy wherever one works.
 extends_documentation_fragment:
-  - netbind.privport.attributes
+  - netbind.privport._attributes
+  - netbind.privport._attributes.changes
 options:
   ports:
     description:

@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: privport_verify
 short_description: Prove that services listen on their privileged ports as they should
-version_added: 0.1.0
+version_added: 1.0.0
 author:
   - The netbind.privport authors (@netbind)
 description:
@@ -28,8 +28,9 @@ description:
   - A service that nothing on the host starts and that does not listen has the verdict V(unknown), with the reason
     V(granted, not listening).
 extends_documentation_fragment:
-  - netbind.privport.attributes.observes
-  - netbind.privport.services
+  - netbind.privport._attributes
+  - netbind.privport._attributes.observes
+  - netbind.privport._services
 options:
   timeout:
     description: How many seconds to wait for slow starters before a check counts as failed.
@@ -128,12 +129,21 @@ evidence:
       type: list
       elements: dict
     checks:
-      description:
-        - Each check with its code, verdict and text. The codes are V(strategy), V(grant), V(listening), V(address),
-          V(family), V(trial), V(owner), V(root_parent), V(user), V(groups), V(held), V(connect), V(taken),
-          V(stranger), V(restart) and V(boot).
+      description: Each thing that was looked at.
       type: list
       elements: dict
+      contains:
+        code:
+          description:
+            - Which one it is, of V(strategy), V(grant), V(listening), V(address), V(family), V(trial), V(owner),
+              V(root_parent), V(user), V(groups), V(held), V(connect), V(taken), V(stranger), V(restart) and V(boot).
+          type: str
+        verdict:
+          description: V(pass), V(fail) or V(unknown).
+          type: str
+        text:
+          description: What was seen.
+          type: str
 """
 
 from typing import Any, Mapping

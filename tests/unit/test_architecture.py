@@ -137,7 +137,7 @@ def test_a_module_has_its_documentation(path: Path) -> None:
     for name in ("DOCUMENTATION", "EXAMPLES", "RETURN"):
         assert isinstance(assigned.get(name), ast.Constant), name
     documentation = ast.literal_eval(assigned["DOCUMENTATION"])
-    for part in (f"module: {path.stem}", "short_description:", "- netbind.privport.attributes"):
+    for part in (f"module: {path.stem}", "short_description:", "- netbind.privport._attributes"):
         assert part in documentation
 
 

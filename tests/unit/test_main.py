@@ -7,6 +7,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import importlib
+import inspect
 import json
 import re
 from pathlib import Path
@@ -18,11 +19,27 @@ import yaml
 from ansible.module_utils import basic
 from ansible.module_utils.testing import patch_module_args
 from ansible_collections.netbind.privport.plugins.action import privport_stop
+from ansible_collections.netbind.privport.plugins.action.privport import _OPTIONS
 from ansible_collections.netbind.privport.plugins.action.privport_print import ActionModule
-from ansible_collections.netbind.privport.plugins.module_utils._core.audit.grant import Scan
+from ansible_collections.netbind.privport.plugins.filter import privport_plan
+from ansible_collections.netbind.privport.plugins.module_utils._apply.request import result_of as run_result
+from ansible_collections.netbind.privport.plugins.module_utils._apply.transaction import Step
+from ansible_collections.netbind.privport.plugins.module_utils._core.audit.grant import (
+    Grant,
+    LowListener,
+    Remark,
+    Scan,
+    Skipped,
+)
+from ansible_collections.netbind.privport.plugins.module_utils._core.authbind.rules import RuleFile
 from ansible_collections.netbind.privport.plugins.module_utils._core.confinement.policy import Confinement
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.decide import Decision
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import HostError, Refused
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import (
+    Account,
+    Authbind,
+    AuthbindPort,
+    Listener,
     Network,
     Observation,
     Program,
@@ -30,12 +47,16 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model.obser
     SocketUnit,
     Unit,
 )
+from ansible_collections.netbind.privport.plugins.module_utils._core.netfilter.nat import Diversion
+from ansible_collections.netbind.privport.plugins.module_utils._core.proof.checks import Check
 from ansible_collections.netbind.privport.plugins.module_utils._core.proof.verdict import Evidence
 from ansible_collections.netbind.privport.plugins.module_utils._host.looks import Looks
 from ansible_collections.netbind.privport.plugins.module_utils._module import run_module
-from ansible_collections.netbind.privport.plugins.modules import privport_verify
+from ansible_collections.netbind.privport.plugins.modules import privport, privport_verify
+from ansible_collections.netbind.privport.plugins.plugin_utils.version import VERSION
 
-PLUGINS = Path(__file__).parents[2] / "plugins"
+ROOT = Path(__file__).parents[2]
+PLUGINS = ROOT / "plugins"
 PACKAGE = "ansible_collections.netbind.privport.plugins"
 MODULES = sorted(path.stem for path in (PLUGINS / "modules").glob("*.py"))
 
@@ -124,7 +145,9 @@ def test_a_host_is_ended_without_a_failure() -> None:
 @pytest.mark.parametrize(
     ("name", "keys", "fields"),
     [
+        ("privport", ("steps",), Step._fields),
         ("privport_verify", ("evidence",), Evidence._fields),
+        ("privport_verify", ("evidence", "checks"), Check._fields),
         ("privport_info", ("privport",), (*Observation._fields, *Scan._fields)),
         ("privport_info", ("privport", "services"), ServiceFacts._fields),
         *(
@@ -135,6 +158,21 @@ def test_a_host_is_ended_without_a_failure() -> None:
                 ("network", Network),
                 ("sockets", SocketUnit),
                 ("confinement", Confinement),
+                ("account", Account),
+                ("authbind_ports", AuthbindPort),
+                ("listeners", Listener),
+                ("diversions", Diversion),
+            )
+        ),
+        *(
+            ("privport_info", ("privport", *keys), kind._fields)
+            for keys, kind in (
+                (("authbind",), Authbind),
+                (("authbind_rules",), RuleFile),
+                (("grants",), Grant),
+                (("grants", "remarks"), Remark),
+                (("listeners",), LowListener),
+                (("skipped",), Skipped),
             )
         ),
     ],
@@ -155,8 +193,58 @@ def test_each_check_of_a_proof_is_named() -> None:
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Check" and node.args
     ]
     given = {call.args[0].value for call in calls if isinstance(call.args[0], ast.Constant)}
-    (told,) = yaml.safe_load(privport_verify.RETURN)["evidence"]["contains"]["checks"]["description"]
+    checks = yaml.safe_load(privport_verify.RETURN)["evidence"]["contains"]["checks"]["contains"]
+    (told,) = checks["code"]["description"]
     assert given == set(re.findall(r"V\((\w+)\)", told))
+
+
+def test_a_plan_has_what_the_filter_says() -> None:
+    told = yaml.safe_load(privport_plan.RETURN)["_value"]["contains"]
+    assert set(told) == {*Decision._fields, "service"}
+
+
+def test_a_run_gives_what_the_module_says() -> None:
+    """Besides what every module may give."""
+    (given,) = [
+        {key.value for key in node.value.keys if isinstance(key, ast.Constant)}
+        for node in ast.walk(ast.parse(inspect.getsource(run_result)))
+        if isinstance(node, ast.Return) and isinstance(node.value, ast.Dict)
+    ]
+    assert set(yaml.safe_load(privport.RETURN)) == given - {"changed", "diff", "warnings", "failed", "msg"}
+
+
+@pytest.mark.parametrize("role", sorted(path.name for path in (ROOT / "roles").iterdir()))
+def test_the_defaults_of_a_role_are_those_that_it_documents(role: str) -> None:
+    def of(path: str) -> Any:
+        return yaml.safe_load((ROOT / "roles" / role / path).read_text(encoding="utf-8"))
+
+    options = of("meta/argument_specs.yml")["argument_specs"]["main"]["options"]
+    assert of("defaults/main.yml") == {name: option["default"] for name, option in options.items()}
+
+
+def test_the_task_of_the_role_hands_every_option_on() -> None:
+    (task,) = yaml.safe_load((ROOT / "roles/privport/tasks/main.yml").read_text(encoding="utf-8"))
+    defaults = yaml.safe_load((ROOT / "roles/privport/defaults/main.yml").read_text(encoding="utf-8"))
+    handed = {f"privport_{key}": value for key, value in task["netbind.privport.privport"].items()}
+    assert handed == {name: f"{{{{ {name} }}}}" for name in defaults}
+    assert {name.replace("privport_", "", 1) for name in defaults} == set(_OPTIONS)
+
+
+def test_the_action_group_has_every_module() -> None:
+    runtime = yaml.safe_load((ROOT / "meta/runtime.yml").read_text(encoding="utf-8"))
+    assert runtime["action_groups"]["privport"] == MODULES
+
+
+def test_nothing_came_with_a_version_that_is_still_to_come() -> None:
+    said = {
+        tuple(map(int, found.split(".")))
+        for folder in ("plugins", "roles")
+        for path in (ROOT / folder).rglob("*")
+        if path.suffix in (".py", ".yml")
+        for found in re.findall(r"version_added: (\S+)", path.read_text(encoding="utf-8"))
+    }
+    # 1.0.0 is the first release.
+    assert (1, 0, 0) == min(said) <= max(said) <= tuple(map(int, VERSION.split(".")))
 
 
 @pytest.mark.parametrize("name", MODULES)

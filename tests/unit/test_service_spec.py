@@ -13,7 +13,7 @@ import pytest
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.parsing.dataloader import DataLoader
-from ansible_collections.netbind.privport.plugins.doc_fragments.services import ModuleDocFragment
+from ansible_collections.netbind.privport.plugins.doc_fragments._services import ModuleDocFragment
 from ansible_collections.netbind.privport.plugins.module_utils import _module
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import InvalidInput
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import (
@@ -32,7 +32,12 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model.super
     SuperserverOptions,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.supervision.manager import Manager
-from ansible_collections.netbind.privport.plugins.modules import privport, privport_info, privport_verify
+from ansible_collections.netbind.privport.plugins.modules import (
+    privport,
+    privport_info,
+    privport_superserver,
+    privport_verify,
+)
 
 ROOT = Path(__file__).parents[2]
 FRAGMENT = yaml.safe_load(ModuleDocFragment.DOCUMENTATION)["options"]["services"]
@@ -46,15 +51,24 @@ def without_words(documented: Mapping[str, Any]) -> dict[str, Any]:
     return plain if inner is None else {**plain, "options": {key: without_words(it) for key, it in inner.items()}}
 
 
-def renamed(documented: Any) -> Any:
-    """The documentation of a module's option in the words of a role's."""
+def renamed(documented: Any, *, option: str) -> Any:
+    """The documentation of the option services in the words of a role's option of another name."""
     if isinstance(documented, dict):
-        return {"options" if key == "suboptions" else key: renamed(value) for key, value in documented.items()}
-    return documented
+        items = documented.items()
+        return {"options" if key == "suboptions" else key: renamed(value, option=option) for key, value in items}
+    if isinstance(documented, list):
+        return [renamed(value, option=option) for value in documented]
+    # The role's option takes a text as well, so that it is no list to Ansible.
+    return documented.replace("O(services[]", f"O({option}") if isinstance(documented, str) else documented
 
 
 def test_the_documentation_of_the_modules_says_what_is_declared() -> None:
     assert without_words(FRAGMENT) == SERVICES
+
+
+def test_what_a_superserver_heeds_is_documented_alike() -> None:
+    documented = yaml.safe_load(privport_superserver.DOCUMENTATION)["options"]["options"]
+    assert documented["suboptions"] == FRAGMENT["suboptions"]["superserver_options"]["suboptions"]
 
 
 @pytest.mark.parametrize("module", [privport, privport_info, privport_verify])
@@ -81,7 +95,7 @@ def test_a_module_declares_it(module: Any, monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_role_documents_the_same(role: str, entry: str, option: str) -> None:
     path = ROOT / "roles" / role / "meta/argument_specs.yml"
     documented = yaml.safe_load(path.read_text(encoding="utf-8"))["argument_specs"][entry]["options"][option]
-    assert documented["options"] == renamed(FRAGMENT["suboptions"])
+    assert documented["options"] == renamed(FRAGMENT["suboptions"], option=option)
     # Ansible's list refuses a text that holds one.
     assert (documented["type"], documented["default"]) == ("raw", [])
 

@@ -21,8 +21,8 @@ options:
       ports:
         description:
           - Its ports, each V(N), V(N-M), V(N/tcp) or V(N/udp). As text they are written with commas, V(80,443/udp).
-          - No two services that are present share a port, unless their C(addresses) differ, or their units are
-            instances of one template, which bind it by SO_REUSEPORT.
+          - No two services that are present share a port, unless their O(services[].addresses) differ, or their units
+            are instances of one template, which bind it by SO_REUSEPORT.
         type: list
         elements: str
         required: true
@@ -35,18 +35,19 @@ options:
       unit:
         description:
           - The systemd service unit that runs it, where systemd does. C(.service) may be left out.
-          - A template, C(web@.service), stands for its C(instances).
+          - A template, C(web@.service), stands for its O(services[].instances).
         type: str
       scope:
         description: >-
-          Whose systemd has the C(unit), the system's or that of the C(user). A user's has no capability to give.
+          Whose systemd has the O(services[].unit), the system's or that of the O(services[].user). A user's has no
+          capability to give.
         type: str
         choices: [system, user]
         default: system
       manager:
         description: >-
-          What starts it where systemd does not, in the place of C(unit). Its state and its process are told by the
-          supervisor, which also restarts it. What its run script or its section says is not changed.
+          What starts it where systemd does not, in the place of O(services[].unit). Its state and its process are told
+          by the supervisor, which also restarts it. What its run script or its section says is not changed.
         type: dict
         suboptions:
           kind:
@@ -73,9 +74,10 @@ options:
         default: auto
       instances:
         description:
-          - The instances of a C(unit) that is a template, such as V([site-a, site-b]) of C(web@.service). They share
-            one grant, and each is restarted and proven by itself.
-          - By default those that run, failed or are enabled, but for those that another service names as its C(unit).
+          - The instances of a O(services[].unit) that is a template, such as V([site-a, site-b]) of C(web@.service).
+            They share one grant, and each is restarted and proven by itself.
+          - By default those that run, failed or are enabled, but for those that another service names as its
+            O(services[].unit).
         type: list
         elements: str
       listens:
@@ -117,7 +119,7 @@ options:
             description: Whether other sockets may be bound to the same ports (C(ReusePort=)).
             type: bool
           address_allow:
-            description: Whom C(address_deny) does not concern, written in the same way.
+            description: Whom O(services[].socket.address_deny) does not concern, written in the same way.
             type: list
             elements: str
           address_deny:
@@ -131,8 +133,8 @@ options:
         type: dict
       forward_with:
         description:
-          - What takes connections to C(backend_ports). By default V(proxyd), and V(socat) where systemd does not
-            run the host.
+          - What takes connections to O(services[].backend_ports). By default V(proxyd), and V(socat) where systemd does
+            not run the host.
         type: str
         choices: [proxyd, socat, haproxy, nginx]
       families:
@@ -141,26 +143,28 @@ options:
         elements: str
       superserver:
         description:
-          - What starts its C(command) for each connection, of a service that does not listen by itself.
+          - What starts its O(services[].command) for each connection, of a service that does not listen by itself.
           - V(systemd) is a socket unit with C(Accept=yes), V(xinetd) a file in C(/etc/xinetd.d), V(inetd) lines in
             C(/etc/inetd.conf), V(tcpserver) and V(tcpsvd) a unit that runs one of these. V(s6) and V(nosh) are refused,
             with the reason.
-          - It asks for C(command) and C(user), and goes without C(unit).
+          - It asks for O(services[].command) and O(services[].user), and goes without O(services[].unit).
         type: str
         choices: [systemd, xinetd, inetd, tcpserver, tcpsvd, s6, nosh]
       superserver_options:
-        description: What the C(superserver) heeds. What it cannot express is refused, with the name of one that can.
+        description:
+          - What the O(services[].superserver) heeds. What it cannot express is refused, with the name of one that can.
+          - Its C(bind) is the same as O(services[].addresses). A proof tries a connection where C(only_from) holds an
+            address of the host's own, such as V(127.0.0.1).
         type: dict
         suboptions:
           bind:
-            description: The same as C(addresses).
+            description: The addresses that are bound. By default all.
             type: list
             elements: str
           only_from:
             description:
               - The addresses and networks whose clients are served, such as V([192.0.2.0/24, '2001:db8::/32']). By
                 default all are.
-              - A proof tries a connection where one of them is the host's own, such as V(127.0.0.1).
             type: list
             elements: str
           instances:
@@ -170,8 +174,7 @@ options:
             description: The same of each client's address.
             type: int
           cps:
-            description:
-              - How many connections are taken in a second. V(inetd) counts them by the minute.
+            description: How many connections are taken in a second. V(inetd) counts them by the minute.
             type: int
           wait:
             description:
@@ -182,8 +185,8 @@ options:
             type: bool
       command:
         description:
-          - The program that the C(superserver) starts, with an absolute path, and its arguments. The connection is its
-            standard input and output.
+          - The program that the O(services[].superserver) starts, with an absolute path, and its arguments. The
+            connection is its standard input and output.
           - A list of words, or a text that is split into words as a shell does.
         type: raw
       state:
