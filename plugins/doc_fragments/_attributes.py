@@ -44,27 +44,28 @@ attributes:
     details: Nothing is ever changed.
 """
 
-    DECIDES = r"""
+    ACTION = r"""
 attributes:
   action:
     description: Indicates this has a corresponding action plugin so some parts of the options can be executed on the
       controller.
     support: full
+"""
+
+    SYNCHRONOUS = r"""
+attributes:
   async:
     description: Supports being used with the C(async) keyword.
     support: none
 """
 
-    PRINTS = r"""
+    ON_CONTROLLER = r"""
 attributes:
   action:
     description: Indicates this has a corresponding action plugin so some parts of the options can be executed on the
       controller.
     support: full
     details: All of it is executed on the controller.
-  async:
-    description: Supports being used with the C(async) keyword.
-    support: none
   platform:
     platforms: all
 """

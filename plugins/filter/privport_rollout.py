@@ -4,44 +4,6 @@
 
 from __future__ import annotations
 
-DOCUMENTATION = r"""
-name: privport_rollout
-short_description: In which batches hosts are rolled out
-version_added: 1.0.0
-author:
-  - The netbind.privport authors (@netbind)
-description:
-  - The first batch has one host for each distinct decision of the fleet (the version of systemd, and for each service
-    its strategy and the steps that are left to do), so that whatever is to be done is met there first.
-positional: serial
-options:
-  _input:
-    description:
-      - A mapping of host names to mappings with C(plan), what P(netbind.privport.privport_plan#filter) returned, and
-        C(systemd), the version of the host's systemd or V(null).
-    type: dict
-    required: true
-  serial:
-    description:
-      - The sizes of the batches, numbers of hosts or percentages of all, as a list or as text with commas. The last one
-        goes on. By default the canaries, then V(10%), then the rest.
-    type: raw
-    default: ''
-"""
-
-EXAMPLES = r"""
-- name: Find the batches
-  ansible.builtin.debug:
-    msg: "{{ {inventory_hostname: {'plan': plan, 'systemd': 252}} | netbind.privport.privport_rollout('1,25%') }}"
-"""
-
-RETURN = r"""
-_value:
-  description: The batches, each a list of host names.
-  type: list
-  elements: list
-"""
-
 from typing import Any, Callable, Mapping, Sequence
 
 from ansible.errors import AnsibleFilterError

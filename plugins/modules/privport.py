@@ -24,7 +24,8 @@ description:
 extends_documentation_fragment:
   - netbind.privport._attributes
   - netbind.privport._attributes.changes
-  - netbind.privport._attributes.decides
+  - netbind.privport._attributes.action
+  - netbind.privport._attributes.synchronous
   - netbind.privport._services
 options:
   policy:

@@ -15,7 +15,8 @@ description:
     M(ansible.builtin.debug) prints JSON.
   - It runs on the controller, as the action plugin of this name, and does not connect to the host.
 extends_documentation_fragment:
-  - netbind.privport._attributes.prints
+  - netbind.privport._attributes.on_controller
+  - netbind.privport._attributes.synchronous
   - netbind.privport._attributes.observes
   - netbind.privport._attributes
 options:

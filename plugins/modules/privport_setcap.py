@@ -23,6 +23,7 @@ requirements:
 extends_documentation_fragment:
   - netbind.privport._attributes
   - netbind.privport._attributes.changes
+  - netbind.privport._attributes.action
 options:
   path:
     description:

@@ -8,7 +8,7 @@ DOCUMENTATION = r"""
 ---
 module: privport_setcap_once
 short_description: Let a program bind ports below 1024 by a file capability, without units that keep it
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Does what M(netbind.privport.privport_setcap) does without O(netbind.privport.privport_setcap#module:keep).
     There are no units to write then, so that a fourth as much has to be sent to the host.
@@ -18,7 +18,8 @@ author:
 requirements:
   - Python 3.8 or later on the host.
 extends_documentation_fragment:
-  - netbind.privport.attributes
+  - netbind.privport._attributes
+  - netbind.privport._attributes.changes
 options:
   path:
     description: As of M(netbind.privport.privport_setcap).

@@ -21,7 +21,6 @@ from ansible.module_utils.testing import patch_module_args
 from ansible_collections.netbind.privport.plugins.action import privport_stop
 from ansible_collections.netbind.privport.plugins.action.privport import _OPTIONS
 from ansible_collections.netbind.privport.plugins.action.privport_print import ActionModule
-from ansible_collections.netbind.privport.plugins.filter import privport_plan
 from ansible_collections.netbind.privport.plugins.module_utils._apply.request import result_of as run_result
 from ansible_collections.netbind.privport.plugins.module_utils._apply.transaction import Step
 from ansible_collections.netbind.privport.plugins.module_utils._core.audit.grant import (
@@ -198,8 +197,21 @@ def test_each_check_of_a_proof_is_named() -> None:
     assert given == set(re.findall(r"V\((\w+)\)", told))
 
 
+def documented_filter(name: str) -> Any:
+    return yaml.safe_load((PLUGINS / "filter" / f"{name}.yml").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("file", sorted(path.stem for path in (PLUGINS / "filter").glob("*.py")))
+def test_each_filter_of_a_file_is_documented_by_its_own_name(file: str) -> None:
+    """What the file itself documents, Ansible shows for all of its filters."""
+    held = importlib.import_module(f"{PACKAGE}.filter.{file}")
+    assert not hasattr(held, "DOCUMENTATION")
+    names = list(held.FilterModule().filters())
+    assert [documented_filter(name)["DOCUMENTATION"]["name"] for name in names] == names
+
+
 def test_a_plan_has_what_the_filter_says() -> None:
-    told = yaml.safe_load(privport_plan.RETURN)["_value"]["contains"]
+    told = documented_filter("privport_plan")["RETURN"]["_value"]["contains"]
     assert set(told) == {*Decision._fields, "service"}
 
 
@@ -233,6 +245,12 @@ def test_the_task_of_the_role_hands_every_option_on() -> None:
 def test_the_action_group_has_every_module() -> None:
     runtime = yaml.safe_load((ROOT / "meta/runtime.yml").read_text(encoding="utf-8"))
     assert runtime["action_groups"]["privport"] == MODULES
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "changelogs/fragments").glob("*.yml")), ids=lambda path: path.name)
+def test_a_changelog_is_written_as_rst(path: Path) -> None:
+    """The markup of the plugins' documentation would stand there as it is."""
+    assert re.findall(r"\b[BCEIMOPUV]\(|\bRV\(", path.read_text(encoding="utf-8")) == []
 
 
 def test_nothing_came_with_a_version_that_is_still_to_come() -> None:
