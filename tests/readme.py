@@ -24,6 +24,9 @@ HOST = "bookworm"
 ELSEWHERE = {
     "./run demo": "./run acceptance",
     "./run test": "itself",
+    # What is not published yet cannot be downloaded; the artifact is installed, and jmespath with the tests.
+    "ansible-galaxy collection install netbind.privport": "./run build",
+    "python -m pip install jmespath": "./run setup",
 }
 # An option of the text: the playbook that it is tried with, in an order in which each finds what it needs, and what is
 # written for a word in capitals.

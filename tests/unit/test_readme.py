@@ -83,3 +83,8 @@ def test_an_option_is_tried_with_the_last_command_of_its_playbook() -> None:
         ("p:9", f"{PLAN} -e privport_hosts=web"),
         ("p:8", f"{REMOVE} -e privport_restart_absent=true"),
     ]
+
+
+def test_the_readme_stays_short() -> None:
+    """What is more than a newcomer needs has a page in docs."""
+    assert len((readme.ROOT / "README.md").read_text("utf-8").splitlines()) <= 120
