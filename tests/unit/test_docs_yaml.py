@@ -14,6 +14,7 @@ import yaml
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.policy import parse_policy
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.document import dump
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import parse_services
+from ansible_collections.netbind.privport.tests.field.table import DAEMONS
 from ansible_collections.netbind.privport.tests.unit.core import cases
 
 ROOT = Path(__file__).parents[2]
@@ -85,3 +86,23 @@ def _paths(found: Any, before: str = "") -> set[str]:
         return set()
     here = {f"{before}{key}" for key in found}
     return here.union(*(_paths(value, f"{before}{key}.") for key, value in found.items()), set())
+
+
+# What a daemon as packaged is given that was measured: beside its name, its unit and where it listens.
+_ANYBODYS = {"name", "unit", "ports", "addresses", "families"}
+PACKAGED = [
+    (where, service)
+    for where, services in SERVICES
+    for service in services
+    if where.startswith("docs/recipes.md") and service.get("unit") in {it.unit for it in DAEMONS}
+]
+
+
+@pytest.mark.parametrize(("where", "service"), PACKAGED, ids=[where for where, _service in PACKAGED])
+def test_a_recipe_of_a_packaged_daemon_is_what_was_measured_of_it(where: str, service: dict[str, Any]) -> None:
+    said = {key: value for key, value in service.items() if key not in _ANYBODYS}
+    assert said in [{**it.said, **it.way.said} for it in DAEMONS if it.unit == service["unit"]]
+
+
+def test_there_are_recipes_of_packaged_daemons() -> None:
+    assert len(PACKAGED) > 6
