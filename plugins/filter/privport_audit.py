@@ -20,8 +20,13 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.audit.repor
     report_of,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.audit.rules import SEVERITIES
-from ansible_collections.netbind.privport.plugins.module_utils._core.audit.services import described
+from ansible_collections.netbind.privport.plugins.module_utils._core.audit.services import description_of
+from ansible_collections.netbind.privport.plugins.module_utils._core.audit.without_root import (
+    services_of,
+    with_strategies,
+)
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.decide import cases_of, decide_cases
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.policy import Rule, parse_policy
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.document import load
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import InvalidInput, PrivportError
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.instances import members
@@ -29,7 +34,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model.obser
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.options import choice
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import parse_services
 from ansible_collections.netbind.privport.plugins.plugin_utils.audit import page, sarif, text
-from ansible_collections.netbind.privport.plugins.plugin_utils.policy import search
+from ansible_collections.netbind.privport.plugins.plugin_utils.policy import applying, search
 from ansible_collections.netbind.privport.plugins.plugin_utils.version import VERSION
 
 ByHost = Mapping[str, Any]
@@ -42,6 +47,7 @@ def privport_audit(
     observations: ByHost,
     services: Any = None,
     *,
+    policy: Any = None,
     proofs: Any = None,
     baseline: Any = None,
     accepted: Any = (),
@@ -58,7 +64,13 @@ def privport_audit(
             collection_version=VERSION,
         )
         hosts = [
-            _looked(str(name), result, (services or {}).get(name) or (), (proofs or {}).get(name) or {})
+            _looked(
+                str(name),
+                result,
+                (services or {}).get(name) or (),
+                parse_policy((policy or {}).get(name) or ()),
+                (proofs or {}).get(name) or {},
+            )
             for name, result in observations.items()
         ]
         return report_of(hosts, given)
@@ -66,7 +78,7 @@ def privport_audit(
         raise AnsibleFilterError(f"privport_audit: {error}") from error
 
 
-def _looked(name: str, result: Any, services: Any, proof: Mapping[str, Any]) -> Looked:
+def _looked(name: str, result: Any, services: Any, policy: tuple[Rule, ...], proof: Mapping[str, Any]) -> Looked:
     observation = result.get("privport") if isinstance(result, Mapping) else None
     if not isinstance(observation, Mapping) or observation.get("grants") is None:
         said = result.get("msg", "") if isinstance(result, Mapping) else ""
@@ -74,7 +86,10 @@ def _looked(name: str, result: Any, services: Any, proof: Mapping[str, Any]) -> 
     where = f"the observation of {name}"
     scan = load(Scan, {key: observation[key] for key in Scan._fields}, where=where)
     observed = load(Observation, without_scan(observation), where=where)
-    cases = cases_of(observed, members(parse_services(services), observed.instances))
+    if policy and scan.without_root is not None:
+        scan = with_strategies(scan, applying(policy, scan.without_root, services_of(scan.listeners)))
+    described = members(parse_services(services), observed.instances)
+    cases = cases_of(observed, described, applying(policy, observed, described))
     declared = tuple(map(Declared, cases, decide_cases(cases)))
     return Looked(name, scan=scan, declared=declared, proofs=_proofs(proof))
 
@@ -123,7 +138,7 @@ def privport_audit_services(observations: ByHost) -> str:
             for name, result in observations.items()
             if isinstance(result, Mapping) and (result.get("privport") or {}).get("grants") is not None
         }
-        return described(scans)
+        return description_of(scans)
     except (PrivportError, KeyError, TypeError, AttributeError) as error:
         raise AnsibleFilterError(f"privport_audit_services: {error}") from error
 

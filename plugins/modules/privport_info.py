@@ -584,7 +584,9 @@ privport:
           description: Whether its program is set-user-ID.
           type: bool
         strategy:
-          description: The strategy by which a service that runs as root need not. Empty for none, and for all others.
+          description:
+            - The strategy by which a service that runs as root need not, before any rule of the site. Empty for none,
+              and for all others.
           type: str
         why:
           description: Why that one, or why none.
@@ -600,6 +602,11 @@ privport:
         why:
           description: Why it was not looked at.
           type: str
+    without_root:
+      description:
+        - The units of root's listeners as services of another user, observed as O(services) are, by which
+          RV(privport.listeners[].strategy) is decided. V(null) without any, and unless O(scan=true).
+      type: dict
 """
 
 from typing import Any

@@ -21,7 +21,7 @@ import jsonschema
 import yaml
 from faults.inject import HERE, push
 
-from audit.rows import DECLARED, PRELUDE, ROWS
+from audit.rows import DECLARED, POLICY, PRELUDE, ROWS, WITHOUT_ROOT
 
 ROOT = Path(__file__).parents[2]
 HOST, AWAY = "bookworm", "away"
@@ -32,7 +32,7 @@ def main() -> None:
         wrong = wrong_in(Path(folder))
     for it in wrong:
         print(it)
-    print(f"{len(ROWS) + 6} outcomes, {len(wrong)} wrong")
+    print(f"{len(ROWS) + 6 + len(WITHOUT_ROOT)} outcomes, {len(wrong)} wrong")
     sys.exit(1 if wrong else 0)
 
 
@@ -50,6 +50,12 @@ def wrong_in(folder: Path) -> List[str]:
         f"{row.rule}: {row.twin} is found, and is harmless"
         for row in ROWS
         if row.twin and found(first, row.rule, row.twin)
+    ]
+    strategies = {it["unit"]: it["strategy"] for host in first["hosts"] for it in host["listeners"]}
+    wrong += [
+        f"{unit} need not be root by {strategies.get(unit)!r}, not by {wanted!r}"
+        for unit, wanted in WITHOUT_ROOT.items()
+        if strategies.get(unit) != wanted
     ]
     shell(
         "systemctl restart audit-web.service audit-root.service; "
@@ -97,6 +103,7 @@ def as_nobody(inventory: Path, folder: Path) -> List[str]:
 def audit(inventory: Path, folder: Path, *options: str, baseline: Path | None = None) -> Any:
     given = {
         "privport_services": list(DECLARED),
+        "privport_policy": list(POLICY),
         "privport_audit_dir": str(folder),
         "privport_audit_baseline": f"{baseline}/audit.json" if baseline else "",
     }

@@ -47,6 +47,11 @@ DECLARED = (
     {"name": "lacking", "ports": [89], "unit": "audit-lacking.service"},
     {"name": "guest", "ports": ["84/tcp"], "user": "bin", "executable": "/usr/bin/perl", "strategy": "authbind"},
 )
+# What the site allows, and the strategies by which these units need not be root then, '' for none.
+POLICY = (
+    {"forbid": "ambient", "when": "service.declared.unit == 'audit-root.service'", "why": "we give no capabilities"},
+)
+WITHOUT_ROOT = {"audit-root.service": "", "ssh.service": "ambient"}
 _WEB = "audit-web.service"
 _GOOD = """
 started audit-web.service User=daemon AmbientCapabilities=CAP_NET_BIND_SERVICE "ExecStart=$(serve 88)"

@@ -32,9 +32,15 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.audit.repor
     report_of,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.audit.rules import RULES, SEVERITIES
-from ansible_collections.netbind.privport.plugins.module_utils._core.audit.services import described
+from ansible_collections.netbind.privport.plugins.module_utils._core.audit.services import description_of
+from ansible_collections.netbind.privport.plugins.module_utils._core.audit.without_root import (
+    services_of,
+    with_strategies,
+)
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.decide import decide_cases
+from ansible_collections.netbind.privport.plugins.module_utils._core.decision.policy import Rule
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import InvalidInput
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Port
 from ansible_collections.netbind.privport.tests.audit import rules_page
 from ansible_collections.netbind.privport.tests.unit.core.cases import (
     CAP,
@@ -249,7 +255,7 @@ def test_every_rule_has_its_texts() -> None:
 
 def test_a_description_to_begin_from() -> None:
     scans: Mapping[str, Scan] = {"a": seen(listeners=[LISTENER, SSHD._replace(unit="b@x.service")]), "b": seen()}
-    text = described(scans)
+    text = description_of(scans)
     assert '    - {"name": "web", "ports": ["80"], "unit": "web.service"}\n' in text
     assert '    - {"name": "b@x", "ports": ["22"], "unit": "b@.service", "instances": ["x"]}\n' in text
     assert text.endswith('  "b": []\n')
@@ -258,3 +264,19 @@ def test_a_description_to_begin_from() -> None:
 def test_the_page_of_the_rules() -> None:
     page = Path(__file__).parents[3] / "docs/audit-rules.md"
     assert page.read_text(encoding="utf-8") == rules_page.text(), "run python -m audit.rules_page"
+
+
+@pytest.mark.parametrize(
+    ("rules", "strategy"),
+    [
+        pytest.param((), "ambient", id="the role's choice"),
+        pytest.param((Rule("forbid", "ambient", "`true`", "we say so"),), "setcap", id="what the site allows"),
+    ],
+)
+def test_by_which_strategy_a_listener_need_not_be_root(rules: Tuple[Rule, ...], strategy: str) -> None:
+    root = LISTENER._replace(root=True)
+    (service,) = services_of([root, root._replace(address="::"), LISTENER, root._replace(network="other")])
+    assert (service.name, service.ports, service.user) == ("web.service", (Port(80, "tcp"),), "nobody")
+    observed = case(name="web.service").host
+    found = with_strategies(Scan((), (root, LISTENER), (), observed), {"web.service": rules}).listeners
+    assert [it.strategy for it in found] == [strategy, ""]

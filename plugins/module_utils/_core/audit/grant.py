@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from typing import Any, Mapping, NamedTuple, Tuple
 
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import Observation
+
 # Ports below it are privileged by the kernel's default (net.ipv4.ip_unprivileged_port_start).
 FIRST_UNPRIVILEGED = 1024
 
@@ -80,11 +82,12 @@ class Skipped(NamedTuple):
 
 
 class Scan(NamedTuple):
-    """All that a host showed."""
+    """All that a host showed; without_root are the units of root's listeners as services of another user."""
 
     grants: Tuple[Grant, ...]
     listeners: Tuple[LowListener, ...]
     skipped: Tuple[Skipped, ...]
+    without_root: Observation | None = None
 
 
 def without_scan(document: Any) -> Any:

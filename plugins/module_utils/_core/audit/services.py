@@ -19,7 +19,7 @@ privport_services_of:
 """
 
 
-def described(scans: Mapping[str, Scan]) -> str:
+def description_of(scans: Mapping[str, Scan]) -> str:
     """YAML with the services of each host: units of systemd that listen on privileged ports in the host's network."""
     lines = [_HEAD]
     for host, scan in scans.items():

@@ -4,27 +4,25 @@
 
 from __future__ import annotations
 
-from typing import Dict, List, NamedTuple, Sequence, Tuple
+from typing import Dict, NamedTuple, Sequence, Tuple
 
 from ansible_collections.netbind.privport.plugins.module_utils._core.audit.grant import (
     SETCAP,
     Grant,
-    LowListener,
     Remark,
+    Skipped,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.audit.units import UnitSeen
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.case import cases
-from ansible_collections.netbind.privport.plugins.module_utils._core.decision.decide import decide
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.registry import STRATEGIES
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import PrivportError
+from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import Observation
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Port, Service
 from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host
 from ansible_collections.netbind.privport.plugins.module_utils._observe.observe import observe
 
 # What a service without a port is judged with: any privileged port tells the same.
 _SOME_PORT = Port(80, "tcp")
-# A user that every host has and that owns nothing stands for the one that the service would get.
-_ANOTHER_USER = "nobody"
 
 
 class Judged(NamedTuple):
@@ -72,27 +70,20 @@ def _with_effects(grant: Grant, effect: Dict[str, Judged]) -> Grant:
     return grant._replace(effective=False, why_not=failing[0][1]) if alone else grant
 
 
-def without_root(host: Host, listeners: Sequence[LowListener]) -> Tuple[LowListener, ...]:
-    """The listeners, and for those of units that run as root the strategy by which they need not."""
-    ports: Dict[str, List[Port]] = {}
-    for it in listeners:
-        if it.root and it.unit.endswith(".service") and not it.network:
-            ports.setdefault(it.unit, []).append(Port(it.port, it.protocol))
-    services = [
-        Service(name=unit, ports=tuple(sorted(set(held))), unit=unit, user=_ANOTHER_USER)
-        for unit, held in ports.items()
-    ]
-    advice = {it.name: _advice(host, it) for it in services}
-    return tuple(
-        it._replace(strategy=advice[it.unit][0], why=advice[it.unit][1]) if it.root and it.unit in advice else it
-        for it in listeners
-    )
-
-
-def _advice(host: Host, service: Service) -> Tuple[str, str]:
-    """The strategy that would be chosen if the service ran as another user, and why; '' for none."""
+def without_root(host: Host, services: Sequence[Service]) -> Tuple[Observation | None, Tuple[Skipped, ...]]:
+    """The host with these services, and those that cannot be looked at as one of them; None without any."""
     try:
-        (decision,) = decide(observe(host, [service]), [service])
+        return (observe(host, services) if services else None), ()
+    except PrivportError:
+        problems = {it: problem for it in services for problem in _problems(host, it)}
+    left = [it for it in services if it not in problems]
+    skipped = tuple(Skipped(f"whether {it.name} needs root", problem) for it, problem in problems.items())
+    return (observe(host, left) if left else None), skipped
+
+
+def _problems(host: Host, service: Service) -> Tuple[str, ...]:
+    try:
+        observe(host, [service])
     except PrivportError as problem:
-        return "", str(problem)
-    return decision.strategy, decision.why or decision.error
+        return (str(problem),)
+    return ()

@@ -37,6 +37,10 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.audit.texts
     grants_of_pam,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._core.audit.units import UnitSeen
+from ansible_collections.netbind.privport.plugins.module_utils._core.audit.without_root import (
+    services_of,
+    with_strategies,
+)
 from ansible_collections.netbind.privport.plugins.module_utils._core.authbind.rules import HELPER
 from ansible_collections.netbind.privport.plugins.module_utils._core.managed.installation import XINETD_FOLDER
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import PrivportError
@@ -103,11 +107,14 @@ def scan(host: Host, *, seconds: float) -> Scan:
     )
     none: Iterable[Grant] = ()
     grants = [it for what, look in subjects for it in noted.try_to(what, look, none)]
-    return Scan(
+    as_another, unjudged = judged.without_root(host, services_of(networks.listeners))
+    seen_all = Scan(
         grants=_with_packages(host, sorted(grants, key=lambda it: (it.mechanism, it.subject))),
-        listeners=_sorted(judged.without_root(host, networks.listeners)),
-        skipped=(*noted.skipped, *networks.skipped, *found.skipped),
+        listeners=_sorted(networks.listeners),
+        skipped=(*noted.skipped, *networks.skipped, *found.skipped, *unjudged),
+        without_root=as_another,
     )
+    return with_strategies(seen_all, {})
 
 
 def _sorted(found: Sequence[LowListener]) -> Tuple[LowListener, ...]:
