@@ -493,8 +493,8 @@ privport:
       contains:
         mechanism:
           description: >-
-            V(setcap), V(ambient), V(authbind), V(socket), V(redirect), V(superserver), V(sysctl), V(pam_cap) or
-            V(openrc).
+            V(setcap), V(ambient), V(authbind), V(socket), V(redirect), V(forwarder), V(superserver), V(sysctl),
+            V(pam_cap) or V(openrc).
           type: str
         subject:
           description: The file, unit, rule or setting.

@@ -21,7 +21,7 @@ import jsonschema
 import yaml
 from faults.inject import HERE, push
 
-from audit.rows import DECLARED, POLICY, PRELUDE, ROWS, WITHOUT_ROOT
+from audit.rows import DECLARED, MECHANISMS, POLICY, PRELUDE, ROWS, WITHOUT_ROOT
 
 ROOT = Path(__file__).parents[2]
 HOST, AWAY = "bookworm", "away"
@@ -32,7 +32,7 @@ def main() -> None:
         wrong = wrong_in(Path(folder))
     for it in wrong:
         print(it)
-    print(f"{len(ROWS) + 6 + len(WITHOUT_ROOT)} outcomes, {len(wrong)} wrong")
+    print(f"{len(ROWS) + 6 + len(WITHOUT_ROOT) + len(MECHANISMS)} outcomes, {len(wrong)} wrong")
     sys.exit(1 if wrong else 0)
 
 
@@ -57,6 +57,8 @@ def wrong_in(folder: Path) -> List[str]:
         for unit, wanted in WITHOUT_ROOT.items()
         if strategies.get(unit) != wanted
     ]
+    mechanisms = {it["subject"]: it["mechanism"] for host in first["hosts"] for it in host["grants"]}
+    wrong += [f"{name} is no {kind}" for name, kind in MECHANISMS.items() if mechanisms.get(name) != kind]
     shell(
         "systemctl restart audit-web.service audit-root.service; "
         "nft list ruleset >/tmp/rules; nft flush ruleset; nft -f /tmp/rules; chmod o-x /etc/authbind/byport/81"

@@ -52,6 +52,8 @@ POLICY = (
     {"forbid": "ambient", "when": "service.declared.unit == 'audit-root.service'", "why": "we give no capabilities"},
 )
 WITHOUT_ROOT = {"audit-root.service": "", "ssh.service": "ambient"}
+# What some of the grants are.
+MECHANISMS = {"audit-forward.socket": "forwarder", "audit-two.socket": "socket"}
 _WEB = "audit-web.service"
 _GOOD = """
 started audit-web.service User=daemon AmbientCapabilities=CAP_NET_BIND_SERVICE "ExecStart=$(serve 88)"
@@ -174,6 +176,13 @@ ROWS: Tuple[Row, ...] = (
         ">/etc/xinetd.d/audit",
         "/etc/xinetd.d/discard",
     ),
+    Row(
+        "undeclared-grant",
+        "audit-forward.socket",
+        'unit audit-forward.service User=daemon "ExecStart=/lib/systemd/systemd-socket-proxyd 127.0.0.1:8086"; '
+        r"printf '[Socket]\nListenStream=93\n' >$units/audit-forward.socket; systemctl daemon-reload; "
+        "systemctl start audit-forward.socket",
+    ),
     Row("undeclared-listener", "audit-root.service on port 87", "true", _WEB),
     Row("undeclared-grant", "audit-two.service", "true", _WEB),
     Row("undeclared-grant", "/opt/audit/one", "true", "/etc/authbind/byuid/2"),
@@ -227,4 +236,12 @@ ROWS: Tuple[Row, ...] = (
         "port 86 to 8086",
     ),
     Row("redirect-without-backend", "port 85 to 8085", "true", "port 86 to 8086"),
+    Row(
+        "not-persistent",
+        "port 85 to 8085",
+        "true",
+        "port 86 to 8086",
+        "mkdir -p /etc/nftables.d; nft list table ip harmless >/etc/nftables.d/harmless.nft; "
+        "echo 'include \"/etc/nftables.d/*.nft\"' >>/etc/nftables.conf; systemctl enable --quiet nftables.service",
+    ),
 )

@@ -7,6 +7,13 @@ from __future__ import annotations
 from typing import Any, Dict, Sequence, Tuple
 
 import pytest
+from ansible_collections.netbind.privport.plugins.module_utils._core.audit.at_boot import (
+    AtBoot,
+    files_of,
+    included,
+    makes_rules,
+    persistence,
+)
 from ansible_collections.netbind.privport.plugins.module_utils._core.audit.authbind import Authbind, grants_of_rules
 from ansible_collections.netbind.privport.plugins.module_utils._core.audit.files import CapableFile, grant_of_file
 from ansible_collections.netbind.privport.plugins.module_utils._core.audit.filesystems import parse_mountinfo, walk_of
@@ -211,10 +218,75 @@ def test_units_of_users_and_sockets() -> None:
     (of_user,) = grants_of_user_units({"/home/a/.config/systemd/user/web.service": text, "/etc/b": "[Service]\n"})
     assert (of_user.effective, rules([of_user])) == (False, ("ambient-without-effect",))
     low = SocketUnit("web.socket", True, False, False, ("80", "8080", "53/udp"), ("web.service",))
-    grants = grants_of_sockets([low, low._replace(ports=("8080",)), low._replace(active=False)], users={})
+    grants = grants_of_sockets([low, low._replace(ports=("8080",)), low._replace(active=False)], services={})
     assert [(it.ports, it.live, it.persistent, it.holders) for it in grants] == [
         (("80", "53/udp"), True, False, ("user root of web.service",))
     ]
+
+
+NFT = "table ip a {\n  chain in {\n    tcp dport 80 redirect to :8080 # web\n  }\n}\n"
+
+
+@pytest.mark.parametrize(
+    ("texts", "opaque", "persistent", "told"),
+    [
+        pytest.param([NFT], (), True, "u loads it from /0", id="nft's file"),
+        pytest.param(["-A PREROUTING -p tcp --dport 80 -j REDIRECT --to-ports 8080"], (), True, "/0", id="iptables'"),
+        pytest.param(["", NFT], ("ufw.service",), True, "from /1", id="an included file"),
+        pytest.param([NFT.replace("tcp", "# tcp")], (), False, "no file that the next boot loads", id="a comment"),
+        pytest.param([NFT.replace("80 ", "180 ")], (), False, "has it (/0)", id="another port"),
+        pytest.param([NFT.replace(":8080", ":8081")], (), False, "has it", id="another backend"),
+        pytest.param(["tcp dport 80 accept; tcp dport 8080 accept"], (), False, "has it", id="no redirect"),
+        pytest.param([NFT.replace("80 ", "$web ")], (), None, "/0 of u has rules by names", id="a variable"),
+        pytest.param([NFT.replace("80 ", "http ")], (), None, "rules by names", id="a name"),
+        pytest.param([], ("ufw.service",), None, "ufw.service may make it", id="a program that makes rules"),
+        pytest.param([], (), False, "(none is loaded)", id="nothing"),
+    ],
+)
+def test_whether_a_boot_loads_a_redirect(
+    texts: Sequence[str], opaque: Tuple[str, ...], persistent: bool | None, told: str
+) -> None:
+    found = AtBoot({f"/{number}": ("u", text) for number, text in enumerate(texts)}, opaque)
+    found_persistent, evidence = persistence(found, [Port(80, "tcp")], "8080")
+    assert (found_persistent, told in evidence) == (persistent, True), evidence
+
+
+def test_what_loads_rules_at_a_boot() -> None:
+    shown = "{ path=/usr/sbin/nft ; argv[]=/usr/sbin/nft -f /etc/sysconfig/nftables.conf ; ignore_errors=no }"
+    assert files_of("nftables.service", shown) == ("/etc/sysconfig/nftables.conf",)
+    assert files_of("nftables.service", "") == ("/etc/nftables.conf",)
+    assert files_of("web.service", shown) == ()
+    text = 'include "/etc/a.d/*.nft"\n#include "/no"\n  include \'/a\'\n'
+    assert included(text) == ("/etc/a.d/*.nft", "/a")
+    assert makes_rules("my-firewall.service", "/a")
+    assert makes_rules("a.service", "{ path=/usr/sbin/iptables ; }")
+    assert not any(
+        makes_rules(it, "") for it in ("performance.service", "nftables.service", "privport-redirect.service")
+    )
+
+
+@pytest.mark.parametrize(
+    ("unit_name", "command", "to"),
+    [
+        ("a.service", "argv[]=/lib/systemd/systemd-socket-proxyd 127.0.0.1:8080 ; ignore", "127.0.0.1:8080"),
+        ("a.service", "argv[]=/lib/systemd/systemd-socket-proxyd --connections-max 9 -c=8 /run/a ; ignore", "/run/a"),
+        (
+            "a.service",
+            "argv[]=/usr/bin/socat TCP-LISTEN:80,fork TCP:127.0.0.1:8080 ; ignore",
+            "TCP:127.0.0.1:8080",
+        ),
+        ("a.service", "argv[]=/usr/bin/socat TCP-LISTEN:80,fork EXEC:/bin/cat ; ignore", ""),
+        ("privport-forward-web-80.service", "argv[]=/usr/sbin/haproxy -f /a ; ignore", "its backend"),
+        ("a.service", "argv[]=/usr/sbin/haproxy -f /a ; ignore", ""),
+    ],
+)
+def test_forwarders(unit_name: str, command: str, to: str) -> None:
+    seen = UnitSeen({"Id": unit_name, "ExecStart": command, "AmbientCapabilities": CAP})
+    assert seen.leads_to == to
+    socket = SocketUnit("a.socket", True, True, False, ("80",), (unit_name,))
+    for grant in (*grants_of_units([seen]), *grants_of_sockets([socket], services={unit_name: seen})):
+        assert (grant.mechanism == "forwarder") is bool(to)
+        assert (f"whoever listens on {to}" in grant.holders[0]) is bool(to)
 
 
 LED = Led(chain="chain in of table ip a", rule="rule 4 of chain in", to="8080", certain=True)
@@ -242,7 +314,9 @@ LED = Led(chain="chain in of table ip a", rule="rule 4 of chain in", to="8080", 
 )
 def test_redirects(led: Led, forwarded: bool, listening: set[Port], found: Tuple[str, ...]) -> None:
     way = Way(Port(80, "tcp"), "ipv4", led)
-    (grant,) = grants_of_ways([way], forwarded=[way] if forwarded else [], listening=listening, persistent=None)
+    (grant,) = grants_of_ways(
+        [way], forwarded=[way] if forwarded else [], listening=listening, at_boot=AtBoot(told=False)
+    )
     assert rules([grant]) == found
     assert grant.ports == ("80",)
     # The number of a rule is another one after each load.

@@ -9,6 +9,7 @@ from typing import Iterator, NamedTuple, Sequence, Tuple
 from ansible_collections.netbind.privport.plugins.module_utils._core.audit.grant import (
     AMBIENT,
     AUTHBIND,
+    FORWARDER,
     REDIRECT,
     SETCAP,
     SOCKET,
@@ -59,7 +60,7 @@ class Declared(NamedTuple):
             return True
         if grant.mechanism == SYSCTL:
             return self.decision.strategy == SYSCTL
-        by_port = grant.mechanism in (REDIRECT, AUTHBIND, SOCKET, SUPERSERVER) and grant.ports
+        by_port = grant.mechanism in (REDIRECT, AUTHBIND, SOCKET, SUPERSERVER, FORWARDER) and grant.ports
         return bool(by_port) and not set(ports_of(grant)).isdisjoint(self.case.service.ports)
 
 
@@ -85,7 +86,7 @@ def ports_of(grant: Grant) -> Tuple[Port, ...]:
 def declared_by(grant: Grant, declared: Sequence[Declared]) -> str:
     """The name of the service that the grant is for, or the package that brings it; '' for neither."""
     service = next((it.name for it in declared if it.has(grant)), "")
-    shipped = grant.package if grant.mechanism in (AMBIENT, SOCKET) else ""
+    shipped = grant.package if grant.mechanism in (AMBIENT, SOCKET, FORWARDER) else ""
     return service or (f"package {shipped}" if shipped else "")
 
 

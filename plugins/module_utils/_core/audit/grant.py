@@ -13,6 +13,7 @@ FIRST_UNPRIVILEGED = 1024
 
 SETCAP, AMBIENT, AUTHBIND, SOCKET = "setcap", "ambient", "authbind", "socket"
 REDIRECT, SYSCTL, SUPERSERVER, PAM_CAP, OPENRC = "redirect", "sysctl", "superserver", "pam_cap", "openrc"
+FORWARDER = "forwarder"
 
 
 class Remark(NamedTuple):

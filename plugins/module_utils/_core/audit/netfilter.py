@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import AbstractSet, Iterator, NamedTuple, Sequence, Tuple
 
+from ansible_collections.netbind.privport.plugins.module_utils._core.audit.at_boot import AtBoot, persistence
 from ansible_collections.netbind.privport.plugins.module_utils._core.audit.grant import REDIRECT, Grant, Remark
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Port, port_words
 from ansible_collections.netbind.privport.plugins.module_utils._core.netfilter.nat import Led
@@ -22,11 +23,11 @@ class Way(NamedTuple):
 
 
 def grants_of_ways(
-    ways: Sequence[Way], *, forwarded: Sequence[Way], listening: AbstractSet[Port], persistent: bool | None
+    ways: Sequence[Way], *, forwarded: Sequence[Way], listening: AbstractSet[Port], at_boot: AtBoot
 ) -> Tuple[Grant, ...]:
     """A grant for each rule and family; forwarded are the ways of packets that the host only forwards.
 
-    listening are the ports of this host, privileged and others, on which somebody listens.
+    listening are the ports of this host, privileged and others, on which somebody listens; at_boot what a boot loads.
     A rule is named by its chain, ports and destination: its number is another one after each load of the rules.
     """
     rules: dict[Tuple[Led, str], list[Port]] = {}
@@ -34,7 +35,7 @@ def grants_of_ways(
         rules.setdefault((way.led, way.family), []).append(way.port)
     captured = {(it.led, it.family) for it in forwarded if it.led.certain}
     return tuple(
-        _grant(led, family, ports, captures=(led, family) in captured, listening=listening, persistent=persistent)
+        _grant(led, family, ports, captures=(led, family) in captured, listening=listening, at_boot=at_boot)
         for (led, family), ports in rules.items()
     )
 
@@ -46,9 +47,11 @@ def _grant(
     *,
     captures: bool,
     listening: AbstractSet[Port],
-    persistent: bool | None,
+    at_boot: AtBoot,
 ) -> Grant:
     words = tuple(port_words(ports))
+    # The collection's own comes back by its unit.
+    persistent, told = (True, "its unit makes it at boot") if led.is_own else persistence(at_boot, ports, led.to)
     subject = f"{led.chain}, {_FAMILIES[family]} port {', '.join(words)} to {led.to or 'another host or port'}"
     return Grant(
         mechanism=REDIRECT,
@@ -57,9 +60,8 @@ def _grant(
         ports=words,
         effective=True if led.certain else None,
         why_not="" if led.certain else "which connections the rule applies to cannot be told from the rule",
-        # The collection's own comes back by its unit; of others' tables only their owner knows.
-        persistent=True if led.is_own else persistent,
-        evidence=led.rule,
+        persistent=persistent,
+        evidence=f"{led.rule}; {told}",
         remarks=tuple(_remarks(led, ports, subject, captures=captures and not led.is_own, listening=listening)),
     )
 

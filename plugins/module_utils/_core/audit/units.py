@@ -6,9 +6,11 @@ from __future__ import annotations
 
 from typing import Iterator, Mapping, NamedTuple, Sequence, Tuple
 
+from ansible_collections.netbind.privport.plugins.module_utils._core.audit.forwarder import leads_to
 from ansible_collections.netbind.privport.plugins.module_utils._core.audit.grant import (
     AMBIENT,
     FIRST_UNPRIVILEGED,
+    FORWARDER,
     SOCKET,
     Grant,
     Remark,
@@ -51,6 +53,11 @@ class UnitSeen(NamedTuple):
         return CAPABILITY in self.properties.get("AmbientCapabilities", "").split()
 
     @property
+    def leads_to(self) -> str:
+        """Where it leads connections on; '' for a unit that serves them itself."""
+        return leads_to(self.name, self.properties.get("ExecStart", ""))
+
+    @property
     def granting_file(self) -> str:
         """The last of its files that gives the capability."""
         try:
@@ -76,10 +83,11 @@ def _ambient(unit: UnitSeen) -> Grant | None:
         else ()
     )
     source = unit.granting_file
+    user = f"user {says('User') or ('of its own' if says('DynamicUser') == 'yes' else 'root')}"
     return Grant(
-        mechanism=AMBIENT,
+        mechanism=FORWARDER if unit.leads_to else AMBIENT,
         subject=unit.name,
-        holders=(f"user {says('User') or ('of its own' if says('DynamicUser') == 'yes' else 'root')}",),
+        holders=_holders_of(unit, user),
         effective=unit.effective,
         why_not=unit.why_not,
         persistent=not says("FragmentPath", "").startswith("/run/"),
@@ -89,6 +97,10 @@ def _ambient(unit: UnitSeen) -> Grant | None:
         units=(unit.name,),
         remarks=remarks,
     )
+
+
+def _holders_of(unit: UnitSeen, user: str) -> Tuple[str, ...]:
+    return (f"whoever listens on {unit.leads_to}, by {user}",) if unit.leads_to else (user,)
 
 
 def _unknown(unit: UnitSeen) -> Iterator[Grant]:
@@ -149,18 +161,23 @@ def grants_of_user_units(files: Mapping[str, str]) -> Tuple[Grant, ...]:
     )
 
 
-def grants_of_sockets(sockets: Sequence[SocketUnit], *, users: Mapping[str, str]) -> Tuple[Grant, ...]:
-    """The socket units with privileged ports; users are those of the units that they start, by name."""
+def grants_of_sockets(sockets: Sequence[SocketUnit], *, services: Mapping[str, UnitSeen]) -> Tuple[Grant, ...]:
+    """The socket units with privileged ports; services are the units that they start, by name."""
     found = []
     for it in sockets:
         ports = tuple(port for port in it.ports if int(port.partition("/")[0]) < FIRST_UNPRIVILEGED)
         if ports and (it.active or it.enabled):
-            holders = tuple(dict.fromkeys(f"user {users.get(name) or 'root'} of {name}" for name in it.triggers))
+            started = [services.get(name) or UnitSeen({"Id": name}) for name in it.triggers]
+            holders = (
+                holder
+                for unit in started
+                for holder in _holders_of(unit, f"user {unit.properties.get('User') or 'root'} of {unit.name}")
+            )
             found.append(
                 Grant(
-                    mechanism=SOCKET,
+                    mechanism=FORWARDER if any(unit.leads_to for unit in started) else SOCKET,
                     subject=it.name,
-                    holders=holders,
+                    holders=tuple(dict.fromkeys(holders)),
                     ports=ports,
                     persistent=it.enabled,
                     live=it.active,

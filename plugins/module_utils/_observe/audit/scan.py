@@ -9,6 +9,7 @@ from typing import Callable, Iterable, Iterator, List, Sequence, Tuple, TypeVar
 
 from ansible_collections.netbind.privport.plugins.module_utils._apply import authbind_files
 from ansible_collections.netbind.privport.plugins.module_utils._apply.sysctl import read_files
+from ansible_collections.netbind.privport.plugins.module_utils._core.audit.at_boot import AtBoot
 from ansible_collections.netbind.privport.plugins.module_utils._core.audit.authbind import Authbind, grants_of_rules
 from ansible_collections.netbind.privport.plugins.module_utils._core.audit.files import grant_of_file
 from ansible_collections.netbind.privport.plugins.module_utils._core.audit.grant import (
@@ -51,6 +52,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.sysctl impo
 from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host
 from ansible_collections.netbind.privport.plugins.module_utils._observe import processes
 from ansible_collections.netbind.privport.plugins.module_utils._observe.audit import (
+    at_boot,
     files,
     judged,
     listeners,
@@ -100,7 +102,7 @@ def scan(host: Host, *, seconds: float) -> Scan:
         ("the grants of units", seen.grants),
         ("the rules of authbind", lambda: _of_authbind(host)),
         (SETTING, lambda: tuple(_of_settings(host, networks.starts))),
-        ("the rules of nftables and iptables", lambda: _of_netfilter(host)),
+        ("the rules of nftables and iptables", lambda: _of_netfilter(host, seen.services)),
         (PAM_FILE, lambda: _of_pam(host)),
         ("super-servers", lambda: _of_superservers(host)),
         ("the services of OpenRC", lambda: _of_openrc(host)),
@@ -165,14 +167,15 @@ def _of_settings(host: Host, starts: Sequence[PortStart]) -> Iterator[Grant]:
     yield from (it for it in map(grant_of_setting, (own, *starts)) if it is not None)
 
 
-def _of_netfilter(host: Host) -> Tuple[Grant, ...]:
+def _of_netfilter(host: Host, services: Sequence[UnitSeen]) -> Tuple[Grant, ...]:
     """The rules of the host's own network namespace."""
     firewall = Firewall(host)
     ways = [Way(*it) for it in firewall.led(listeners.LOW_PORTS)]
     forwarded = [Way(*it) for it in firewall.led(listeners.LOW_PORTS, local=False)] if ways else []
     asked = sorted({*(it.port for it in ways), *_backends(it.led for it in ways)})
     held = frozenset(Port(it.port, it.protocol) for it in processes.listeners(host, asked))
-    return grants_of_ways(ways, forwarded=forwarded, listening=held, persistent=None)
+    loaded = at_boot.look(host, services) if ways else AtBoot()
+    return grants_of_ways(ways, forwarded=forwarded, listening=held, at_boot=loaded)
 
 
 def _of_pam(host: Host) -> Tuple[Grant, ...]:

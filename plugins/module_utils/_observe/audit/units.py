@@ -24,7 +24,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._observe.units im
 
 _PROPERTIES = (
     *("Id", "LoadState", "ActiveState", "FragmentPath", "DropInPaths", "NeedDaemonReload", "User", "DynamicUser"),
-    *("AmbientCapabilities", "ExecStart"),
+    *("AmbientCapabilities", "ExecStart", "UnitFileState"),
 )
 # A command line holds some thousand names.
 _AT_ONCE = 200
@@ -41,10 +41,9 @@ class Units(NamedTuple):
 
     def grants(self) -> Tuple[Grant, ...]:
         """What they give."""
-        users = {it.name: it.properties.get("User", "") for it in self.services}
         return (
             *grants_of_units(self.services),
-            *grants_of_sockets(self.sockets, users=users),
+            *grants_of_sockets(self.sockets, services={it.name: it for it in self.services}),
             *grants_of_user_units(self.of_users),
         )
 
