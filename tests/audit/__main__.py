@@ -21,7 +21,7 @@ import jsonschema
 import yaml
 from faults.inject import HERE, push
 
-from audit.rows import DECLARED, MECHANISMS, POLICY, PRELUDE, ROWS, WITHOUT_ROOT
+from audit.rows import ADOPTED, BY_HAND, DECLARED, MECHANISMS, POLICY, PRELUDE, ROWS, WITHOUT_ROOT
 
 ROOT = Path(__file__).parents[2]
 HOST, AWAY = "bookworm", "away"
@@ -32,7 +32,7 @@ def main() -> None:
         wrong = wrong_in(Path(folder))
     for it in wrong:
         print(it)
-    print(f"{len(ROWS) + 6 + len(WITHOUT_ROOT) + len(MECHANISMS)} outcomes, {len(wrong)} wrong")
+    print(f"{len(ROWS) + 8 + len(WITHOUT_ROOT) + len(MECHANISMS)} outcomes, {len(wrong)} wrong")
     sys.exit(1 if wrong else 0)
 
 
@@ -41,7 +41,7 @@ def wrong_in(folder: Path) -> List[str]:
     inventory = folder / "inventory.yml"
     inventory.write_text(yaml.safe_dump(hosts()), encoding="utf-8")
     push(HOST)
-    shell("\n".join(f"{row.harmless}\n{row.plant}" for row in ROWS))
+    shell("\n".join([*(f"{row.harmless}\n{row.plant}" for row in ROWS), BY_HAND]))
     before = state()
     first = audit(inventory, folder / "first")
     wrong = [] if before == state() else ["the audit changes something on the host"]
@@ -59,6 +59,7 @@ def wrong_in(folder: Path) -> List[str]:
     ]
     mechanisms = {it["subject"]: it["mechanism"] for host in first["hosts"] for it in host["grants"]}
     wrong += [f"{name} is no {kind}" for name, kind in MECHANISMS.items() if mechanisms.get(name) != kind]
+    wrong += adopted(inventory, folder)
     shell(
         "systemctl restart audit-web.service audit-root.service; "
         "nft list ruleset >/tmp/rules; nft flush ruleset; nft -f /tmp/rules; chmod o-x /etc/authbind/byport/81"
@@ -93,6 +94,21 @@ def fails(inventory: Path, *, fail_on: str) -> bool:
     return subprocess.run(argv, check=False, capture_output=True, cwd=ROOT).returncode != 0
 
 
+def adopted(inventory: Path, folder: Path) -> List[str]:
+    """What is wrong with the description of grants made by hand: the role changes and restarts nothing of them."""
+    services = yaml.safe_load((folder / "first.yml").read_text(encoding="utf-8"))["privport_services_of"][HOST]
+    own = [it for it in services if it["name"].startswith("adopted")]
+    names = tuple(it["name"] for it in own)
+    starts = "systemctl show --property=Id,InvocationID 'adopted*.service'"
+    before = shell(starts)
+    argv = ["ansible", "--inventory", str(inventory), HOST, "--become", "--module-name", "netbind.privport.privport"]
+    argv += ["--args", json.dumps({"services": own})]
+    done = subprocess.run(argv, check=False, capture_output=True, text=True, cwd=ROOT)
+    wrong = [] if names == ADOPTED else [f"what was granted by hand is described as {names}"]
+    same = done.returncode == 0 and '"changed": false' in done.stdout and before == shell(starts)
+    return wrong + ([] if same else [f"the description does not keep what is there: {done.stdout[-2000:]}"])
+
+
 def as_nobody(inventory: Path, folder: Path) -> List[str]:
     """What is wrong with the audit of a user who is not root: what he cannot see is unknown, and said."""
     seen = audit(inventory, folder, "--extra-vars", "ansible_become=false")["hosts"]
@@ -107,6 +123,7 @@ def audit(inventory: Path, folder: Path, *options: str, baseline: Path | None = 
         "privport_services": list(DECLARED),
         "privport_policy": list(POLICY),
         "privport_audit_dir": str(folder),
+        "privport_audit_services_file": f"{folder}.yml",
         "privport_audit_baseline": f"{baseline}/audit.json" if baseline else "",
     }
     argv = ["ansible-playbook", "--inventory", str(inventory), "netbind.privport.audit"]
@@ -149,7 +166,7 @@ def state() -> str:
     )
 
 
-def shell(script: str) -> None:
+def shell(script: str) -> str:
     done = subprocess.run(
         ["podman", "exec", "--interactive", HOST, "bash", "-s"],
         input=f"{PRELUDE}\n{script}\nsystemctl daemon-reload\n",
@@ -159,6 +176,7 @@ def shell(script: str) -> None:
     )
     if done.returncode:
         sys.exit(f"planting fails: {done.stderr[-1000:]}")
+    return done.stdout
 
 
 if __name__ == "__main__":

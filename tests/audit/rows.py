@@ -245,3 +245,30 @@ ROWS: Tuple[Row, ...] = (
         "echo 'include \"/etc/nftables.d/*.nft\"' >>/etc/nftables.conf; systemctl enable --quiet nftables.service",
     ),
 )
+
+# Grants that somebody made by hand, which the role takes as they are, with what an audit describes of them.
+ADOPTED = ("adopted-ambient", "adopted-authbind", "adopted-forwarded", "adopted-setcap", "adopted-socket", "adopted@7")
+BY_HAND = r"""
+cp /usr/bin/socat $at/adopted; setcap cap_net_bind_service=ep $at/adopted
+answer() { echo "TCP-LISTEN:$1,fork,reuseaddr EXEC:/bin/cat"; }
+cat >"$at/handed.py" <<'PYTHON'
+import socket
+server = socket.socket(fileno=3)
+while True:
+    server.accept()[0].close()
+PYTHON
+handed() { printf '[Socket]\nListenStream=%s\n[Install]\nWantedBy=sockets.target\n' "$2" >"$units/$1.socket"; }
+unit adopted-setcap.service User=daemon "ExecStart=$at/adopted $(answer 201)"
+unit adopted-ambient.service User=daemon "ExecStart=/usr/bin/socat $(answer 202)"
+mkdir -p $units/adopted-ambient.service.d
+printf '[Service]\nAmbientCapabilities=CAP_NET_BIND_SERVICE\n' >$units/adopted-ambient.service.d/ports.conf
+unit adopted-authbind.service User=daemon "ExecStart=/usr/bin/authbind --deep /usr/bin/socat $(answer 203)"
+install -o daemon -m 500 /dev/null /etc/authbind/byport/203
+unit adopted-socket.service User=daemon "ExecStart=/usr/bin/python3 $at/handed.py"
+handed adopted-socket 204
+unit adopted-forwarded.service User=daemon "ExecStart=/lib/systemd/systemd-socket-proxyd 127.0.0.1:8086"
+handed adopted-forwarded 205
+unit adopted@.service User=daemon AmbientCapabilities=CAP_NET_BIND_SERVICE "ExecStart=/usr/bin/socat $(answer 20%i)"
+systemctl daemon-reload
+systemctl start adopted-{socket,forwarded}.socket adopted-{setcap,ambient,authbind,socket,forwarded} adopted@7
+"""

@@ -5,9 +5,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Mapping, Sequence, Tuple
+from typing import Any, Sequence, Tuple
 
 import pytest
+import yaml
 from ansible_collections.netbind.privport.plugins.module_utils._core.audit.counting import counted_as
 from ansible_collections.netbind.privport.plugins.module_utils._core.audit.drift import (
     Accepted,
@@ -254,11 +255,18 @@ def test_every_rule_has_its_texts() -> None:
 
 
 def test_a_description_to_begin_from() -> None:
-    scans: Mapping[str, Scan] = {"a": seen(listeners=[LISTENER, SSHD._replace(unit="b@x.service")]), "b": seen()}
+    instance = LISTENER._replace(port=22, unit="b@x.service")
+    alone = LISTENER._replace(port=53, unit="", executable="/opt/dns")
+    redirect = Grant("redirect", "chain a, IPv4 port 81 to 8081", ports=("81",), units=())
+    scans = {"a": seen(redirect, listeners=[LISTENER, instance, SSHD, alone]), "b": seen()}
     text = description_of(scans)
     assert '    - {"name": "web", "ports": ["80"], "unit": "web.service"}\n' in text
     assert '    - {"name": "b@x", "ports": ["22"], "unit": "b@.service", "instances": ["x"]}\n' in text
-    assert text.endswith('  "b": []\n')
+    assert "    # ssh.service is root: give it a user of its own (User=), and ambient would do: {" in text
+    assert "    # port 53: /opt/dns is started by no unit" in text
+    assert "    # chain a, IPv4 port 81 to 8081: describe the service behind it" in text
+    named = yaml.safe_load(text)["privport_services_of"]
+    assert ([it["name"] for it in named["a"]], named["b"]) == (["b@x", "web"], [])
 
 
 def test_the_page_of_the_rules() -> None:

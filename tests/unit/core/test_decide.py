@@ -8,15 +8,17 @@ import re
 from typing import Any, Dict, Tuple
 
 import pytest
+from ansible_collections.netbind.privport.plugins.module_utils._core.authbind.rules import RuleFile
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.case import Case
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.decide import Decision, decide, digest_of
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.policy import Rule
 from ansible_collections.netbind.privport.plugins.module_utils._core.decision.registry import STRATEGIES
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.errors import InvalidInput
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.observation import SocketUnit
-from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.command_line import Command
+from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.command_line import Command, commands_of
 from ansible_collections.netbind.privport.tests.unit.core.cases import (
     AMBIENT_DROPIN,
+    AUTHBIND,
     BIND,
     BINDS,
     CAP,
@@ -43,6 +45,31 @@ CONVERGED = {
 
 def only(judged: Case) -> Decision:
     return decide(judged.host, [judged.service])[0]
+
+
+BYPORT = "/etc/authbind/byport/80"
+
+
+@pytest.mark.parametrize(
+    ("line", "allowed", "expected"),
+    [
+        pytest.param(f"{AUTHBIND} --deep {SERVER}", True, ("authbind", ()), id="it works"),
+        pytest.param(f"{AUTHBIND} --deep {SERVER}", False, ("ambient", ("dropin", "restart")), id="no rule"),
+        pytest.param(SERVER, True, ("ambient", ("dropin", "restart")), id="not through authbind"),
+    ],
+)
+def test_what_starts_through_authbind_by_itself_is_kept(
+    line: str, allowed: bool, expected: Tuple[str, Tuple[str, ...]]
+) -> None:
+    held = listener(process(authbind=True))
+    judged = case(
+        unit_fields={"commands": commands_of(line), "process": process(authbind=True)},
+        authbind_ports=(authbind_port(allowed=allowed, own_rules=(BYPORT,)),),
+        host_fields={"authbind_rules": (RuleFile(BYPORT, 990, 0, 0o500),)},
+        listeners=(held,) if allowed else (),
+    )
+    decision = only(judged)
+    assert (decision.strategy, decision.pending) == expected
 
 
 @pytest.mark.parametrize(

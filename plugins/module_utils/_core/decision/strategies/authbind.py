@@ -235,6 +235,13 @@ def _may_take_rules(case: Case) -> bool:
     return case.service.strategy != "auto" or any(path in recorded or path not in there for path in _rules_of(case))
 
 
+def _by_itself(case: Case) -> bool:
+    """Whether the unit starts its program through authbind, and may bind its ports so, without the collection."""
+    unit = case.unit
+    through = unit is not None and "authbind" in unit.launch.wrappers and not unit.dropin_strategy
+    return through and all(port.allowed for port in _ports(case))
+
+
 class Authbind(Strategy):
     name = "authbind"
     audience = THE_USER
@@ -262,6 +269,8 @@ class Authbind(Strategy):
 
     def why(self, case: Case) -> str:
         account = case.facts.account
+        if case.unit is not None and self.stands(case):
+            return f"{case.unit.name} starts through authbind already, by somebody else's doing"
         return f"authbind lets user {account.name if account else '?'} bind these ports, without any capability"
 
     def warnings(self, case: Case) -> tuple[str, ...]:
@@ -275,6 +284,9 @@ class Authbind(Strategy):
         unit = case.unit
         wrapped = unit is not None and unit.dropin_strategy == self.name
         return wrapped or (bool(_rules_of(case)) and _may_take_rules(case))
+
+    def stands(self, case: Case) -> bool:
+        return _by_itself(case) and not _may_take_rules(case)
 
     def left_alone(self, case: Case) -> str:
         if self.granted(case) or not _foreign(case):
@@ -319,6 +331,8 @@ class Authbind(Strategy):
         unit = case.unit
         if unit is None or case.host.authbind is None:
             return unit is None
+        if _by_itself(case):
+            return True
         right = unit.dropin_text == _text(case) and not unit.interrupted
         return right and case.host.authbind.program in unit.says("ExecStart") and widening.in_force(case)
 
@@ -331,7 +345,8 @@ class Authbind(Strategy):
     def desired(self, case: Case, planned: Desired) -> Desired:
         # The rules first: a program that runs through authbind is never without them.
         rules = _changed_rules(case, planned, ports=_ports(case), state="present")
-        return Desired(entries=(*rules, *self.dropin(case, _text(case))))
+        started = () if _by_itself(case) else self.dropin(case, _text(case))
+        return Desired(entries=(*rules, *started))
 
     def absent(self, case: Case, planned: Desired) -> Desired:
         kept = _needed_by_others(case)
