@@ -5,7 +5,18 @@
 from __future__ import annotations
 
 import ast
-from typing import Dict, Iterator, List, Mapping, Sequence
+import re
+from pathlib import Path
+from typing import Dict, Iterator, List, Mapping, Sequence, Tuple
+
+from ansible_collections.netbind.privport.plugins.module_utils._core.capability.file_rules import (
+    _FILE_RULES,
+    _FOLDER_RULES,
+    NO_ATTRIBUTES,
+    NOT_PERMITTED,
+    READ_ONLY,
+    UNCHANGEABLE,
+)
 
 from .guides import ROOT
 
@@ -14,9 +25,33 @@ CODE = ROOT / "plugins/module_utils"
 _REASONS = ("Reason", "Unknown", "kind")
 
 
+# Reasons that hand on what other functions say, by their codes: files of the core, and the functions.
+_CONFINED = ("confinement/policy.py", "judge_access")
+_INPUT = ("netfilter/input_filter.py", "text")
+_HANDED_ON: Mapping[str, Sequence[Tuple[str, str]]] = {
+    "address_allow": [("systemd/socket_unit.py", "refusal")],
+    "input_drops": [_INPUT],
+    "input_rules": [_INPUT],
+    "program_refused": [("capability/file_rules.py", "in_vain"), ("capability/file_rules.py", "_shared_interpreter")],
+    "refused": [("sysctl/setting.py", "plan_present")],
+    "rules": [("authbind/plan.py", "_refusal")],
+    "selinux_authbind": [_CONFINED],
+    "selinux_capability": [_CONFINED],
+    "selinux_node": [_CONFINED],
+    "unbound_address": [("systemd/socket_unit.py", "address_problem")],
+}
+# Of fewer words is no sentence.
+_FEWEST_WORDS = 6
+
+
 def refusals() -> Dict[str, List[str]]:
     """The sentences of each code of a Reason or an Unknown, as far as they stand in the source."""
-    found: Dict[str, List[str]] = {}
+    found: Dict[str, List[str]] = {
+        "program_refused": [_unfilled(it.text) for it in (*_FILE_RULES, *_FOLDER_RULES) if it.refused],
+        "unchangeable": [_unfilled(it) for it in (READ_ONLY, UNCHANGEABLE, NO_ATTRIBUTES, NOT_PERMITTED)],
+    }
+    for code, places in _HANDED_ON.items():
+        found.setdefault(code, []).extend(text for place in places for text in _sentences(*place))
     for scope in _scopes():
         for call in scope.calls:
             named = {it.arg: it.value for it in call.keywords}
@@ -28,7 +63,22 @@ def refusals() -> Dict[str, List[str]]:
             for known in scope.texts(code, before=call.lineno) if code is not None else ():
                 if known.isidentifier():
                     found.setdefault(known, []).extend(scope.texts(text, before=call.lineno) if text else ())
+    for code in ("implied_no_new_privs", "process_no_new_privs"):
+        found[code] += found["no_new_privs"]
     return {code: list(dict.fromkeys(texts)) for code, texts in sorted(found.items())}
+
+
+def _unfilled(template: str) -> str:
+    return re.sub(r"\{\w+\}", "…", template)
+
+
+def _sentences(file: str, function: str) -> List[str]:
+    """All sentences that stand in a function of the core."""
+    (scope,) = (it for it in _scopes() if it.name == function and it.path == CODE / "_core" / file)
+    every = [text for value in scope.written for text in scope.texts(value, before=0)]
+    # A part of a sentence is told with the whole.
+    whole = (text for text in every if not any(text in other for other in every if other != text))
+    return [text for text in whole if text.count(" ") >= _FEWEST_WORDS]
 
 
 def checks() -> Dict[str, List[str]]:
@@ -75,8 +125,12 @@ def _name(call: ast.Call) -> str:
 class Scope:
     """A function, with what it calls, and what it and its module assign to names."""
 
-    def __init__(self, function: ast.FunctionDef, constants: Mapping[str, str]) -> None:
-        self.name = function.name
+    def __init__(self, function: ast.FunctionDef, constants: Mapping[str, str], path: Path) -> None:
+        self.name, self.path = function.name, path
+        parts = {id(it) for node in ast.walk(function) if isinstance(node, ast.JoinedStr) for it in node.values}
+        code = function.body[1:] if ast.get_docstring(function) else function.body
+        every = (it for statement in code for it in ast.walk(statement) if id(it) not in parts)
+        self.written = [it for it in every if isinstance(it, (ast.JoinedStr, ast.Constant))]
         self.constants = constants
         self.calls = [it for it in ast.walk(function) if isinstance(it, ast.Call)]
         self.returned = [it.value for it in ast.walk(function) if isinstance(it, ast.Return) and it.value]
@@ -127,10 +181,10 @@ def _scopes() -> List[Scope]:
     if not _KNOWN:
         trees = {path: ast.parse(path.read_text("utf-8")) for path in sorted(CODE.rglob("*.py"))}
         shared = {name: text for tree in trees.values() for name, text in _constants(tree.body) if name == "CAPABILITY"}
-        for tree in trees.values():
+        for path, tree in trees.items():
             constants = {**shared, **dict(_constants(tree.body))}
             functions = (it for it in ast.walk(tree) if isinstance(it, ast.FunctionDef))
-            _KNOWN.extend(Scope(it, constants) for it in functions)
+            _KNOWN.extend(Scope(it, constants, path) for it in functions)
     return _KNOWN
 
 

@@ -103,3 +103,11 @@ def test_what_decides_is_below_what_looks_and_that_is_below_what_is_called() -> 
 )
 def test_rows(known: dict[str, frozenset[str]], rows: list[list[str]]) -> None:
     assert architecture.groups(known) == rows
+
+
+def test_what_a_reason_hands_on_is_told_too() -> None:
+    found = messages.refusals()
+    assert "… is on a read-only file system; remount it read-write first" in found["unchangeable"]
+    assert "every user can write …, and thus run code with the capability; use chmod o-w" in found["program_refused"]
+    # The reason of a site's own rule, and what could not be asked, have words of their own.
+    assert [code for code, texts in found.items() if not texts] == ["confinement", "policy"]
