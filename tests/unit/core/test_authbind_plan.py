@@ -275,12 +275,15 @@ def test_an_explicit_wildcard_is_no_surprise() -> None:
 
 
 PRINCIPALS = st.sampled_from([0, 1001, 1002])
+# Named, because hypothesis does not see the fields of a named tuple under Python 3.8.
+ACLS = st.none() | st.builds(Acl, group=st.integers(0, 7))
 FLAGS = st.builds(
     RuleFile,
     path=st.sampled_from([f"{BYPORT}/80", f"{BYPORT}/!600", f"{BYADDR}/::1,80", f"{BYADDR}/10.0.0.1:80"]),
     uid=PRINCIPALS,
     gid=st.sampled_from([0, 2000, 2001]),
     mode=st.integers(0, 0o777),
+    acl=ACLS,
 )
 LINES = st.lists(
     st.sampled_from(["0.0.0.0/0,80", "::/0,1-1023", "::1,80", "10.0.0.0/8:80,90", "junk", "#"]), max_size=3
@@ -292,6 +295,7 @@ LINE_FILES = st.builds(
     gid=st.just(0),
     mode=st.sampled_from([0o600, 0o644, 0o664]),
     content=LINES.map(lambda texts: "".join(f"{text}\n" for text in texts)),
+    acl=ACLS,
 )
 REQUESTS = st.fixed_dictionaries(
     {
