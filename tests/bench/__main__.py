@@ -19,10 +19,10 @@ from typing import Any, Dict, Sequence
 from ansible.release import __version__ as ansible_version
 
 from . import host, report
-from .cases import CASES, ON_DEMAND, measure, measure_payload
+from .cases import CASES, ON_DEMAND, measure, measure_payload, measure_search
 from .runs import ROOT
 
-PAYLOAD = "payload"
+PAYLOAD, SCAN = "payload", "scan"
 NAMES = (*(it.name for it in CASES), PAYLOAD)
 FOLDER = ROOT / "benchmarks"
 # What a later file is compared with.
@@ -42,7 +42,7 @@ def main() -> None:
             result.update(commit=_commit(), load_before=load)
         figures["results"].update(results)
         print(report.table(results, _before(file)), flush=True)
-        if name != PAYLOAD:
+        if name not in (PAYLOAD, SCAN):
             print(report.count_table(results), flush=True)
         if arguments.write:
             file.write_text(json.dumps(figures, indent=1) + "\n")
@@ -51,8 +51,10 @@ def main() -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="./run bench")
-    known = (*NAMES, *(it.name for it in ON_DEMAND))
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(known)}; by default all but the last")
+    known = (*NAMES, SCAN, *(it.name for it in ON_DEMAND))
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"of {', '.join(known)}; by default all up to {PAYLOAD}"
+    )
     parser.add_argument("--rounds", type=int, default=5, metavar="N", help="how often each side is run (5)")
     parser.add_argument("--write", action="store_true", help="keep the figures in benchmarks/ and docs/bench.md")
     parser.add_argument("--file", default=str(datetime.date.today()), help="their name in benchmarks/ (today)")
@@ -68,6 +70,8 @@ def _arguments() -> argparse.Namespace:
 def _measure(name: str, rounds: int) -> Dict[str, report.Result]:
     if name == PAYLOAD:
         return measure_payload(rounds)
+    if name == SCAN:
+        return measure_search(rounds)
     (case,) = (it for it in (*CASES, *ON_DEMAND) if it.name == name)
     return {name: measure(case, rounds)}
 

@@ -11,6 +11,8 @@ from .runs import Run, ad_hoc, counts, playbook, seconds
 
 # Ansible's own default of --forks is 5.
 MANY_FORKS = 32
+# How many files a search looks at.
+SEARCHED = 1_000_000
 # The sides of a comparison, as they are called in the raw figures.
 MEASURED, AGAINST = "measured", "against"
 
@@ -170,6 +172,26 @@ def measure_payload(rounds: int) -> Dict[str, Result]:
             },
         }
         for kind, raw in units.items()
+    }
+
+
+def measure_search(rounds: int) -> Dict[str, Result]:
+    """The search of an audit for files with capabilities, beside getcap and beside a walk that looks at no file."""
+    taken = host.act("time_search", files=SEARCHED, rounds=rounds)
+    told = {"search": "search for file capabilities", "getcap": "getcap -r", "find": "find, names only"}
+    sides = {
+        name: {
+            "what": f"{what}, {SEARCHED:,} files",
+            "counts": {},
+            "host": {},
+            "raw": [round(it, 4) for it in taken[name]],
+        }
+        for name, what in told.items()
+    }
+    goals = {"getcap": 0.33, "find": None}
+    return {
+        f"scan-{name}": {"unit": "seconds", "goal": goal, MEASURED: sides["search"], AGAINST: sides[name]}
+        for name, goal in goals.items()
     }
 
 

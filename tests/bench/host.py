@@ -15,12 +15,14 @@ ADDRESS = "10.43.80.12"
 PORTS = range(100, 150)
 PROGRAM = "/opt/bench/server"
 _ON_HOST = Path(__file__).with_name("on_host.py")
+_SEARCH = Path(__file__).parents[2] / "plugins/module_utils/_host/capable_files.py"
 
 
 def prepare() -> None:
     """Makes the services of all ports, none of which has a grant or runs."""
     _podman("exec", HOST, "mkdir", "--parents", "/opt/bench")
-    _podman("cp", str(_ON_HOST), f"{HOST}:/opt/bench/on_host.py")
+    for it in (_ON_HOST, _SEARCH):
+        _podman("cp", str(it), f"{HOST}:/opt/bench/{it.name}")
     act("install", ports=list(PORTS))
     act("load")
     act("withdraw")

@@ -19,6 +19,8 @@ import sys
 import time
 from pathlib import Path
 
+from capable_files import capable_files
+
 FOLDER = Path("/opt/bench")
 UNITS = Path("/etc/systemd/system")
 # What the collection and the play written by hand leave on the host.
@@ -28,6 +30,7 @@ PASSWD_BEFORE = FOLDER / "passwd"
 # Where Ansible puts its modules, without pipelining.
 TEMPORARY = Path("/home/admin/.ansible/tmp")
 FIRST_HIGH_PORT = 20000
+FILES_A_FOLDER = 1000
 FIRST_USER_ID = 100000
 IMPORT = (
     "import importlib, sys, time; sys.path.insert(0, sys.argv[1]); start = time.perf_counter(); "
@@ -109,6 +112,35 @@ def hold(sockets, processes):
     signal.pause()
 
 
+def time_search(files, rounds):
+    """How many seconds the search for files with capabilities takes, and getcap and find, for each round."""
+    top = FOLDER / "files"
+    shutil.rmtree(top, ignore_errors=True)
+    for number in range(files):
+        folder = top / str(number // FILES_A_FOLDER)
+        if not number % FILES_A_FOLDER:
+            folder.mkdir(parents=True)
+        os.close(os.open(f"{folder}/{number}", os.O_CREAT | os.O_WRONLY))
+    capable = top / "0/0"
+    shutil.copy2("/bin/true", capable)
+    run("setcap", "cap_net_bind_service=ep", str(capable))
+    ways = {
+        "search": lambda: [path for path, _text in capable_files([str(top)], ends=frozenset(), seconds=600).found],
+        "getcap": lambda: [line.split()[0] for line in run("getcap", "-r", str(top)).splitlines()],
+        "find": lambda: run("find", str(top), "-name", "0", "-path", "*/0/0").splitlines(),
+    }
+    seconds = {name: [] for name in ways}
+    for _ in range(rounds):
+        for name, way in ways.items():
+            start = time.perf_counter()
+            found = way()
+            seconds[name].append(time.perf_counter() - start)
+            if found != [str(capable)]:
+                sys.exit(f"{name} finds {found}")
+    shutil.rmtree(top)
+    return seconds
+
+
 def keep(name):
     """Takes aside the modules that Ansible left in its temporary folder."""
     kept = FOLDER / "modules" / name
@@ -153,7 +185,7 @@ def seconds_of_run(path):
     return seconds
 
 
-ACTIONS = {it.__name__: it for it in (install, withdraw, load, keep, time_modules)}
+ACTIONS = {it.__name__: it for it in (install, withdraw, load, keep, time_modules, time_search)}
 
 if __name__ == "__main__":
     if sys.argv[1] == "hold":

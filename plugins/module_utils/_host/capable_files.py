@@ -4,10 +4,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import time
-from typing import AbstractSet, Iterator, NamedTuple, Sequence, Tuple
+from typing import AbstractSet, Dict, List, NamedTuple, Sequence, Tuple
 
 _CAPABILITY = "security.capability"
 
@@ -28,7 +27,7 @@ class CapableFiles(NamedTuple):
 def capable_files(tops: Sequence[str], *, ends: AbstractSet[str], seconds: float) -> CapableFiles:
     """Those at and below tops, links not followed, but below no folder of ends, which other file systems are at."""
     deadline = time.monotonic() + seconds
-    found: dict[str, bytes] = {}
+    found: Dict[str, bytes] = {}
     late, closed = [], []
     looked_at = 0
     for top in tops:
@@ -36,25 +35,39 @@ def capable_files(tops: Sequence[str], *, ends: AbstractSet[str], seconds: float
         while waiting and time.monotonic() < deadline:
             folder = waiting.pop()
             try:
-                entries = list(os.scandir(folder))
+                folders, files = _look_into(folder, found)
             except NotADirectoryError:
                 # A file can be mounted alone.
-                found.update(_capable([folder]))
+                _look_at(folder, found)
                 continue
             except OSError:
                 closed.append(folder)
                 continue
-            waiting += [it.path for it in entries if it.is_dir(follow_symlinks=False) and it.path not in ends]
-            files = [it.path for it in entries if it.is_file(follow_symlinks=False)]
-            looked_at += len(files)
-            found.update(_capable(files))
+            waiting += [it for it in folders if it not in ends]
+            looked_at += files
         late += [top] if waiting else []
     return CapableFiles(tuple(sorted(found.items())), looked_at, tuple(late), tuple(closed))
 
 
-def _capable(paths: Sequence[str]) -> Iterator[Tuple[str, bytes]]:
-    for path in paths:
-        with contextlib.suppress(OSError):
-            # Nearly no file has one, and an empty list costs less than an error.
-            if _CAPABILITY in os.listxattr(path, follow_symlinks=False):
-                yield path, os.getxattr(path, _CAPABILITY, follow_symlinks=False)
+def _look_into(folder: str, found: Dict[str, bytes]) -> Tuple[List[str], int]:
+    """The folders in one and how many files it has, of which those with capabilities go to found; in one pass."""
+    folders, files = [], 0
+    with os.scandir(folder) as entries:
+        for it in entries:
+            if it.is_file(follow_symlinks=False):
+                files += 1
+                _look_at(it.path, found)
+            elif it.is_dir(follow_symlinks=False):
+                folders.append(it.path)
+    return folders, files
+
+
+def _look_at(path: str, found: Dict[str, bytes]) -> None:
+    try:
+        # Nearly no file has one, and an empty list costs less than an error.
+        names = os.listxattr(path, follow_symlinks=False)
+        if names and _CAPABILITY in names:
+            found[path] = os.getxattr(path, _CAPABILITY, follow_symlinks=False)
+    except OSError:
+        # It is gone by now, or has no attributes.
+        return
