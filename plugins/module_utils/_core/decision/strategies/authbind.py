@@ -270,7 +270,7 @@ class Authbind(Strategy):
     def why(self, case: Case) -> str:
         account = case.facts.account
         if case.unit is not None and self.stands(case):
-            return f"{case.unit.name} starts through authbind already, by somebody else's doing"
+            return f"{case.unit.name} starts through authbind already, which this collection did not set up"
         return f"authbind lets user {account.name if account else '?'} bind these ports, without any capability"
 
     def warnings(self, case: Case) -> tuple[str, ...]:
