@@ -182,6 +182,15 @@ def test_the_processes_above_a_process(parents: Any, ancestors: Any) -> None:
     assert record.ancestors == ancestors
 
 
+@pytest.mark.parametrize(("namespace", "effective"), [((4, 1), ("cap_net_bind_service",)), ((4, 2), ())])
+def test_what_a_process_holds_in_a_user_namespace_of_its_own_is_nothing_here(namespace: Any, effective: Any) -> None:
+    host = machine()
+    found = host.namespace
+    host.namespace = lambda path: namespace if path == f"/proc/{PID}/ns/user" else found(path)  # type: ignore[method-assign]
+    status = read(host).status
+    assert (status.effective, status.permitted, status.ambient) == (effective, effective, effective)
+
+
 def test_threads_that_differ_are_told_and_one_that_ends_is_left_out() -> None:
     folder = f"/proc/{PID}/task"
     host = machine(

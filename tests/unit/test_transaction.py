@@ -471,13 +471,28 @@ def test_a_unit_that_failed_for_want_of_its_grant_is_started() -> None:
     assert (failed(done), host.does("systemctl reset-failed")) == ({}, ["systemctl reset-failed -- a.service"])
 
 
-@pytest.mark.parametrize(("jobs", "left"), [([], ()), (["7", "7"], ()), (["7"] * 9, ("a.service",))])
-def test_jobs_are_waited_for(monkeypatch: pytest.MonkeyPatch, jobs: List[str], left: Sequence[str]) -> None:
+STOPPING = "deactivating"
+
+
+@pytest.mark.parametrize(
+    ("states", "left"),
+    [
+        ([], ()),
+        (["activating"] * 2, ()),
+        (["activating"] * 9, ("a.service",)),
+        # The time begins when it has stopped.
+        ([STOPPING] * 9 + ["activating"] * 2, ()),
+        ([STOPPING] * 9 + ["activating"] * 9, ("a.service",)),
+        ([STOPPING] * 200, ("a.service",)),
+    ],
+)
+def test_jobs_are_waited_for(monkeypatch: pytest.MonkeyPatch, states: List[str], left: Sequence[str]) -> None:
     host = machine({"a": ""})
-    coming, ticks = iter(jobs), iter(range(100))
+    coming, ticks = iter(states), iter(range(1000))
 
     def show(_host: object, names: Sequence[str], **_: object) -> Dict[str, Dict[str, str]]:
-        return {name: {"Job": next(coming, "")} for name in names}
+        state = next(coming, "")
+        return {name: {"Job": "7" if state else "", "ActiveState": state} for name in names}
 
     monkeypatch.setattr(own_services.units, "show", show)
     monkeypatch.setattr(own_services.time, "sleep", lambda seconds: None)

@@ -9,9 +9,9 @@ import sys
 import time
 from pathlib import Path
 
-from . import apparmor, boot, selinux
+from . import apparmor, boot, containers, selinux
 
-TESTS = {"apparmor": apparmor.run, "selinux": selinux.run, "boot": boot.run}
+TESTS = {"apparmor": apparmor.run, "selinux": selinux.run, "boot": boot.run, "containers": containers.run}
 
 
 def main() -> None:

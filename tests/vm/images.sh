@@ -10,7 +10,8 @@ IMAGE=$CACHE/$(sha256sum "${BASH_SOURCE[0]}" | cut -c1-12)
 SUITE=bookworm
 PACKAGES=(
   linux-image-cloud-amd64 systemd systemd-sysv dbus udev openssh-server sudo python3 iproute2 procps kmod netbase
-  authbind nginx nftables apparmor auditd
+  authbind nginx nftables apparmor auditd socat
+  podman conmon crun uidmap slirp4netns dbus-user-session libpam-systemd
   selinux-basics selinux-policy-default policycoreutils-python-utils checkpolicy semodule-utils setools
 )
 

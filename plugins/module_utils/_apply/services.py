@@ -14,6 +14,8 @@ from ansible_collections.netbind.privport.plugins.module_utils._host.host import
 from ansible_collections.netbind.privport.plugins.module_utils._observe import units
 
 _PAUSE_SECONDS = 0.1
+# A little more than a unit may take to stop before it is killed (systemd-system.conf(5), DefaultTimeoutStopSec=).
+_STOP_SECONDS = 100
 _PROPERTIES = ("Id", "Job", "ActiveState")
 
 
@@ -58,16 +60,23 @@ def _bring(host: Host, verb: str, names: Sequence[str]) -> None:
 
 
 def await_jobs(host: Host, names: Sequence[str], *, seconds: float) -> Tuple[str, ...]:
-    """Wait until systemd is done with these units; gives those that it still works on when the time is up."""
+    """Wait until systemd is done with these units; gives those that it still works on when the time is up.
+
+    The seconds begin when the units have stopped: a service may take its time for that, and then starts at once.
+    """
+    last = time.monotonic() + _STOP_SECONDS + seconds
     deadline = time.monotonic() + seconds
     busy = _busy(host, [name for name in names if is_unit(name)])
     while busy and time.monotonic() < deadline:
+        if "deactivating" in busy.values():
+            deadline = min(last, time.monotonic() + seconds)
         time.sleep(_PAUSE_SECONDS)
-        busy = _busy(host, busy)
-    return busy
+        busy = _busy(host, list(busy))
+    return tuple(busy)
 
 
-def _busy(host: Host, names: Sequence[str]) -> Tuple[str, ...]:
+def _busy(host: Host, names: Sequence[str]) -> Dict[str, str]:
+    """The ActiveState of those units for which systemd has a job."""
     host.begin()
     shown: Mapping[str, Mapping[str, str]] = units.show(host, names, properties=_PROPERTIES)
-    return tuple(name for name, properties in shown.items() if properties.get("Job", "0") not in ("", "0"))
+    return {name: it.get("ActiveState", "") for name, it in shown.items() if it.get("Job", "0") not in ("", "0")}

@@ -50,6 +50,8 @@ class ProcessRecord(NamedTuple):
     user: str
     # Its parent, the parent of that, and so on up to process 1, which is left out.
     ancestors: Tuple[int, ...] = ()
+    # Whether its user namespace is that of process 1; None where that is closed to us.
+    of_host: Optional[bool] = None
 
 
 class Sockets(NamedTuple):
@@ -101,7 +103,12 @@ class Processes(Files, Commands, Accounts):
             label=self.read(f"/proc/{pid}/attr/apparmor/current"),
             user=self._user(lines),
             ancestors=tuple(self._ancestors(lines)),
+            of_host=self._is_of_host(pid),
         )
+
+    def _is_of_host(self, pid: int) -> bool | None:
+        own, first = (self.namespace(f"/proc/{it}/ns/user") for it in (pid, 1))
+        return own == first if own and first else None
 
     def _ancestors(self, status: str) -> Iterator[int]:
         seen = {1}

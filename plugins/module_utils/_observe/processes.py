@@ -28,8 +28,8 @@ from ansible_collections.netbind.privport.plugins.module_utils._host.processes i
 
 def read_process(record: ProcessRecord) -> Process:
     """A process as data."""
-    main = parse_status(record.status)
-    threads = (Thread(tid=int(tid), status=parse_status(text)) for tid, text in record.unlike.items())
+    main = _on_host(record, record.status)
+    threads = (Thread(tid=int(tid), status=_on_host(record, text)) for tid, text in record.unlike.items())
     return Process(
         pid=record.pid,
         status=main,
@@ -43,6 +43,12 @@ def read_process(record: ProcessRecord) -> Process:
         user=record.user,
         ancestors=record.ancestors,
     )
+
+
+def _on_host(record: ProcessRecord, text: str) -> ProcessStatus:
+    """What is in force on the host: a capability counts in its user namespace and those below (user_namespaces(7))."""
+    status = parse_status(text)
+    return status._replace(effective=(), permitted=(), ambient=()) if record.of_host is False else status
 
 
 def _privileges(status: ProcessStatus) -> tuple[tuple[object, ...], ...]:
