@@ -21,6 +21,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.process.sta
     ProcessStatus,
     parse_cgroup,
     parse_status,
+    parse_user_cgroup,
 )
 from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host
 from ansible_collections.netbind.privport.plugins.module_utils._host.processes import SS, ProcessRecord, Sockets
@@ -42,6 +43,7 @@ def read_process(record: ProcessRecord) -> Process:
         authbind=record.authbind,
         user=record.user,
         ancestors=record.ancestors,
+        user_unit=parse_user_cgroup(record.cgroup, init=record.init_cgroup),
     )
 
 

@@ -89,6 +89,7 @@ def process(
     replaced: Optional[bool] = False,
     unlike: Sequence[Mapping[str, Any]] = (),
     user: str = "",
+    user_unit: str = "",
     ancestors: Tuple[int, ...] = (),
     **fields: Any,
 ) -> Process:
@@ -105,6 +106,7 @@ def process(
         replaced=replaced,
         authbind=authbind,
         user=user,
+        user_unit=user_unit,
         ancestors=ancestors,
     )
 

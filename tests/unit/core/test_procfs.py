@@ -14,6 +14,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.process.sta
     ProcessStatus,
     parse_cgroup,
     parse_status,
+    parse_user_cgroup,
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -99,6 +100,22 @@ def test_the_cgroup_of_a_unit_where_both_versions_are_mounted() -> None:
 )
 def test_cgroup(text: str, unit: str) -> None:
     assert parse_cgroup(text) == unit
+
+
+@pytest.mark.parametrize(
+    ("path", "unit"),
+    [
+        ("/user.slice/user-7.slice/user@7.service/app.slice/caddy.service", "caddy.service"),
+        ("/user.slice/user-7.slice/user@7.service/app.slice/app-web.slice/web@1.service/worker", "web@1.service"),
+        ("/user.slice/user-7.slice/user@7.service/init.scope", "init.scope"),
+        ("/user.slice/user-7.slice/user@7.service", ""),
+        ("/user.slice/user-7.slice/session-2.scope", ""),
+        ("/system.slice/caddy.service", ""),
+    ],
+)
+def test_the_unit_of_a_users_systemd(path: str, unit: str) -> None:
+    assert parse_user_cgroup(f"0::{path}\n") == unit
+    assert parse_user_cgroup(f"0::/docker/x{path}\n", init="0::/docker/x/init.scope\n") == unit
 
 
 ENGINES = "/system.slice/docker-0f.scope"

@@ -451,3 +451,19 @@ def test_what_its_sandbox_implies(systemd: int, properties: Dict[str, str], code
 def test_a_wrong_unit_of_a_user_is_refused(description: Dict[str, Any], told: str) -> None:
     with pytest.raises(InvalidInput, match=re.escape(told)):
         parse_services([{"name": "web", "ports": [80], **description}])
+
+
+@pytest.mark.parametrize(
+    ("found", "owned"),
+    [
+        pytest.param({"pid": 8, "ancestors": (7, 3)}, True, id="below its main process"),
+        pytest.param({"pid": 8, "user_unit": "web.service"}, True, id="beside it, in its control group"),
+        pytest.param({"pid": 8, "user_unit": "other.service"}, False, id="of another unit of the user's"),
+        pytest.param({"pid": 8, "unit": "user@7.service", "user_unit": "web.service"}, False, id="of another user's"),
+    ],
+)
+def test_whose_a_process_of_a_users_systemd_is(found: Dict[str, Any], owned: bool) -> None:
+    manager = "user@990.service"
+    fields = managed(unit_fields={"process": process(pid=7, unit=manager)}, properties={"Id": "user/web/web.service"})
+    it = case(**{**fields, "description": {"unit": "web.service", "scope": "user", "user": "web"}})
+    assert it.owns(process(**{"unit": manager, **found})) is owned

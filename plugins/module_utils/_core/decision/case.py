@@ -28,7 +28,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model.recor
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import Port, Service, runs_of
 from ansible_collections.netbind.privport.plugins.module_utils._core.superserver.server import NAME
 from ansible_collections.netbind.privport.plugins.module_utils._core.superserver.servers import daemon_of, may_hold
-from ansible_collections.netbind.privport.plugins.module_utils._core.supervision.manager import USER, tells_pid
+from ansible_collections.netbind.privport.plugins.module_utils._core.supervision.manager import USER, Manager, tells_pid
 from ansible_collections.netbind.privport.plugins.module_utils._core.systemd.name import template_of
 
 # The steps that are done to the service itself, and to nothing that a strategy holds.
@@ -224,7 +224,7 @@ class Case(NamedTuple):
         if unit is not None and unit.manager is None:
             return process.unit == unit.name or _descends(process, int(unit.says("MainPID") or 0))
         if unit is not None and unit.process is not None:
-            return _descends(process, unit.process.pid)
+            return _descends(process, unit.process.pid) or self._is_in_user_unit(process, unit.manager)
         # One that starts again and again may have a process a moment after its supervisor was asked.
         if unit is not None and tells_pid(unit.name) and not unit.runs:
             return False
@@ -232,6 +232,12 @@ class Case(NamedTuple):
         if program is not None and program.form != "script":
             return process.executable == program.real_path
         return account is not None and process.status.uid == account.uid
+
+    def _is_in_user_unit(self, process: Process, manager: Manager | None) -> bool:
+        account = self.facts.account
+        if manager is None or manager.kind != USER or account is None:
+            return False
+        return process.unit == f"user@{account.uid}.service" and process.user_unit == manager.service
 
     def is_sibling(self, process: Process) -> bool:
         """Whether the process is of another instance of the unit's template, which may bind the same ports."""

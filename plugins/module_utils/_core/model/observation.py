@@ -73,6 +73,8 @@ class Process(NamedTuple):
     user: str = ""
     # Its parent, the parent of that, and so on up to process 1, which is left out.
     ancestors: tuple[int, ...] = ()
+    # The unit of a user's systemd that its control group names, where `unit` is that systemd; '' for none.
+    user_unit: str = ""
 
     @property
     def is_root(self) -> bool:

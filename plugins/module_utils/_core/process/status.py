@@ -13,6 +13,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model.error
 # systemd puts an underscore before a name that the kernel would read as one of its own files, such as cpu.service, and
 # before one that begins with an underscore (src/basic/cgroup-util.c, cg_needs_escape).
 _UNIT_IN_CGROUP = re.compile(r"/_?(?P<unit>[^/]+\.(?:service|scope|socket))(?:/|$)")
+_OF_USER = re.compile(r"/user@[0-9]+\.service(?=/)")
 _INIT_SCOPE = "/init.scope"
 
 
@@ -76,12 +77,22 @@ def parse_cgroup(text: str, *, init: str = "") -> str:
     init is the same file of process 1: where the engine of a container shows its own control groups, systemd's begin
     below that one's. Version 2 is the line 0::PATH; on version 1 systemd's own hierarchy is name=systemd.
     """
+    return next((match["unit"] for path in _places(text, init) for match in _UNIT_IN_CGROUP.finditer(path)), "")
+
+
+def parse_user_cgroup(text: str, *, init: str = "") -> str:
+    """The unit of a user's systemd that /proc/PID/cgroup places a process in, '' for none; as parse_cgroup().
+
+    Whoever reads it has to look whose systemd that is: users name their control groups as they like.
+    """
+    below = (path[match.end() :] for path in _places(text, init) for match in [_OF_USER.search(path)] if match)
+    return next((match["unit"] for path in below for match in _UNIT_IN_CGROUP.finditer(path)), "")
+
+
+def _places(text: str, init: str) -> list[str]:
+    """The control groups in which systemd may have put a process, as paths below its own."""
     paths, of_init = _paths(text), _paths(init)
-    for hierarchy in ("", "name=systemd"):
-        match = _UNIT_IN_CGROUP.search(_below(paths.get(hierarchy, ""), of_init.get(hierarchy, "")))
-        if match:
-            return match["unit"]
-    return ""
+    return [_below(paths.get(it, ""), of_init.get(it, "")) for it in ("", "name=systemd")]
 
 
 def _paths(text: str) -> dict[str, str]:
