@@ -87,4 +87,4 @@ def test_an_option_is_tried_with_the_last_command_of_its_playbook() -> None:
 
 def test_the_readme_stays_short() -> None:
     """What is more than a newcomer needs has a page in docs."""
-    assert len((readme.ROOT / "README.md").read_text("utf-8").splitlines()) <= 120
+    assert len((readme.ROOT / "README.md").read_text("utf-8").splitlines()) < 120
