@@ -34,7 +34,7 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.model.obser
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.options import choice
 from ansible_collections.netbind.privport.plugins.module_utils._core.model.service import parse_services
 from ansible_collections.netbind.privport.plugins.plugin_utils.audit import page, sarif, text
-from ansible_collections.netbind.privport.plugins.plugin_utils.policy import applying, search
+from ansible_collections.netbind.privport.plugins.plugin_utils.policy import applying, check_expression, search
 from ansible_collections.netbind.privport.plugins.plugin_utils.version import VERSION
 
 ByHost = Mapping[str, Any]
@@ -122,6 +122,46 @@ def privport_audit_counted(report: Mapping[str, Any], least: Any = "low") -> lis
         raise AnsibleFilterError(f"privport_audit_counted: {error}") from error
 
 
+def privport_audit_wrong(given: Mapping[str, Any]) -> list[str]:
+    """A sentence for each option of an audit that is wrong for all hosts, found before any of them is looked at.
+
+    given: these options by their names without 'privport_audit_', the accepted risks as data, and baseline_text, what
+    the file of the baseline holds, '' where it cannot be read.
+    """
+    return [told for check in _CHECKS for told in _sentence(check, given)]
+
+
+def _sentence(check: Callable[[Mapping[str, Any]], Any], given: Mapping[str, Any]) -> list[str]:
+    try:
+        check(given)
+    except PrivportError as error:
+        return [str(error)]
+    return []
+
+
+def _check_baseline(given: Mapping[str, Any]) -> None:
+    where = f"privport_audit_baseline is {given['baseline']!r}, which"
+    if given["baseline"]:
+        try:
+            report = json.loads(given["baseline_text"] or "")
+        except ValueError as error:
+            raise InvalidInput(f"{where} cannot be read as JSON; give the path of an earlier audit.json") from error
+        parse_baseline(report or {"": report}, where=where, version=SCHEMA_VERSION)
+
+
+def _check_query(given: Mapping[str, Any]) -> None:
+    if given["query"]:
+        check_expression(str(given["query"]), where=f"privport_audit_query {given['query']!r}")
+
+
+_CHECKS: tuple[Callable[[Mapping[str, Any]], Any], ...] = (
+    lambda given: parse_policy(given["policy"]),
+    lambda given: parse_accepted(given["accepted"], where="privport_audit_accepted"),
+    _check_baseline,
+    _check_query,
+)
+
+
 def privport_audit_query(report: Mapping[str, Any], query: Any) -> Any:
     """What a JMESPath expression makes of the report; AnsibleFilterError for one that cannot be evaluated."""
     try:
@@ -168,4 +208,5 @@ class FilterModule:
             "privport_audit_sarif": privport_audit_sarif,
             "privport_audit_text": privport_audit_text,
             "privport_audit_services": privport_audit_services,
+            "privport_audit_wrong": privport_audit_wrong,
         }

@@ -46,6 +46,17 @@ def _is_true(rule: Rule, document: dict[str, Any]) -> bool:
     return bool(search(rule.when, document, where=f"policy rule {rule}"))
 
 
+def check_expression(expression: str, *, where: str) -> None:
+    """Raises InvalidInput that begins with where for what is no JMESPath expression."""
+    if not HAS_JMESPATH:
+        raise InvalidInput(f"{where} needs jmespath on the controller; install it with 'pip install jmespath'")
+    try:
+        jmespath.compile(expression)
+    except JMESPathError as error:
+        reason = " ".join(str(error).split())
+        raise InvalidInput(f"{where}: its expression cannot be evaluated: {reason}") from error
+
+
 def search(expression: str, document: Any, *, where: str) -> Any:
     """What a JMESPath expression makes of plain JSON data. Raises InvalidInput that begins with where."""
     if not HAS_JMESPATH:

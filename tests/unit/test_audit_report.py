@@ -15,6 +15,7 @@ from urllib.parse import unquote, urlsplit
 import jsonschema
 import pytest
 import yaml
+from ansible_collections.netbind.privport.plugins.filter.privport_audit import privport_audit_wrong
 from ansible_collections.netbind.privport.plugins.plugin_utils.audit import sarif as sarif_module
 from ansible_collections.netbind.privport.plugins.plugin_utils.audit.groups import grouped
 from ansible_collections.netbind.privport.plugins.plugin_utils.audit.sarif import MOST_RESULTS, sarif, uri
@@ -418,3 +419,31 @@ def test_a_word_is_never_broken() -> None:
 
 def test_a_terminal_is_told_nothing_by_a_process() -> None:
     assert "\x1b" not in audit_text(of({"text": "\x1b]0;owned\x07 listens"}))
+
+
+RIGHT = {"policy": [], "accepted": [], "baseline": "", "baseline_text": "", "query": ""}
+BASELINE = "privport_audit_baseline is 'old.json', which "
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({}, []),
+        ({"query": "hosts[].name", "policy": [{"forbid": "sysctl", "when": "`true`", "why": "we do not"}]}, []),
+        ({"baseline": "old.json", "baseline_text": '{"schema_version": 1, "hosts": []}'}, []),
+        ({"query": "hosts["}, ["privport_audit_query 'hosts[': its expression cannot be evaluated: "]),
+        ({"policy": [{"forbid": "magic"}]}, ["policy"]),
+        ({"accepted": [{"rule": "none-such", "reason": "x"}]}, ["privport_audit_accepted[0]: rule is 'none-such'"]),
+        (
+            {"accepted": [{"rule": "root-listener", "reason": "x", "until": "soon"}], "query": "["},
+            ["privport_audit_accepted[0]: until is 'soon'; write a date", "privport_audit_query '['"],
+        ),
+        ({"baseline": "old.json"}, [f"{BASELINE}cannot be read as JSON; give the path"]),
+        ({"baseline": "old.json", "baseline_text": "[]"}, [f"{BASELINE}is no audit.json of an earlier audit"]),
+        ({"baseline": "old.json", "baseline_text": '{"schema_version": 9}'}, [f"{BASELINE}has schema_version 9"]),
+    ],
+)
+def test_what_is_wrong_with_the_options_is_told_before_a_look(given: Any, told: Any) -> None:
+    found = privport_audit_wrong({**RIGHT, **given})
+    assert len(found) == len(told)
+    assert all(sentence.startswith(beginning) for sentence, beginning in zip(found, told))
