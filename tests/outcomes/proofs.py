@@ -146,6 +146,18 @@ ROWS = (
         says=["RefuseManualStart=yes, so nobody can start it"],
     ),
     Row(
+        "it takes its socket, and ends and is started again and again",
+        """
+unit case.service User=casey "ExecStart=/usr/bin/timeout 2 $(python --handed 84)" Restart=always RestartSec=1
+systemctl daemon-reload
+""",
+        [{**ONE, "strategy": "socket", "timeout": 6}],
+        "fail",
+        {"one": "socket"},
+        ["case.service does not stay up: systemd started it again"],
+        holds="[[ ! -e $units/case.socket && ! -e /var/lib/netbind.privport ]]",
+    ),
+    Row(
         "it is said to take sockets from systemd, and does not",
         # It ends after a while, and until then looks as if it served.
         "unit case.service User=casey \"ExecStart=/bin/sh -c 'sleep 2; exec $(server 84)'\"",

@@ -130,6 +130,26 @@ def test_what_was_started_is_proven_once_it_is_up_so_long(seconds: float, monkey
     assert (bool(failed(outcome)), len(slept)) == ((True, 1) if seconds else (False, 0))
 
 
+@pytest.mark.parametrize(
+    ("ends", "why"), [(0, ""), (1, ""), (99, "a.service does not stay up: systemd started it again")]
+)
+def test_what_ends_and_is_started_again_has_to_stay_up(ends: int, why: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    host, clock, waits = machine({"a": ""}), [1000.0], []
+
+    def sleep(rest: float) -> None:
+        clock[0] += max(rest, 0.1)
+        if rest > 1:
+            waits.append(rest)
+            host.units["a.service"]["NRestarts"] = str(min(len(waits), ends))
+
+    monkeypatch.setattr(time, "sleep", sleep)
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(STRATEGIES["ambient"], "proven_after", 3)
+    outcome = run(host, request({"a": "ambient"}, seconds=20.0), check_mode=False)
+    told = [reason for proof in outcome.proofs for it in proof.evidence for reason in it.reasons]
+    assert (bool(failed(outcome)), any(it.startswith(why) for it in told)) == (bool(why), bool(why))
+
+
 @each_way
 def test_a_run_ends_proven_and_the_next_changes_nothing(way: Way) -> None:
     host = way.machine()

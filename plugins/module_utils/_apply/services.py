@@ -75,6 +75,14 @@ def await_jobs(host: Host, names: Sequence[str], *, seconds: float) -> Tuple[str
     return tuple(busy)
 
 
+def started_again(host: Host, names: Sequence[str]) -> Dict[str, int]:
+    """How often systemd started each of these units again since somebody did (systemd.service(5), Restart=)."""
+    host.begin()
+    of_systemd = [name for name in names if is_unit(name)]
+    shown: Mapping[str, Mapping[str, str]] = units.show(host, of_systemd, properties=("Id", "NRestarts"))
+    return {name: int(it.get("NRestarts") or 0) for name, it in shown.items()}
+
+
 def _busy(host: Host, names: Sequence[str]) -> Dict[str, str]:
     """The ActiveState of those units for which systemd has a job."""
     host.begin()

@@ -233,6 +233,9 @@ class _Transaction:
         self._failed: Set[str] = set()
         # When each unit was started in this run.
         self._started: Dict[str, float] = {}
+        # How often systemd started units again since, and those that it still does.
+        self._again: Dict[str, int] = {}
+        self._restless: Set[str] = set()
         self._broken = False
         self._kept: List[str] = []
         self._before = Before(format=FORMAT, state=State(), units=(), held=())
@@ -354,12 +357,26 @@ class _Transaction:
         services.await_jobs(self._host, [name for name, _verb in done], seconds=self._request.longest)
 
     def _settle(self) -> None:
-        """Wait until what was started has been up as long as its strategy wants."""
+        """Wait until what was started has been up as long as its strategy wants, without an end in between."""
         good = (it for it in self._good.values() if it.unit in self._started and it.strategy)
-        wanted = [(self._started[it.unit], STRATEGIES[it.strategy].proven_after) for it in good]
-        rest = max((since + seconds for since, seconds in wanted if seconds), default=0) - time.monotonic()
-        if rest > 0:
-            time.sleep(rest)
+        asked = {it.unit: STRATEGIES[it.strategy].proven_after for it in good}
+        wanted = {unit: seconds for unit, seconds in asked.items() if seconds}
+        last = time.monotonic() + self._request.longest
+        while wanted:
+            rest = max(self._started[unit] + seconds for unit, seconds in wanted.items()) - time.monotonic()
+            time.sleep(max(rest, 0))
+            again = services.started_again(self._host, list(wanted))
+            self._restless = {unit for unit, times in again.items() if times > self._again.get(unit, 0)}
+            self._again.update(again)
+            if time.monotonic() >= last:
+                return
+            self._started.update(dict.fromkeys(self._restless, time.monotonic()))
+            wanted = {unit: wanted[unit] for unit in self._restless}
+
+    def _stays(self, proof: Proof) -> Proof:
+        """The proof, failed where its unit ended again and again while it was waited for."""
+        unit = proof.case.facts.unit.name if proof.case.facts.unit else ""
+        return proof.of_restless(unit, times=self._again[unit]) if unit in self._restless else proof
 
     def _proved(self) -> Tuple[Proof, ...]:
         """The proofs of those that did not fail before; what fails now is taken back."""
@@ -368,7 +385,8 @@ class _Transaction:
         lost = next((it.error for it in self._good.values() if it.error), "")
         if lost:
             raise HostError(lost)
-        proofs = _prove(self._host, self._request, [it for it in self._view.chosen if it.service.name in self._good])
+        chosen = [it for it in self._view.chosen if it.service.name in self._good]
+        proofs = tuple(map(self._stays, _prove(self._host, self._request, chosen)))
         failed = {proof.case.service.name for proof in proofs if proof.failed}
         if failed:
             self._take_back(failed)

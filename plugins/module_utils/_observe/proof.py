@@ -15,9 +15,9 @@ from ansible_collections.netbind.privport.plugins.module_utils._core.proof.advic
     cannot_start,
     is_refused,
 )
-from ansible_collections.netbind.privport.plugins.module_utils._core.proof.checks import FAIL, Probe
+from ansible_collections.netbind.privport.plugins.module_utils._core.proof.checks import FAIL, Check, Probe
 from ansible_collections.netbind.privport.plugins.module_utils._core.proof.verdict import Evidence, inner_ports, prove
-from ansible_collections.netbind.privport.plugins.module_utils._core.supervision.manager import is_unit
+from ansible_collections.netbind.privport.plugins.module_utils._core.supervision.manager import advice_to_look, is_unit
 from ansible_collections.netbind.privport.plugins.module_utils._host.host import Host
 from ansible_collections.netbind.privport.plugins.module_utils._observe import supervision, units
 from ansible_collections.netbind.privport.plugins.module_utils._observe.journal import denials, last_lines
@@ -41,6 +41,12 @@ class Proof(NamedTuple):
     def failed(self) -> frozenset[str]:
         """The codes of the checks that failed."""
         return frozenset(check.code for it in self.evidence for check in it.checks if check.verdict == FAIL)
+
+    def of_restless(self, unit: str, *, times: int) -> Proof:
+        """The same, failed, for a unit that systemd started again so often while it was waited for."""
+        told = f"{unit} does not stay up: systemd started it again {times} times; {advice_to_look(unit)}"
+        check = Check("listening", FAIL, told)
+        return self._replace(evidence=tuple(it.failed_by(check) for it in self.evidence))
 
     @property
     def may_yet_pass(self) -> bool:

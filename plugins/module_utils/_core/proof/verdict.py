@@ -53,6 +53,10 @@ class Evidence(NamedTuple):
     processes: tuple[Process, ...]
     checks: tuple[Check, ...]
 
+    def failed_by(self, check: Check) -> Evidence:
+        """The same with a check that failed."""
+        return self._replace(verdict=FAIL, reasons=(*self.reasons, check.text), checks=(*self.checks, check))
+
 
 def combine(verdicts: tuple[str, ...]) -> str:
     """fail where one failed, else unknown where one is unknown (or nothing was looked at), else pass."""
