@@ -15,6 +15,11 @@ case $kind in
     # What it notes of them is nothing to list.
     ln -sfn "/run/runit/supervise/$name" "/etc/sv/$name/supervise"
     ln -sfn "/etc/sv/$name" "/etc/service/$name"
+    # runsvdir(8) looks for new services every five seconds.
+    for _ in $(seq 300); do
+      sv check "$name" >/dev/null 2>&1 && break
+      sleep 0.1
+    done
     ;;
   openrc)
     cat >"/etc/init.d/$name" <<SCRIPT
