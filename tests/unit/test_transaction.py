@@ -131,21 +131,31 @@ def test_what_was_started_is_proven_once_it_is_up_so_long(seconds: float, monkey
 
 
 @pytest.mark.parametrize(
-    ("ends", "why"), [(0, ""), (1, ""), (99, "a.service does not stay up: systemd started it again")]
+    ("before", "ends", "seconds", "why"),
+    [
+        (0, 0, 20.0, ""),
+        (0, 1, 20.0, ""),
+        (0, 99, 20.0, "a.service does not stay up: systemd started it again"),
+        # For want of its grant it was started again and again until now.
+        (7, 0, 1.0, ""),
+    ],
 )
-def test_what_ends_and_is_started_again_has_to_stay_up(ends: int, why: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_ends_and_is_started_again_has_to_stay_up(
+    before: int, ends: int, seconds: float, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     host, clock, waits = machine({"a": ""}), [1000.0], []
+    host.units["a.service"]["NRestarts"] = str(before)
 
     def sleep(rest: float) -> None:
         clock[0] += max(rest, 0.1)
         if rest > 1:
             waits.append(rest)
-            host.units["a.service"]["NRestarts"] = str(min(len(waits), ends))
+            host.units["a.service"]["NRestarts"] = str(before + min(len(waits), ends))
 
     monkeypatch.setattr(time, "sleep", sleep)
     monkeypatch.setattr(time, "monotonic", lambda: clock[0])
     monkeypatch.setattr(STRATEGIES["ambient"], "proven_after", 3)
-    outcome = run(host, request({"a": "ambient"}, seconds=20.0), check_mode=False)
+    outcome = run(host, request({"a": "ambient"}, seconds=seconds), check_mode=False)
     told = [reason for proof in outcome.proofs for it in proof.evidence for reason in it.reasons]
     assert (bool(failed(outcome)), any(it.startswith(why) for it in told)) == (bool(why), bool(why))
 

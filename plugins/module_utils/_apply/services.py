@@ -76,9 +76,11 @@ def await_jobs(host: Host, names: Sequence[str], *, seconds: float) -> Tuple[str
 
 
 def started_again(host: Host, names: Sequence[str]) -> Dict[str, int]:
-    """How often systemd started each of these units again since somebody did (systemd.service(5), Restart=)."""
-    host.begin()
+    """How often systemd started each of these units again (systemd.service(5), Restart=)."""
     of_systemd = [name for name in names if is_unit(name)]
+    if not of_systemd:
+        return {}
+    host.begin()
     shown: Mapping[str, Mapping[str, str]] = units.show(host, of_systemd, properties=("Id", "NRestarts"))
     return {name: int(it.get("NRestarts") or 0) for name, it in shown.items()}
 

@@ -362,6 +362,8 @@ class _Transaction:
         asked = {it.unit: STRATEGIES[it.strategy].proven_after for it in good}
         wanted = {unit: seconds for unit, seconds in asked.items() if seconds}
         last = time.monotonic() + self._request.longest
+        # What was started again for want of its grant may keep the number of that.
+        self._again.update(services.started_again(self._host, [it for it in wanted if it not in self._again]))
         while wanted:
             rest = max(self._started[unit] + seconds for unit, seconds in wanted.items()) - time.monotonic()
             time.sleep(max(rest, 0))
